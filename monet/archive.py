@@ -1,0 +1,215 @@
+"""`images.zip`: how it is written, and what makes one valid."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import stat
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from PIL import Image
+
+from monet.data.decode import MAX_PIXELS
+from monet.data.store import available_processors
+from monet.errors import InputError
+from monet.files import written_whole
+
+Rules = Literal["kaggle", "any"]
+Code = Literal["count", "name", "format", "size", "mode", "corrupt", "duplicate", "unsafe", "archive"]
+
+KAGGLE_COUNT = range(7_000, 10_001)
+"""How many images the competition takes."""
+SIDE = 256
+"""Width and height of an image that the competition takes."""
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+_MAX_MEMBER = 64 * 2**20
+_MAX_RATIO = 200
+
+
+class ArchiveWriter:
+    """Adds JPEG files to a zip; made by `writing`."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self.count = 0
+
+    def add(self, name: str, jpeg: bytes) -> None:
+        """Adds one file. JPEG does not compress further, so it is stored as it is; times and modes are fixed, so that
+        equal images make equal archives."""
+        info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+        info.external_attr = (stat.S_IFREG | 0o644) << 16
+        self._archive.writestr(info, jpeg, compress_type=zipfile.ZIP_STORED)
+        self.count += 1
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[ArchiveWriter]:
+    """Opens an archive that takes its name only when it is complete.
+
+    Raises:
+        MonetError: it cannot be written; an archive that already has the name is untouched.
+    """
+    with written_whole(path) as file, zipfile.ZipFile(file, "w") as archive:
+        yield ArchiveWriter(archive)
+
+
+def member_names(photos: Iterable[Path]) -> list[str]:
+    """A flat, unique name for each photo's painting: `<stem>.jpg`, with a number where stems meet."""
+    taken: set[str] = set()
+    names = []
+    for photo in photos:
+        stem, number = photo.stem, 0
+        while f"{stem}.jpg".casefold() in taken:
+            number += 1
+            stem = f"{photo.stem}-{number}"
+        taken.add(f"{stem}.jpg".casefold())
+        names.append(f"{stem}.jpg")
+    return names
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason why an archive is not valid."""
+
+    code: Code
+    name: str
+    """The member; empty where it is about the archive as a whole."""
+    message: str
+
+
+@dataclass
+class Report:
+    """What validation found."""
+
+    num_images: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def valid(self) -> bool:
+        """No problem was found."""
+        return not self.problems
+
+
+def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None) -> Report:
+    """Checks every member of an archive.
+
+    Args:
+        path: the zip.
+        rules: `kaggle`: 7,000 to 10,000 images, 256×256, RGB, JPEG by content; `any`: at least one image, each whole.
+            Both ask for flat, unique, safe names, and for no encrypted or oversized members.
+        workers: decoding threads; by default one a processor.
+
+    Raises:
+        InputError: there is no such file, or it is not a zip that can be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _validate(archive, rules, workers or available_processors())
+    except FileNotFoundError:
+        raise InputError(f"no archive {path}: give the path of a zip") from None
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{path} is not a zip that can be read ({error}): write it again") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _validate(archive: zipfile.ZipFile, rules: Rules, workers: int) -> Report:
+    report = Report()
+    members = archive.infolist()
+    safe = []
+    for member in members:
+        problem = _name_problem(member) or _safety_problem(member)
+        if problem:
+            report.problems.append(problem)
+        else:
+            safe.append(member)
+    repeated = Counter(member.filename.casefold() for member in members)
+    report.problems += [
+        Problem("duplicate", name, f"{times} members have this name") for name, times in repeated.items() if times > 1
+    ]
+    report.num_images = len(safe)
+    report.problems += _image_problems(archive, safe, rules, workers)
+    if rules == "kaggle" and report.num_images not in KAGGLE_COUNT:
+        least, most = KAGGLE_COUNT[0], KAGGLE_COUNT[-1]
+        report.problems.append(Problem("count", "", f"{report.num_images} images: expected {least} to {most}"))
+    elif report.num_images == 0:
+        report.problems.append(Problem("count", "", "no images: expected at least one"))
+    return report
+
+
+def _name_problem(member: zipfile.ZipInfo) -> Problem | None:
+    """A name must be flat, plain and that of an image."""
+    name = member.orig_filename
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if ".." in parts or name.startswith(("/", "\\")) or name[1:2] == ":" or "\0" in name:
+        return Problem("unsafe", name, "the name leads out of the folder")
+    if member.is_dir() or len(parts) != 1:
+        return Problem("name", name, "the name is not flat: expected image files at the top of the archive")
+    if name.startswith(".") or any(ord(character) < 32 for character in name):
+        return Problem("name", name, "the name is hidden or holds control characters")
+    if not name.lower().endswith(_IMAGE_SUFFIXES):
+        return Problem("name", name, "the name is not that of an image")
+    return None
+
+
+def _safety_problem(member: zipfile.ZipInfo) -> Problem | None:
+    """What must not even be unpacked."""
+    if member.flag_bits & 0x1:
+        return Problem("unsafe", member.filename, "the member is encrypted")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return Problem("unsafe", member.filename, "the member is a link")
+    if member.file_size > _MAX_MEMBER or member.file_size > _MAX_RATIO * max(member.compress_size, 1):
+        return Problem("unsafe", member.filename, f"the member unpacks to {member.file_size} bytes: a zip bomb")
+    return None
+
+
+def _image_problems(
+    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], rules: Rules, workers: int
+) -> list[Problem]:
+    """Decodes every member, a few at a time, so that memory does not grow with the archive."""
+    problems: list[Problem] = []
+    waiting: list[Future[Problem | None]] = []
+
+    def collect(most: int) -> None:
+        while len(waiting) > most:
+            if (problem := waiting.pop(0).result()) is not None:
+                problems.append(problem)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for member in members:
+            try:
+                data = archive.read(member)
+            except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+                problems.append(Problem("corrupt", member.filename, f"cannot be unpacked: {error}"))
+                continue
+            waiting.append(pool.submit(_image_problem, member.filename, data, rules))
+            collect(4 * workers)
+        collect(0)
+    return problems
+
+
+def _image_problem(name: str, data: bytes, rules: Rules) -> Problem | None:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if rules == "kaggle" and image.format != "JPEG":
+                return Problem("format", name, f"{image.format} by content: expected JPEG")
+            if rules == "kaggle" and image.size != (SIDE, SIDE):
+                return Problem("size", name, f"{image.width}×{image.height}: expected {SIDE}×{SIDE}")
+            if rules == "kaggle" and image.mode != "RGB":
+                return Problem("mode", name, f"mode {image.mode}: expected RGB")
+            if image.width * image.height > MAX_PIXELS:
+                return Problem("unsafe", name, f"{image.width}×{image.height}: too large to decode")
+            image.load()
+    except Image.DecompressionBombError:
+        return Problem("unsafe", name, "too large to decode")
+    except Exception as error:  # damaged images make Pillow raise nearly anything
+        code: Code = "corrupt" if data[:2] == b"\xff\xd8" or rules == "any" else "format"
+        return Problem(code, name, f"cannot be decoded: {error or type(error).__name__}")
+    return None

@@ -1,0 +1,230 @@
+"""Every setting of a run, as frozen dataclasses with a docstring a field.
+
+The dataclasses are the single source: the command line (`--training.epochs 3`), the recipes (YAML) and `config.yaml` in
+a run's folder are all made from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from monet.clock import parse_duration
+from monet.errors import InputError
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+class _Finite:
+    """A group of settings whose numbers are all finite."""
+
+    group: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            for number in value if isinstance(value, (tuple, list)) else [value]:
+                finite = not isinstance(number, float) or math.isfinite(number)
+                _require(finite, f"{self.group}.{name} is {value}: give a finite number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(_Finite):
+    """What is seen, in which order, and how it is varied."""
+
+    group: ClassVar[str] = "data"
+
+    samples_per_epoch: int | Literal["all"] = 1000
+    """Pairs an epoch: a count, or `all` for as many as the larger domain has images."""
+    sampling: Literal["fixed", "fresh"] = "fresh"
+    """`fixed`: one random choice of samples_per_epoch photos for the whole run; `fresh`: all photos in turn."""
+    load_size: int = 286
+    """Side in pixels to which an image is brought before it is cropped."""
+    crop_size: int = 256
+    """Side in pixels of the random crop that the networks see."""
+    flip: bool = True
+    """Mirror half of the images left to right."""
+    rotate: float = 0.0
+    """Largest rotation in degrees, either way; 0 for none."""
+    color_jitter: float = 0.0
+    """Largest relative change of brightness, contrast and saturation, and of hue by a quarter of it; 0 for none."""
+    pairing: Literal["unaligned", "aligned"] = "unaligned"
+    """`aligned`: photo and painting of the same name are seen together, and cropped alike."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        samples = self.samples_per_epoch
+        _require(samples == "all" or samples >= 1, f"data.samples_per_epoch is {samples}: give a count from 1, or all")
+        _require(self.crop_size >= 16, f"data.crop_size is {self.crop_size}: give at least 16 pixels")
+        _require(
+            self.load_size >= self.crop_size,
+            f"data.load_size {self.load_size} is smaller than data.crop_size {self.crop_size}: give at least as much",
+        )
+        _require(0 <= self.rotate <= 180, f"data.rotate is {self.rotate}: give degrees from 0 to 180")
+        _require(0 <= self.color_jitter <= 1, f"data.color_jitter is {self.color_jitter}: give a share from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(_Finite):
+    """The four networks."""
+
+    group: ClassVar[str] = "model"
+
+    generator: Literal["resnet", "unet"] = "resnet"
+    """`resnet`: Johnson et al. 2016, as in the CycleGAN paper; `unet`: the U-Net of pix2pix."""
+    width: int = 64
+    """Channels of the generator's first layer."""
+    residual_blocks: int = 9
+    """Residual blocks of the `resnet` generator."""
+    downsamplings: int = 2
+    """How often a generator halves its resolution."""
+    upsample: Literal["transpose", "resize"] = "transpose"
+    """`transpose`: transposed convolution, as in the paper; `resize`: nearest-neighbour resize and convolution,
+    which leaves no grid."""
+    norm: Literal["instance", "batch"] = "instance"
+    """Normalisation layers of all four networks."""
+    discriminator: Literal["patch", "pooled"] = "patch"
+    """`patch`: 70×70 PatchGAN; `pooled`: the same, its map of verdicts averaged to one an image."""
+    discriminator_width: int = 64
+    """Channels of the discriminator's first layer."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in (("width", 1), ("residual_blocks", 0), ("downsamplings", 1), ("discriminator_width", 1)):
+            value = getattr(self, name)
+            _require(value >= least, f"model.{name} is {value}: give at least {least}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(_Finite):
+    """How the networks are trained."""
+
+    group: ClassVar[str] = "training"
+
+    epochs: int | None = None
+    """Length of the run in epochs; null: the clock decides."""
+    batch_size: int = 1
+    """Pairs a step."""
+    learning_rate: float = 2e-4
+    """Adam's learning rate until the decay starts."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's decay rates of the two moments."""
+    decay_start: float = 0.5
+    """Progress (0 to 1) at which the learning rate starts its linear way to 0."""
+    lambda_cycle: float = 10.0
+    """Weight of the cycle-consistency loss."""
+    lambda_identity: float = 0.5
+    """Weight of the identity loss, as a share of lambda_cycle; 0 leaves it out, and its passes too."""
+    pool_size: int = 50
+    """Fake images that each discriminator's image pool holds; 0 for none."""
+    ema: float = 0.0
+    """Decay of the exponential moving average of the generators' weights, a pair; 0 for none."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """`auto`: bf16 where the hardware has it, fp16 with a gradient scaler where only that helps, else fp32."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """torch.compile; `auto`: on an accelerator, where a compiler is at hand and the budget is long enough."""
+    save_every: int = 10
+    """Epochs between checkpoints that are kept; 0 keeps `last.pt` alone."""
+    seed: int = 0
+    """Source of every random choice."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.epochs is None or self.epochs >= 1, f"training.epochs is {self.epochs}: give at least 1, or null")
+        _require(self.batch_size >= 1, f"training.batch_size is {self.batch_size}: give at least 1")
+        _require(self.learning_rate > 0, f"training.learning_rate is {self.learning_rate}: give a number above 0")
+        _require(all(0 <= b < 1 for b in self.betas), f"training.betas is {self.betas}: give two numbers from 0 to 1")
+        for name in ("decay_start", "ema"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"training.{name} is {value}: give a number from 0 to below 1")
+        for name in ("lambda_cycle", "lambda_identity", "pool_size", "save_every", "seed"):
+            value = getattr(self, name)
+            _require(value >= 0, f"training.{name} is {value}: give 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationConfig(_Finite):
+    """How photos are painted and written."""
+
+    group: ClassVar[str] = "generation"
+
+    batch_size: int = 8
+    """Photos that go through the generator together."""
+    quality: int = 95
+    """JPEG quality, 1 to 100; chroma is kept whole (4:4:4)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.batch_size >= 1, f"generation.batch_size is {self.batch_size}: give at least 1")
+        _require(1 <= self.quality <= 100, f"generation.quality is {self.quality}: give 1 to 100")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a run."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    """What is seen."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The networks."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """How they are trained."""
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    """How photos are painted."""
+    budget: str | None = None
+    """Wall-clock time of the whole process, from its start to its end (5h, 45m, 90s, 1h30m); null: no deadline."""
+    horizon: str | None = None
+    """Training time of the run at which the learning rate reaches 0; null: epochs, or else the budget, decide."""
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "horizon"):
+            if (value := getattr(self, name)) is not None:
+                try:
+                    parse_duration(value)
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from None
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """The budget in seconds, if there is one."""
+        return None if self.budget is None else parse_duration(self.budget)
+
+    @property
+    def horizon_seconds(self) -> float | None:
+        """The horizon's time term in seconds, if it is given."""
+        return None if self.horizon is None else parse_duration(self.horizon)
+
+
+GROUPS: dict[str, type] = {group.group: group for group in (DataConfig, ModelConfig, TrainingConfig, GenerationConfig)}
+"""The groups of settings by name."""
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """The settings as plain nested dicts, lists, numbers and strings: what YAML and checkpoints hold."""
+    values = dataclasses.asdict(config)
+    values["training"]["betas"] = list(config.training.betas)
+    return values
+
+
+def from_dict(values: Mapping[str, Any]) -> Config:
+    """Rebuilds the settings that `to_dict` wrote. Settings that are missing keep their defaults.
+
+    Raises:
+        InputError: a field is unknown, or its value is not allowed.
+    """
+    try:
+        groups = {name: group(**values[name]) for name, group in GROUPS.items() if name in values}
+        config = Config(**{**values, **groups})
+        first, second = config.training.betas
+        return dataclasses.replace(config, training=dataclasses.replace(config.training, betas=(first, second)))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    except TypeError as error:
+        raise InputError(f"the stored settings do not fit this version of monet: {error}") from error

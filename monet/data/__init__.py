@@ -1,0 +1,1 @@
+"""Data sets, decoding, the stream of pairs, augmentation, and the demo set."""

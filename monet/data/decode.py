@@ -1,0 +1,108 @@
+"""From the bytes of any image file to 8-bit RGB, upright, checked."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 80_000_000
+"""Images with more pixels than this are refused before they are decoded (an 80-megapixel photo takes 240 MB)."""
+
+# Pillow warns from 89 million pixels on; here such a file is an error already.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class UnreadableImage(Exception):
+    """An image that cannot be used; the message is the reason alone, without the file's name."""
+
+
+def decode(file: Path | bytes, side: int | None = None) -> NDArray[np.uint8]:
+    """Reads an image as RGB.
+
+    EXIF orientation is applied; grey, palette, CMYK and 16-bit images are converted; transparency is laid on white.
+
+    Args:
+        file: a path, or a file's bytes.
+        side: where given, the image is resized (bicubic, antialiased) so that its shorter side has this many pixels,
+            and the centre square is kept.
+
+    Returns:
+        Array of shape (H, W, 3), uint8, 0 to 255.
+
+    Raises:
+        UnreadableImage: empty, not an image, truncated, damaged, or larger than `MAX_PIXELS`.
+    """
+    with _opened(file) as image:
+        try:
+            image = to_rgb(ImageOps.exif_transpose(image))
+            if side is not None and image.size != (side, side):
+                image = _square(image, side)
+            return np.asarray(image)
+        except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+            raise UnreadableImage(_reason(error)) from error
+
+
+def read_size(file: Path | bytes) -> tuple[int, int]:
+    """Width and height as stored, from the header alone.
+
+    Raises:
+        UnreadableImage: empty, not an image, or larger than `MAX_PIXELS`.
+    """
+    with _opened(file) as image:
+        return image.width, image.height
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Converts any Pillow mode to 8-bit RGB; transparency is laid on white, 16-bit values are scaled."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_to_8_bit(np.asarray(image, dtype=np.float64))).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bit(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Grey values of an unknown depth: up to 1 they are shares, up to 255 they are 8-bit, above that 16-bit."""
+    largest = values.max(initial=0.0)
+    scale = 255.0 if largest <= 1.0 else 1.0 if largest <= 255.0 else 255.0 / 65535.0
+    return np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
+
+
+def _square(image: Image.Image, side: int) -> Image.Image:
+    width, height = image.size
+    short = min(width, height)
+    left, top = (width - short) / 2, (height - short) / 2
+    return image.resize((side, side), Image.Resampling.BICUBIC, box=(left, top, left + short, top + short))
+
+
+def _opened(file: Path | bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file)
+    except Image.DecompressionBombError:
+        raise UnreadableImage(f"more than {MAX_PIXELS // 1_000_000} million pixels") from None
+    except UnidentifiedImageError:
+        size = len(file) if isinstance(file, bytes) else file.stat().st_size
+        raise UnreadableImage("empty file" if size == 0 else "not an image") from None
+    except Exception as error:  # damaged headers make Pillow raise nearly anything
+        raise UnreadableImage(_reason(error)) from error
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        raise UnreadableImage(f"{image.width}×{image.height} pixels, more than {MAX_PIXELS // 1_000_000} million")
+    return image
+
+
+def _reason(error: Exception) -> str:
+    if "truncated" in str(error).lower():
+        return "truncated"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return f"damaged ({error or type(error).__name__})"

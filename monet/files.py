@@ -1,0 +1,68 @@
+"""Whole files are written beside their name, flushed and renamed, so that a name never holds half a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from monet.errors import MonetError
+
+_PARTIAL = ".partial"
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a binary file that takes its name only when it is complete and on the disk.
+
+    Args:
+        path: the final name; a file that already stands there stays until the new one replaces it.
+
+    Raises:
+        MonetError: the file could not be written (disk full, no permission); the old one is untouched.
+    """
+    partial = path.with_name(path.name + _PARTIAL)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        _remove(partial)
+        kept = "; the earlier file is untouched" if path.exists() else ""
+        raise MonetError(f"cannot write {path}: {error.strerror or error}{kept}") from error
+    except BaseException:
+        _remove(partial)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 text file whole."""
+    with written_whole(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a value as indented JSON, whole."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the rename itself durable, where the system lets a folder be opened."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The painting engine: photos through a generator into an archive."""

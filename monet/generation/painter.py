@@ -1,0 +1,171 @@
+"""Photos through a generator into JPEG files, with decoding, network and encoding overlapped."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from monet.archive import SIDE, member_names, writing
+from monet.clock import Clock
+from monet.data.decode import UnreadableImage, decode
+from monet.data.store import BadImage, available_processors
+from monet.hardware import Precision, autocast
+
+Pixels = NDArray[np.uint8]
+T = TypeVar("T")
+
+
+class Painter:
+    """Paints photos with one generator.
+
+    Args:
+        generator: (B, 3, 256, 256) in −1…1 => the same.
+        device: where it is moved to.
+        precision: of its convolutions.
+        batch_size: photos that go through it together.
+        quality: JPEG quality, 1 to 100; chroma is kept whole (4:4:4).
+        workers: threads that decode and encode; by default one a processor.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        *,
+        device: torch.device,
+        precision: Precision,
+        batch_size: int = 8,
+        quality: int = 95,
+        workers: int | None = None,
+    ) -> None:
+        self._generator = generator.to(device).to(memory_format=torch.channels_last).eval()
+        self._device = device
+        self._precision = precision
+        self._batch_size = batch_size
+        self._quality = quality
+        self._workers = workers or available_processors()
+
+    def paint_archive(
+        self, photos: Sequence[Path], path: Path, on_batch: Callable[[int], None] = lambda _: None
+    ) -> int:
+        """Paints photos into an archive, one 256×256 JPEG each, under flat unique names.
+
+        Args:
+            photos: the files; any size (shorter side to 256, centre square).
+            path: the archive; it takes this name only when it is complete.
+            on_batch: called with the number of photos of each batch that is written.
+
+        Returns:
+            The number of images written.
+
+        Raises:
+            UnreadableImage: a photo cannot be read; `unreadable` finds them all beforehand.
+            MonetError: the archive cannot be written.
+        """
+        names = member_names(photos)
+        with writing(path) as archive:
+            for batch in self.paint(photos):
+                for jpeg in batch:
+                    archive.add(names[archive.count], jpeg)
+                on_batch(len(batch))
+        return archive.count
+
+    def paint(self, photos: Sequence[Path]) -> Iterator[list[bytes]]:
+        """Paints photos, in order.
+
+        Yields:
+            The JPEG files of a batch.
+        """
+        starts = range(0, len(photos), self._batch_size)
+        with ThreadPoolExecutor(self._workers) as pool:
+            decoding = _ahead(
+                [pool.submit(decode, photo, SIDE) for photo in photos[start : start + self._batch_size]]
+                for start in starts
+            )
+            encoding = _ahead(
+                [pool.submit(self._encode, pixels) for pixels in self._translate([future.result() for future in batch])]
+                for batch in decoding
+            )
+            for batch in encoding:
+                yield [future.result() for future in batch]
+
+    def _translate(self, photos: list[Pixels]) -> Pixels:
+        """(B, 256, 256, 3) uint8 => the same, painted."""
+        batch = to_network(torch.from_numpy(np.stack(photos)), self._device)
+        with torch.inference_mode(), autocast(self._device, self._precision):
+            painted = self._generator(batch)
+        return to_pixels(painted)
+
+    def _encode(self, pixels: Pixels) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=self._quality, subsampling=0)
+        return buffer.getvalue()
+
+
+def _ahead(items: Iterable[list[Future[T]]], depth: int = 2) -> Iterator[list[Future[T]]]:
+    """Starts `depth` items before the first one is waited for."""
+    started: deque[list[Future[T]]] = deque()
+    for item in items:
+        started.append(item)
+        if len(started) > depth:
+            yield started.popleft()
+    yield from started
+
+
+def to_network(pixels: Tensor, device: torch.device) -> Tensor:
+    """(B, H, W, 3) uint8 0…255 => (B, 3, H, W) float32 −1…1 on the device, channels last."""
+    return pixels.to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def to_pixels(images: Tensor) -> Pixels:
+    """(B, 3, H, W) float −1…1 on any device => (B, H, W, 3) uint8 0…255 on the CPU, rounded."""
+    scaled = images.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def seconds_per_photo(painter: Painter, photos: Sequence[Path], batch_size: int, clock: Clock) -> float:
+    """Times the painting of a few batches, from file to JPEG, after one that is not counted.
+
+    Args:
+        painter: what is timed.
+        photos: some photos; repeated where there are fewer than are needed.
+        batch_size: the painter's.
+        clock: tells the time.
+    """
+
+    def spent(count: int) -> float:
+        start = clock()
+        for _ in painter.paint([photos[index % len(photos)] for index in range(count)]):
+            pass
+        return clock() - start
+
+    spent(batch_size)
+    count = 4 * batch_size
+    seconds = spent(count)
+    if seconds < 1.0:  # too short to trust
+        count = min(64 * batch_size, max(count, int(count * 2.0 / max(seconds, 1e-3))))
+        seconds = spent(count)
+    return seconds / count
+
+
+def unreadable(photos: Sequence[Path], workers: int | None = None) -> list[BadImage]:
+    """The photos that cannot be read: every one is decoded, and nothing is kept."""
+
+    def problem(photo: Path) -> BadImage | None:
+        try:
+            decode(photo)
+        except UnreadableImage as error:
+            return BadImage(photo, str(error))
+        return None
+
+    with ThreadPoolExecutor(workers or available_processors()) as pool:
+        return [bad for bad in pool.map(problem, photos) if bad is not None]

@@ -1,0 +1,127 @@
+"""What the machine can do: which device works, in which precision, with how much memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import statistics
+import time
+from typing import Any, Literal
+
+import psutil
+import torch
+import torch.nn.functional as F
+
+from monet.errors import InputError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a name stands for; `auto` is the first accelerator that really works, else the CPU.
+
+    Raises:
+        InputError: the named device is unknown, absent, or fails a convolution.
+    """
+    if name == "auto":
+        return next((device for device in _accelerators() if device_problem(device) is None), torch.device("cpu"))
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"no device {name!r}: give auto, cpu, cuda, cuda:0 or mps") from None
+    if problem := device_problem(device):
+        raise InputError(f"device {name} does not work here: {problem}; give --training.device auto or cpu")
+    return device
+
+
+def device_problem(device: torch.device) -> str | None:
+    """Runs a convolution and its gradient on the device. `is_available()` is not enough: a GPU that is older than the
+    installed PyTorch's kernels is available and then fails.
+
+    Returns:
+        What is wrong, in a few words; None if it works.
+    """
+    try:
+        weight = torch.ones(4, 3, 3, 3, device=device, requires_grad=True)
+        F.conv2d(torch.ones(1, 3, 8, 8, device=device), weight).sum().backward()  # type: ignore[no-untyped-call]
+        correct = weight.grad is not None and weight.grad.eq(36.0).all().item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        return str(error).strip().splitlines()[0]
+    return None if correct else "a convolution gives a wrong result"
+
+
+def choose_precision(setting: str, device: torch.device) -> Precision:
+    """The precision of the convolutions: `auto` is bf16 where the hardware has it, fp16 where only that helps.
+
+    On a CPU both are timed side by side: not every processor that accepts bf16 computes faster in it.
+    """
+    if setting != "auto":
+        return setting  # type: ignore[return-value]
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16"
+        return "fp16" if torch.cuda.get_device_capability(device) >= (7, 0) else "fp32"
+    return "bf16" if device.type == "cpu" and _bf16_is_faster() else "fp32"
+
+
+def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[Any]:
+    """Runs convolutions in the precision; nothing at all for fp32, so that float64 networks stay in float64."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=_HALF[precision])
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """The machine and its software, as `environment.json` holds them."""
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": processor_name(),
+        "processors": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+
+
+def processor_name() -> str:
+    """The processor as its maker names it, where the system tells."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def available_memory() -> int:
+    """Bytes of memory that can be taken without swapping."""
+    return int(psutil.virtual_memory().available)
+
+
+def compiler() -> str | None:
+    """The C++ compiler that `torch.compile` would use on a CPU; None where there is none."""
+    return next((path for name in ("c++", "g++", "clang++", "cl") if (path := shutil.which(name))), None)
+
+
+def _accelerators() -> list[torch.device]:
+    found = [torch.device("cuda")] if torch.cuda.is_available() else []
+    return found + ([torch.device("mps")] if torch.backends.mps.is_available() else [])
+
+
+def _bf16_is_faster() -> bool:
+    """Times a convolution in both types, in turns, so that other load on the machine meets both."""
+    times: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
+    with torch.inference_mode():
+        for turn in range(7):
+            for dtype, measured in times.items():
+                image, weight = torch.ones(1, 64, 64, 64, dtype=dtype), torch.ones(64, 64, 3, 3, dtype=dtype)
+                start = time.perf_counter()
+                F.conv2d(image, weight, padding=1)
+                if turn >= 2:
+                    measured.append(time.perf_counter() - start)
+    return statistics.median(times[torch.bfloat16]) * 1.2 < statistics.median(times[torch.float32])

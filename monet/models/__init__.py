@@ -1,0 +1,102 @@
+"""The four networks of an unpaired translator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from monet.config import ModelConfig
+from monet.models.discriminator import PatchDiscriminator
+from monet.models.layers import initialise
+from monet.models.resnet import ResnetGenerator
+from monet.models.unet import UnetGenerator
+
+__all__ = [
+    "Networks",
+    "PatchDiscriminator",
+    "ResnetGenerator",
+    "UnetGenerator",
+    "build_discriminator",
+    "build_generator",
+    "build_networks",
+    "generator_from_checkpoint",
+    "initialise",
+]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The four networks; a is the source domain (photo), b the target (painting)."""
+
+    generator_ab: nn.Module
+    """Photo to painting."""
+    generator_ba: nn.Module
+    """Painting to photo."""
+    discriminator_a: nn.Module
+    """Real photo or not."""
+    discriminator_b: nn.Module
+    """Real painting or not."""
+
+    def named(self) -> dict[str, nn.Module]:
+        """The networks by name."""
+        return dict(vars(self))
+
+    def generators(self) -> list[nn.Parameter]:
+        """The parameters of both generators."""
+        return [*self.generator_ab.parameters(), *self.generator_ba.parameters()]
+
+    def discriminators(self) -> list[nn.Parameter]:
+        """The parameters of both discriminators."""
+        return [*self.discriminator_a.parameters(), *self.discriminator_b.parameters()]
+
+
+def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator:
+    """A generator with PyTorch's own initialisation; `initialise` gives it the paper's."""
+    if config.generator == "unet":
+        return UnetGenerator(
+            width=config.width, levels=config.downsamplings, upsample=config.upsample, norm=config.norm
+        )
+    return ResnetGenerator(
+        width=config.width,
+        residual_blocks=config.residual_blocks,
+        downsamplings=config.downsamplings,
+        upsample=config.upsample,
+        norm=config.norm,
+    )
+
+
+def build_discriminator(config: ModelConfig) -> PatchDiscriminator:
+    """A discriminator with PyTorch's own initialisation; `initialise` gives it the paper's."""
+    return PatchDiscriminator(
+        width=config.discriminator_width, norm=config.norm, pooled=config.discriminator == "pooled"
+    )
+
+
+def build_networks(config: ModelConfig, seed: int) -> Networks:
+    """All four networks, initialised from the seed, on the CPU, in fp32."""
+    networks = Networks(
+        build_generator(config), build_generator(config), build_discriminator(config), build_discriminator(config)
+    )
+    generator = torch.Generator().manual_seed(seed)
+    for network in networks.named().values():
+        initialise(network, generator)
+    return networks
+
+
+def generator_from_checkpoint(
+    contents: dict[str, Any], *, direction: Literal["ab", "ba"] = "ab", weights: Literal["ema", "raw"] = "ema"
+) -> nn.Module:
+    """The generator of a loaded checkpoint, on the CPU, ready to paint.
+
+    Args:
+        contents: what `monet.checkpoint.load` returned.
+        direction: `ab` is photo to painting.
+        weights: `ema` for the averaged weights where the run has them, or `raw`.
+    """
+    generator = build_generator(ModelConfig(**contents["config"]["model"]))
+    averaged = contents["ema"] if weights == "ema" else None
+    generator.load_state_dict((averaged or contents["networks"])[f"generator_{direction}"])
+    return generator.eval().requires_grad_(False)

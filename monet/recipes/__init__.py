@@ -1,0 +1,187 @@
+"""Named settings. A recipe is a complete, commented YAML file beside this one; a user's own file may be partial."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import jsonargparse
+import yaml
+
+from monet.config import GROUPS, Config, from_dict
+from monet.errors import InputError
+
+_FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """The recipes that come with monet."""
+    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+
+
+def read(recipe: str) -> dict[str, Any]:
+    """Reads a recipe.
+
+    Args:
+        recipe: a name from `names()`, or the path of a YAML file.
+
+    Returns:
+        The nested values as they stand in the file; not checked yet.
+
+    Raises:
+        InputError: there is no such recipe or file, or it is not a YAML mapping.
+    """
+    path = _FOLDER / f"{recipe}.yaml" if recipe in names() else Path(recipe)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        choices = ", ".join(names())
+        raise InputError(f"no recipe {recipe!r}{_nearest(recipe, names())}: give {choices}, or a YAML file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"recipe {path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise InputError(f"recipe {path} holds a {type(values).__name__}: expected settings such as 'training: …'")
+    return values
+
+
+def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, source: str = "recipe") -> Config:
+    """Builds the settings from a recipe's values and what the command line overrides.
+
+    Args:
+        values: nested settings, as `read` returns them.
+        overrides: command-line words such as `["--training.epochs", "3"]`.
+        source: what to call `values` in an error.
+
+    Raises:
+        InputError: a setting is unknown (the message names the nearest right one), ill-typed or out of range.
+    """
+    _refuse_unknown_keys(values, source)
+    parser = settings_parser()
+    _refuse_unknown_options(overrides)
+    try:
+        base = parser.parse_object(dict(values))
+        parsed = parser.parse_args(list(overrides), namespace=base)
+    except Exception as error:
+        raise InputError(_one_line(error)) from error
+    return from_dict(parsed.as_dict())
+
+
+def settings_parser() -> jsonargparse.ArgumentParser:
+    """The parser that knows every setting as `--group.field`, from the dataclasses in `monet.config`."""
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = jsonargparse.ArgumentParser(exit_on_error=False, add_help=False, default_env=False)
+    for name, group in GROUPS.items():
+        parser.add_class_arguments(group, name)
+    for setting in ("budget", "horizon"):
+        parser.add_argument(f"--{setting}", type=str | None, default=None)
+    return parser
+
+
+@cache
+def setting_types() -> dict[str, Any]:
+    """The type of every setting by its dotted name."""
+    found: dict[str, Any] = {"budget": str, "horizon": str}
+    for name, group in GROUPS.items():
+        hints = typing.get_type_hints(group)
+        found |= {f"{name}.{field.name}": hints[field.name] for field in dataclasses.fields(group)}
+    return found
+
+
+def describe_settings() -> str:
+    """Every setting with its type, default and meaning, a paragraph each, as `--help` shows them."""
+    lines = []
+    for action in settings_parser()._actions:
+        if action.dest in setting_types() and "." in action.dest:
+            kind = describe(setting_types()[action.dest])
+            default = "null" if action.default is None else action.default
+            lines.append(f"  --{action.dest}  {kind}; default {str(default).lower()}")
+            lines += textwrap.wrap(str(action.help), 110, initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def names_of(values: Mapping[str, Any]) -> frozenset[str]:
+    """The dotted names of the settings in a recipe's values."""
+    return frozenset(_dotted(values))
+
+
+def names_in(overrides: Sequence[str]) -> frozenset[str]:
+    """The dotted names of the settings among command-line words."""
+    return frozenset(word[2:].split("=", 1)[0] for word in overrides if word.startswith("--"))
+
+
+def _refuse_unknown_keys(values: Mapping[str, Any], source: str) -> None:
+    for key in _dotted(values):
+        if key in GROUPS:
+            raise InputError(f"{source} gives {key} no fields: write them indented below it, such as load_size: 286")
+        if key not in setting_types():
+            raise InputError(f"unknown setting {key} in {source}{_nearest(key, setting_types())}")
+
+
+def _refuse_unknown_options(overrides: Sequence[str]) -> None:
+    for name in sorted(names_in(overrides)):
+        if name not in setting_types():
+            options = [f"--{key}" for key in setting_types()]
+            raise InputError(f"unknown option --{name}{_nearest(f'--{name}', options)}; --help lists them all")
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and not prefix:
+            yield from _dotted(value, f"{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _nearest(name: str, known: typing.Iterable[str]) -> str:
+    """`; did you mean X?` for a near miss, else nothing. A bare field name finds its group."""
+    known = list(known)
+    by_field = {key.rsplit(".", 1)[-1].lstrip("-"): key for key in known}
+    if close := difflib.get_close_matches(name, known, n=1):
+        return f"; did you mean {close[0]}?"
+    if close := difflib.get_close_matches(name.rsplit(".", 1)[-1].lstrip("-"), by_field, n=1):
+        return f"; did you mean {by_field[close[0]]}?"
+    return ""
+
+
+def _one_line(error: Exception) -> str:
+    """What jsonargparse says over several lines, as one sentence with what is expected instead."""
+    text = str(error)
+    key = re.search(r'[Kk]ey "([\w.]+)"', text)
+    value = re.search(r"(?:Got value|Given value): (.*)", text)
+    if key and value and key.group(1) in setting_types():
+        annotation = setting_types()[key.group(1)]
+        nearest = _nearest(value.group(1), _choices(annotation))
+        return f"{key.group(1)} cannot be {value.group(1)!r}: give {describe(annotation)}{nearest}"
+    return " ".join(text.split())
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The words that a type allows, if it is made of such."""
+    if typing.get_origin(annotation) is Literal:
+        return list(typing.get_args(annotation))
+    return [choice for part in typing.get_args(annotation) for choice in _choices(part)]
+
+
+def describe(annotation: Any) -> str:
+    """A type as a person would say it."""
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+    if annotation in words:
+        return words[annotation]
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Literal:
+        return " or ".join([", ".join(map(str, arguments[:-1])), str(arguments[-1])]).removeprefix(" or ")
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return " or ".join(describe(part) for part in arguments)
+    return "a list of " + " and ".join(describe(part) for part in arguments)

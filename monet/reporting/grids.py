@@ -1,0 +1,81 @@
+"""Grids of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor, nn
+
+from monet.files import written_whole
+from monet.models import Networks
+
+Pixels = NDArray[np.uint8]
+
+_GAP, _MARGIN, _HEADER = 4, 12, 30
+
+
+def image_grid(rows: Sequence[Sequence[Pixels]], titles: Sequence[str], group: int = 0) -> Image.Image:
+    """Lays images out in a grid with a title above each column.
+
+    Args:
+        rows: images of one size, (H, W, 3) uint8; every row has as many as there are titles.
+        titles: one a column.
+        group: columns that belong together; a wider gap follows each group. 0 for no groups.
+    """
+    height, width = rows[0][0].shape[:2]
+    lefts, x = [], _MARGIN
+    for column in range(len(titles)):
+        x += 3 * _GAP if group and column and column % group == 0 else 0
+        lefts.append(x)
+        x += width + _GAP
+    size = (x - _GAP + _MARGIN, _HEADER + len(rows) * (height + _GAP) - _GAP + _MARGIN)
+    grid = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(grid), ImageFont.load_default(15)
+    for left, title in zip(lefts, titles, strict=True):
+        draw.text((left + width / 2, _HEADER / 2), title, fill=(40, 40, 40), font=font, anchor="mm")
+    for index, row in enumerate(rows):
+        for left, pixels in zip(lefts, row, strict=True):
+            grid.paste(Image.fromarray(pixels), (left, _HEADER + index * (height + _GAP)))
+    return grid
+
+
+@torch.no_grad()
+def translation_grid(networks: Networks, photos: Tensor, paintings: Tensor) -> Image.Image:
+    """Photo → painting → reconstruction and back, a row for each photo and painting.
+
+    Args:
+        networks: the generators; left in the mode in which they came.
+        photos: (N, 3, H, W) float, −1…1, on the networks' device.
+        paintings: the same shape.
+    """
+    fake_b, cycled_a = _there_and_back(networks.generator_ab, networks.generator_ba, photos)
+    fake_a, cycled_b = _there_and_back(networks.generator_ba, networks.generator_ab, paintings)
+    columns = [_pixels(images) for images in (photos, fake_b, cycled_a, paintings, fake_a, cycled_b)]
+    titles = ["photo", "painted", "back to photo", "painting", "as a photo", "back to painting"]
+    return image_grid([[column[row] for column in columns] for row in range(len(photos))], titles, group=3)
+
+
+def save_image(image: Image.Image, path: Path) -> None:
+    """Writes a PNG, whole."""
+    with written_whole(path) as file:
+        image.save(file, "PNG")
+
+
+def _there_and_back(there: nn.Module, back: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    training = [module.training for module in (there, back)]
+    there.eval(), back.eval()
+    translated = [there(image[None]) for image in images]  # one at a time: memory for a grid must never be the limit
+    returned = [back(image) for image in translated]
+    for module, mode in zip((there, back), training, strict=True):
+        module.train(mode)
+    return torch.cat(translated), torch.cat(returned)
+
+
+def _pixels(images: Tensor) -> list[Pixels]:
+    scaled = images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return list(scaled.permute(0, 2, 3, 1).cpu().numpy())

@@ -1,0 +1,1 @@
+"""The training engine: the paper's step, and the loop around it."""

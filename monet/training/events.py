@@ -1,0 +1,67 @@
+"""What training tells the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monet.models import Networks
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """One step, taken and checked."""
+
+    step: int
+    """Number of the step, from 1, over the whole run."""
+    pairs: int
+    """Pairs seen after it, over the whole run."""
+    progress: float
+    """Share of the horizon that was behind when it was taken, 0 to 1."""
+    learning_rate: float
+    """The rate it was taken with."""
+    losses: dict[str, float]
+    """Weighted losses by name, and `generator`, the sum that the generators minimise."""
+    seconds: float
+    """Training time of the run when it ended."""
+    pairs_per_second: float
+    """Speed of the last few steps."""
+    time_left: float
+    """Seconds of training still ahead in this process, as far as is known."""
+
+
+@dataclass(frozen=True)
+class EpochEvent:
+    """The first step at or past an epoch's boundary has been taken."""
+
+    epoch: int
+    """Epochs that are complete."""
+    pairs: int
+    """Pairs seen, over the whole run."""
+    generators: Networks
+    """The networks that would paint now: with averaged generators where the run has them."""
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A step whose loss was not finite. It was not taken; its pairs are skipped."""
+
+    pairs: int
+    """Pairs seen after the skipped batch."""
+    skipped: int
+    """Pairs of that batch."""
+    fp32_until: int
+    """Until this many pairs are seen, training goes on in fp32."""
+
+
+def _ignore(_: object) -> None:
+    """Takes no notice."""
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Functions that training calls; what they raise ends the run."""
+
+    on_step: Callable[[StepEvent], None] = _ignore
+    on_epoch: Callable[[EpochEvent], None] = _ignore
+    on_incident: Callable[[Incident], None] = _ignore

@@ -1,0 +1,71 @@
+"""Keeps a step whose loss is not finite from being taken, without asking the device at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Guard:
+    """Watches losses and gradients on the device.
+
+    From the first bad step on, every step is refused, so that the device keeps the last good state until the host looks
+    (`read`) and decides. How late it looks makes no difference to that state.
+
+    Args:
+        device: where the losses are.
+        modules: networks whose buffers (running statistics) must not take in a bad batch.
+    """
+
+    def __init__(self, device: torch.device, modules: Sequence[nn.Module] = ()) -> None:
+        self._bad = torch.zeros((), device=device)
+        self._good_steps = torch.zeros((), dtype=torch.long, device=device)
+        self._buffers = [buffer for module in modules for buffer in module.buffers()]
+        self._saved: list[Tensor] = []
+
+    @property
+    def good(self) -> Tensor:
+        """Scalar bool on the device: no bad step so far."""
+        return self._bad == 0
+
+    @property
+    def found_inf(self) -> Tensor:
+        """1.0 where steps are refused, else 0.0: what fused optimizers take as `found_inf`."""
+        return self._bad
+
+    def begin_step(self) -> None:
+        """Remembers the running statistics before a forward pass."""
+        self._saved = [buffer.clone() for buffer in self._buffers]
+
+    def poison(self, loss: Tensor) -> Tensor:
+        """The loss, or NaN once a step was bad: a gradient scaler then refuses the step by itself."""
+        return torch.where(self.good, loss, torch.nan)
+
+    def judge(self, losses: Sequence[Tensor], parameters: Sequence[nn.Parameter] = ()) -> None:
+        """Takes note of a step before the optimizers act on it.
+
+        Args:
+            losses: scalars.
+            parameters: where given, their gradients must be finite too.
+        """
+        finite = torch.isfinite(torch.stack([loss.detach() for loss in losses])).all()
+        if parameters:
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            finite &= torch.isfinite(torch.stack(torch._foreach_norm(gradients)).sum())
+        self._bad = torch.where(finite, self._bad, 1.0)
+        self._good_steps += self.good
+        for buffer, saved in zip(self._buffers, self._saved, strict=True):
+            buffer.copy_(torch.where(self.good, buffer, saved))
+
+    def read(self) -> int | None:
+        """Asks the device, and starts anew.
+
+        Returns:
+            None where every step since the last look was good; else how many were, before the first bad one.
+        """
+        bad, good_steps = torch.stack([self._bad.double(), self._good_steps.double()]).tolist()
+        self._bad = torch.zeros_like(self._bad)
+        self._good_steps = torch.zeros_like(self._good_steps)
+        return int(good_steps) if bad else None

@@ -1,0 +1,66 @@
+"""The image pool of Shrivastava et al. 2017: discriminators see a history of fakes, not the latest alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from monet.data.stream import Purpose, uniforms
+
+
+class ImagePool:
+    """Holds fakes; each new one is, with probability ½, exchanged for one that was stored earlier.
+
+    Which ones is a function of (seed, pair), so that the pool's only state is its images.
+
+    Args:
+        size: images held; 0 passes every fake through.
+        seed: source of the choices.
+        purpose: `POOL_A` or `POOL_B`.
+    """
+
+    def __init__(self, size: int, seed: int, purpose: Purpose) -> None:
+        self.size = size
+        self._seed = seed
+        self._purpose = purpose
+        self._images: Tensor | None = None
+
+    def exchange(self, fakes: Tensor, pairs: Sequence[int], seen: int, keep: Tensor) -> Tensor:
+        """Stores fakes and returns those that the discriminator is to see.
+
+        Args:
+            fakes: shape (B, 3, H, W), without gradient.
+            pairs: the pair that each fake was made from.
+            seen: fakes that were stored, or could have been, before this batch.
+            keep: scalar bool on the device; where it is False, nothing is stored.
+
+        Returns:
+            Shape (B, 3, H, W): new and earlier fakes.
+        """
+        if self.size == 0:
+            return fakes
+        if self._images is None:
+            self._images = torch.zeros((self.size, *fakes.shape[1:]), dtype=fakes.dtype, device=fakes.device)
+        shown = []
+        for position, (pair, fake) in enumerate(zip(pairs, fakes, strict=True)):
+            chance, place = uniforms(self._seed, self._purpose, pair, 2)
+            filling = seen + position < self.size
+            slot = seen + position if filling else int(place * self.size)
+            if filling or chance < 0.5:
+                earlier = self._images[slot].clone()
+                self._images[slot] = torch.where(keep, fake, earlier)
+                shown.append(fake if filling else earlier)
+            else:
+                shown.append(fake)
+        return torch.stack(shown)
+
+    def state_dict(self) -> dict[str, Tensor | None]:
+        """The stored images."""
+        return {"images": self._images}
+
+    def load_state_dict(self, state: dict[str, Tensor | None], device: torch.device) -> None:
+        """Takes stored images back, on the device."""
+        images = state["images"]
+        self._images = None if images is None else images.to(device)

@@ -1,0 +1,89 @@
+"""Painting a folder with a checkpoint."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from monet import checkpoint
+from monet.config import GenerationConfig
+from monet.data.layout import list_images
+from monet.data.store import BadImage, summary_of_bad
+from monet.errors import InputError
+from monet.generation.painter import Painter, unreadable
+from monet.hardware import choose_device, choose_precision
+from monet.models import generator_from_checkpoint
+from monet.workflow.display import Display
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What painting a folder gave."""
+
+    num_images: int
+    """Images in the archive."""
+    skipped: tuple[BadImage, ...]
+    """Photos that could not be read and were left out on request."""
+
+
+def generate(
+    checkpoint_path: Path,
+    photos_folder: Path,
+    path: Path,
+    *,
+    batch_size: int,
+    quality: int,
+    weights: Literal["ema", "raw"] = "ema",
+    skip_bad: bool = False,
+    device: str = "auto",
+    display: Display | None = None,
+) -> Painted:
+    """Paints every photo of a folder into an archive.
+
+    Args:
+        checkpoint_path: of a run.
+        photos_folder: photos directly in it.
+        path: the archive; it takes this name only when it is complete.
+        batch_size: photos that go through the network together.
+        quality: JPEG quality, 1 to 100.
+        weights: averaged weights where the run has them, or the raw ones.
+        skip_bad: leave out photos that cannot be read; otherwise they end the call before any painting.
+        device: where the network runs.
+        display: shows progress.
+
+    Raises:
+        InputError: the checkpoint, the folder or a photo cannot be read, or an argument is out of range.
+        MonetError: the archive cannot be written.
+    """
+    try:
+        GenerationConfig(batch_size=batch_size, quality=quality)
+    except ValueError as error:
+        raise InputError(
+            str(error).replace("generation.batch_size", "--batch-size").replace("generation.", "--")
+        ) from None
+    display = display or Display()
+    photos = list_images(photos_folder)
+    contents = checkpoint.load(checkpoint_path)
+    bad = tuple(unreadable(photos))
+    if bad and not skip_bad:
+        raise InputError(f"cannot be painted: {summary_of_bad(bad)}; mend or remove these files, or add --skip-bad")
+    left_out = {item.path for item in bad}
+    photos = tuple(photo for photo in photos if photo not in left_out)
+    if not photos:
+        raise InputError(f"no photo in {photos_folder} can be read: {summary_of_bad(bad, most=3)}")
+    where = choose_device(device)
+    painter = Painter(
+        generator_from_checkpoint(contents, weights=weights),
+        device=where,
+        precision=choose_precision("auto", where),
+        batch_size=batch_size,
+        quality=quality,
+    )
+    display.begin("painting", len(photos), "photos")
+    count = painter.paint_archive(photos, path, display.advance)
+    display.end()
+    return Painted(count, bad)

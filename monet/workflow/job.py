@@ -1,0 +1,86 @@
+"""What a command asks for, and which settings a run that goes on may change."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from monet.clock import Clock, Deadline
+from monet.config import Config, from_dict
+from monet.data.layout import Layout
+from monet.errors import InputError
+from monet.workflow.display import Display, Interrupts
+from monet.workflow.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a command asks for."""
+
+    config: Config
+    """The settings; those of the checkpoint where the run goes on."""
+    layout: Layout
+    """The images."""
+    folder: RunFolder
+    """Where the run lives."""
+    checkpoint: dict[str, Any] | None
+    """What the run goes on from."""
+    explicit: frozenset[str] = frozenset()
+    """Dotted names of the settings given on the command line itself: only these may change a run's horizon."""
+    paint: bool = True
+    """Painting follows training, so its time is kept free."""
+    skip_bad: bool = False
+    """Photos that cannot be read are left out of the archive; otherwise they end the job before training."""
+    clock: Clock
+    """Tells the time."""
+    started: float
+    """When the process began, on that clock."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    """Further facts for `environment.json`."""
+    display: Display = field(default_factory=Display)
+    """Shows progress."""
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    """Tells when to end."""
+
+    @property
+    def deadline(self) -> Deadline | None:
+        """When the process must be over, if it has a budget."""
+        budget = self.config.budget_seconds
+        return None if budget is None else Deadline(self.clock, self.started, budget)
+
+
+def merged_config(checkpoint: dict[str, Any], asked: Config, explicit: frozenset[str]) -> Config:
+    """The settings of a run that goes on: its own, but for what the command line gives explicitly.
+
+    Args:
+        checkpoint: what the run goes on from.
+        asked: the settings that the command line and its recipe would give a new run.
+        explicit: dotted names of the settings that were asked for, on the command line or in a recipe named there.
+
+    Raises:
+        InputError: a setting that a run cannot change was given another value.
+    """
+    stored = from_dict(checkpoint["config"])
+    changed: dict[str, Any] = {}
+    for name in sorted(explicit):
+        group, _, setting = name.rpartition(".")
+        old, new = (getattr(getattr(config, group) if group else config, setting) for config in (stored, asked))
+        if old == new:
+            continue
+        if group in ("model", "data") or name == "training.seed":
+            raise InputError(f"{name} is {old} in this run and {new} here: a run cannot change it; start another one")
+        logger.info("%s changes from %s to %s", name, old, new)
+        changed[name] = new
+    groups = {
+        group: dataclasses.replace(
+            getattr(stored, group),
+            **{name.split(".")[1]: value for name, value in changed.items() if name.startswith(f"{group}.")},
+        )
+        for group in ("training", "generation")
+    }
+    top = {name: value for name, value in changed.items() if "." not in name}
+    return dataclasses.replace(stored, **groups, **top)

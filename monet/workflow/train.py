@@ -1,0 +1,245 @@
+"""Training with everything around it: data, deadline, run folder, samples, curves."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from monet.clock import Horizon, Reserve, Timekeeper, format_duration
+from monet.config import Config
+from monet.data.batches import PairSource
+from monet.data.store import BadImage, ImageStore, load_images, summary_of_bad
+from monet.errors import InputError, Interrupted
+from monet.generation.painter import Painter, seconds_per_photo
+from monet.hardware import (
+    Precision,
+    available_memory,
+    choose_device,
+    choose_precision,
+    compiler,
+    describe_machine,
+)
+from monet.reporting.curves import read_metrics, save_curves
+from monet.training.events import Incident, Listeners, StepEvent
+from monet.training.state import TrainingState, run_facts
+from monet.training.trainer import Outcome, Trainer
+from monet.workflow.job import Job
+from monet.workflow.samples import SampleGrids, readable
+
+logger = logging.getLogger(__name__)
+
+_WORTH_COMPILING = 600.0
+"""Seconds of training from which on `compile: auto` compiles on an accelerator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What training leaves for painting."""
+
+    outcome: Outcome
+    painter: Painter
+    photos: tuple[Path, ...]
+    """The photos to paint, all of them readable."""
+    skipped: tuple[BadImage, ...]
+    """Photos that are left out of the archive."""
+
+
+def train(job: Job) -> Trained:
+    """Trains a run to its horizon, or to the deadline.
+
+    Raises:
+        InputError: neither epochs nor horizon nor budget is given, the budget cannot hold what follows training, images
+            to be painted cannot be read, or the checkpoint does not fit.
+        MonetError: the loss was not finite too often, or the disk is full.
+        Interrupted: told to end; the run is saved.
+    """
+    config = job.config
+    _require_an_end(job)
+    device = choose_device(config.training.device)
+    stored = job.checkpoint["precision"] if job.checkpoint and "training.precision" not in job.explicit else None
+    precision: Precision = stored or choose_precision(config.training.precision, device)
+    state = TrainingState.create(config, device, precision)
+    if job.checkpoint:
+        state.load_state_dict(job.checkpoint, device)
+    reserve = _reserve(job, state, device, precision)
+
+    photos, paintings, to_paint, skipped = _read(job)
+    source = PairSource(photos, paintings, config.data, seed=config.training.seed, device=device)
+    facts = run_facts(config, precision, len(photos), len(paintings))
+    if job.checkpoint and job.checkpoint["data"] != facts["data"]:
+        raise InputError(
+            f"the run in {job.folder.path} saw {_count(job.checkpoint['data'])}; here are {_count(facts['data'])}: "
+            "go on with the same data, or start another run"
+        )
+    machine = describe_machine(device) | {"precision": precision} | job.environment
+    job.folder.begin(config, machine, state.counters.pairs)
+
+    timekeeper = _timekeeper(job, state, reserve, source.stream.samples_per_epoch)
+    logger.info(
+        "training on %s in %s, %d photos and %d paintings%s",
+        machine["device"],
+        precision,
+        len(photos),
+        len(paintings),
+        f", from pair {state.counters.pairs:,}" if job.checkpoint else "",
+    )
+    outcome = _run(job, state, source, timekeeper, device, precision, facts)
+    painter = _painter(config, state.painting_networks().generator_ab, device, precision)
+    return Trained(outcome=outcome, painter=painter, photos=to_paint, skipped=skipped)
+
+
+def _require_an_end(job: Job) -> None:
+    config = job.config
+    if job.checkpoint is None and config.training.epochs is None and config.horizon is None and config.budget is None:
+        raise InputError("nothing says when to end: give --training.epochs, --horizon or --budget")
+
+
+def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Precision) -> Reserve | None:
+    """Measures what follows training, and refuses a budget that cannot hold it."""
+    if job.deadline is None:
+        return None
+    batch_size = job.config.generation.batch_size
+    generator = copy.deepcopy(state.painting_networks().generator_ab)
+    painter = _painter(job.config, generator, device, precision)
+    sample = readable(job.layout.to_paint, batch_size) if job.paint else []
+
+    def measure() -> float:
+        if not sample:
+            return 0.0
+        return len(job.layout.to_paint) * seconds_per_photo(painter, sample, batch_size, job.clock)
+
+    reserve = Reserve(measure, job.deadline.budget)
+    if reserve.seconds() > job.deadline.remaining():
+        needed = job.deadline.budget - job.deadline.remaining() + 1.5 * reserve.work + 20
+        count, work = len(job.layout.to_paint), format_duration(reserve.work)
+        reason = f"painting {count:,} photos takes about {work} here" if job.paint else "ending takes up to 20s"
+        raise InputError(
+            f"a budget of {job.config.budget} leaves no time to train: {reason}; "
+            f"give --budget more than {format_duration(needed)}"
+        )
+    return reserve
+
+
+def _painter(config: Config, generator: torch.nn.Module, device: torch.device, precision: Precision) -> Painter:
+    return Painter(
+        generator,
+        device=device,
+        precision=precision,
+        batch_size=config.generation.batch_size,
+        quality=config.generation.quality,
+    )
+
+
+def _read(job: Job) -> tuple[ImageStore, ImageStore, tuple[Path, ...], tuple[BadImage, ...]]:
+    """Decodes both domains; returns them with the photos to paint and those that are left out."""
+    layout, load_size = job.layout, job.config.data.load_size
+    extra = () if layout.to_paint == layout.photos or not job.paint else layout.to_paint
+    job.display.begin("reading", len(layout.photos) + len(layout.paintings) + len(extra), "images")
+    photos, paintings, others = (
+        load_images(paths, load_size, memory_limit=available_memory() // 2, on_image=job.display.advance)
+        for paths in (layout.photos, layout.paintings, extra)
+    )
+    job.display.end()
+    bad = photos.bad + paintings.bad
+    if bad:
+        logger.warning("left out of training: %s", summary_of_bad(bad))
+    for store, name in ((photos, "photo"), (paintings, "painting")):
+        if len(store) == 0:
+            raise InputError(f"no {name} can be read: {summary_of_bad(store.bad, most=3)}")
+    skipped = (others.bad if extra else photos.bad) if job.paint else ()
+    if skipped and not job.skip_bad:
+        raise InputError(f"cannot be painted: {summary_of_bad(skipped)}; mend or remove these files, or add --skip-bad")
+    left_out = {item.path for item in skipped}
+    return photos, paintings, tuple(path for path in layout.to_paint if path not in left_out), skipped
+
+
+def _timekeeper(job: Job, state: TrainingState, reserve: Reserve | None, samples_per_epoch: int) -> Timekeeper:
+    """Joins the horizon of the run, which its checkpoint holds, with the deadline of this process."""
+    config, counters = job.config, state.counters
+    epochs = config.training.epochs
+    horizon = Horizon(None if epochs is None else epochs * samples_per_epoch, config.horizon_seconds)
+    follows_deadline, progress = config.horizon is None and config.budget is not None, 0.0
+    if job.checkpoint:
+        stored, follows_deadline = Horizon(**job.checkpoint["horizon"]), False
+        horizon = Horizon(
+            horizon.pairs if "training.epochs" in job.explicit else stored.pairs,
+            horizon.seconds if "horizon" in job.explicit else stored.seconds,
+        )
+        progress = counters.progress if horizon == stored else 0.0
+    return Timekeeper(
+        horizon,
+        clock=job.clock,
+        deadline=job.deadline,
+        reserve=reserve,
+        deadline_is_horizon=follows_deadline,
+        seconds=counters.seconds,
+        progress=progress,
+    )
+
+
+def _run(
+    job: Job,
+    state: TrainingState,
+    source: PairSource,
+    timekeeper: Timekeeper,
+    device: torch.device,
+    precision: Precision,
+    facts: dict[str, Any],
+) -> Outcome:
+    budget = job.config.budget_seconds
+    samples = SampleGrids(job, device)
+    job.display.begin("training", 1, "progress")
+
+    def on_step(event: StepEvent) -> None:
+        job.folder.write_step(event)
+        job.display.step(event)
+
+    def on_incident(incident: Incident) -> None:
+        job.folder.write_incident(incident)
+
+    with job.interrupts.deferred() as told_to_end:
+        trainer = Trainer(
+            job.config,
+            state,
+            source,
+            timekeeper,
+            device=device,
+            precision=precision,
+            clock=job.clock,
+            checkpoints=job.folder.checkpoints,
+            facts=facts,
+            save_interval=600.0 if budget is None else min(600.0, budget / 10),
+            listeners=Listeners(on_step, samples.save, on_incident),
+            told_to_end=told_to_end,
+            compiled=_should_compile(job.config, device, timekeeper),
+        )
+        outcome = trainer.run()
+    job.display.end()
+    if steps := read_metrics(job.folder.metrics) if job.folder.metrics.exists() else []:
+        save_curves(steps, job.folder.curves)
+    if outcome.interrupted:
+        raise Interrupted(
+            job.interrupts.received or 2,
+            f"stopped after {outcome.pairs:,} pairs; {job.folder.last} is saved: add --resume to the command to go on",
+        )
+    return outcome
+
+
+def _should_compile(config: Config, device: torch.device, timekeeper: Timekeeper) -> bool:
+    setting = config.training.compile
+    if setting == "off":
+        return False
+    if compiler() is None:
+        if setting == "on":
+            logger.warning("training.compile is on, but there is no C++ compiler: going on without it")
+        return False
+    return setting == "on" or (device.type == "cuda" and timekeeper.allowed() >= _WORTH_COMPILING)
+
+
+def _count(data: dict[str, int]) -> str:
+    return f"{data['photos']:,} photos and {data['paintings']:,} paintings"

@@ -1,0 +1,98 @@
+"""What every command does the same way: options, errors, signals, logging."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+from monet.errors import InputError, Interrupted, MonetError
+from monet.workflow.display import Interrupts
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors are `InputError`s."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise InputError(f"{message}; {self.prog} --help shows the options")
+
+
+def command_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """A parser for `python -m pipelines.<name>`, with `--debug`."""
+    parser = _Parser(
+        prog=f"python -m pipelines.{name}",
+        description=description,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and debug messages")
+    return parser
+
+
+def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
+    """Runs a command and turns its errors into one line and an exit code.
+
+    Args:
+        main: takes the command line and returns the exit code.
+        arguments: the command line; that of the process by default.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    _set_up_logging(debug)
+    try:
+        return main(arguments)
+    except MonetError as error:
+        if debug:
+            traceback.print_exc()
+        prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
+        print(f"{prefix}{error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Ctrl-C: stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {type(error).__name__}: {error} (unexpected: --debug shows where)", file=sys.stderr)
+        return 1
+
+
+class Signals(Interrupts):
+    """Ctrl-C and SIGTERM: at once as `Interrupted`, or, while deferred, after the step that is being taken."""
+
+    def __init__(self) -> None:
+        self._deferred = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._receive)
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[Callable[[], bool]]:
+        """While open, the first signal makes the function true; a second one ends the command at once."""
+        self._deferred = True
+        try:
+            yield lambda: self.received is not None
+        finally:
+            self._deferred = False
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        if not self._deferred or self.received is not None:
+            raise Interrupted(number, "stopped")
+        self.received = number
+        print("\nstopping after this step; once more to stop at once", file=sys.stderr)
+
+
+def _set_up_logging(debug: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    root = logging.getLogger("monet")
+    root.handlers = [handler]
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    root.propagate = False

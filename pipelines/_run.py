@@ -1,0 +1,112 @@
+"""What `submit` and `train` share: their options, and the job that these ask for."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+import pipelines
+from pipelines._command import Signals, command_parser
+
+if TYPE_CHECKING:
+    from monet.workflow.job import Job
+
+
+def run_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """The options of a command that trains; settings (`--training.epochs 3`) are left to `read_settings`."""
+    from monet import recipes
+
+    parser = command_parser(name, description)
+    parser.epilog = (
+        "settings (defaults are those of no recipe; a recipe changes them, the command line overrides both):\n"
+    )
+    parser.epilog += recipes.describe_settings()
+    parser.add_argument(
+        "--data",
+        default="auto",
+        metavar="DIR|auto|demo",
+        help="a folder with photo_jpg/ and monet_jpg/, or trainA/ and trainB/ (and testA/ testB/); auto: where Kaggle, "
+        "or a download, puts the competition's data; demo: pictures drawn on the spot (default: auto)",
+    )
+    parser.add_argument("--run", type=Path, metavar="DIR", help="the run's folder (default: runs/<UTC time>)")
+    parser.add_argument(
+        "--recipe",
+        metavar="R",
+        help=f"named settings or a YAML file: {', '.join(recipes.names())} (default: demo for the demo data; "
+        "else kaggle with an accelerator, quick-cpu without)",
+    )
+    parser.add_argument(
+        "--budget",
+        metavar="D",
+        help="wall-clock time of the whole command: 5h, 45m, 90s, 1h30m (default: the recipe's)",
+    )
+    parser.add_argument(
+        "--horizon", metavar="D", help="training time, over all its processes, at which the run's learning rate is 0"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --run")
+    return parser
+
+
+def make_job(
+    parser: argparse.ArgumentParser, arguments: Sequence[str], *, paint: bool
+) -> tuple[Job, argparse.Namespace]:
+    """Reads the command line and finds the data, the settings and the run's folder.
+
+    Raises:
+        InputError: something on the command line cannot be used.
+    """
+    from monet import recipes
+    from monet.workflow.find_data import find_data
+    from monet.workflow.job import Job, merged_config
+    from monet.workflow.run_folder import RunFolder
+    from pipelines._display import Bars
+
+    options, rest = parser.parse_known_args(arguments)
+    overrides = list(rest)
+    for name in ("budget", "horizon"):
+        if getattr(options, name) is not None:
+            overrides += [f"--{name}", getattr(options, name)]
+    recipes.resolve({}, overrides)  # mistakes first: before anything is drawn or downloaded
+    named = recipes.read(options.recipe) if options.recipe else {}
+    recipes.resolve(named, overrides, source=f"recipe {options.recipe}")
+
+    folder = RunFolder(
+        options.run or Path("runs") / datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    )
+    stored = folder.open(options.resume)
+    display, interrupts = Bars(), Signals()
+    layout = find_data(options.data, cache_folder=platformdirs.user_cache_path("monet"), display=display)
+    values = named if options.recipe or stored else recipes.read(_default_recipe(options.data))
+    config = recipes.resolve(values, overrides)
+    explicit = recipes.names_in(overrides)
+    if stored:
+        config = merged_config(stored, config, explicit | recipes.names_of(named))
+    job = Job(
+        config=config,
+        layout=layout,
+        folder=folder,
+        checkpoint=stored,
+        explicit=explicit,
+        paint=paint,
+        skip_bad=getattr(options, "skip_bad", False),
+        clock=time.monotonic,
+        started=pipelines.STARTED,
+        environment={"command": [parser.prog, *arguments]},
+        display=display,
+        interrupts=interrupts,
+    )
+    return job, options
+
+
+def _default_recipe(data: str) -> str:
+    from monet.hardware import choose_device
+
+    if data == "demo":
+        return "demo"
+    return "quick-cpu" if choose_device("auto").type == "cpu" else "kaggle"

@@ -1,0 +1,64 @@
+"""Paint a folder of photos into an archive with a trained checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines._command import Signals, command_parser, run_command
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command; returns its exit code."""
+    from monet.config import GenerationConfig
+    from monet.workflow.generate import generate
+    from pipelines._display import Bars
+
+    parser = command_parser("generate", __doc__ or "")
+    defaults = GenerationConfig()
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, metavar="F", help="such as runs/NAME/checkpoints/last.pt"
+    )
+    parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="the folder of photos, any size")
+    parser.add_argument("--zip", type=Path, required=True, metavar="FILE", help="the archive: one 256×256 JPEG a photo")
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=defaults.batch_size,
+        metavar="N",
+        help="photos that go through the network together (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quality",
+        type=int,
+        default=defaults.quality,
+        metavar="Q",
+        help="JPEG quality, 1 to 100 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--weights", choices=["ema", "raw"], default="ema", help="averaged weights where there are some (default: ema)"
+    )
+    parser.add_argument("--skip-bad", action="store_true", help="leave photos out that cannot be read, and list them")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    options = parser.parse_args(arguments)
+    Signals()
+    painted = generate(
+        options.checkpoint,
+        options.photos,
+        options.zip,
+        batch_size=options.batch_size,
+        quality=options.quality,
+        weights=options.weights,
+        skip_bad=options.skip_bad,
+        device=options.device,
+        display=Bars(),
+    )
+    for bad in painted.skipped:
+        print(f"left out: {bad.path} ({bad.reason})")
+    print(f"wrote {options.zip}: {painted.num_images:,} images")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
