@@ -16,10 +16,9 @@ from typing import Literal
 
 from PIL import Image
 
-from monet.data.decode import MAX_PIXELS
-from monet.data.store import available_processors
 from monet.errors import InputError
 from monet.files import written_whole
+from monet.machine import available_processors
 
 Rules = Literal["kaggle", "any"]
 Code = Literal["count", "name", "format", "size", "mode", "corrupt", "duplicate", "unsafe", "archive"]
@@ -29,6 +28,7 @@ KAGGLE_COUNT = range(7_000, 10_001)
 SIDE = 256
 """Width and height of an image that the competition takes."""
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+_MAX_PIXELS = 80_000_000
 _MAX_MEMBER = 64 * 2**20
 _MAX_RATIO = 200
 
@@ -204,7 +204,7 @@ def _image_problem(name: str, data: bytes, rules: Rules) -> Problem | None:
                 return Problem("size", name, f"{image.width}×{image.height}: expected {SIDE}×{SIDE}")
             if rules == "kaggle" and image.mode != "RGB":
                 return Problem("mode", name, f"mode {image.mode}: expected RGB")
-            if image.width * image.height > MAX_PIXELS:
+            if image.width * image.height > _MAX_PIXELS:
                 return Problem("unsafe", name, f"{image.width}×{image.height}: too large to decode")
             image.load()
     except Image.DecompressionBombError:

@@ -8,6 +8,7 @@ is behind: 0 at the start, 1 where the decay has landed.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import statistics
 from collections import deque
@@ -86,7 +87,7 @@ class Horizon:
 
 
 class Pace:
-    """How fast steps are now, against how fast they were when the work after training was last measured.
+    """How many seconds a step takes now.
 
     Steps are gathered into windows of `window` seconds, so that a device that works asynchronously, or one slow step,
     does not look like a slow machine. The first window holds the warm-up and is left out.
@@ -94,72 +95,82 @@ class Pace:
 
     def __init__(self, window: float = 2.0) -> None:
         self._window = window
-        self._steps = 0
-        self._seconds = 0.0
+        self._steps, self._seconds = 0, 0.0
         self._warm = False
-        self._baseline: float | None = None
-        self._recent: deque[float] = deque(maxlen=5)
-        self._longest_lately: deque[float] = deque(maxlen=5)
+        self._means: deque[float] = deque(maxlen=5)
+        self._latest: deque[float] = deque(maxlen=5)
 
     def record(self, seconds: float) -> None:
         """Notes the duration of one step."""
-        self._longest_lately.append(seconds)
+        self._latest.append(seconds)
         self._steps += 1
         self._seconds += seconds
-        if self._seconds < self._window:
-            return
-        mean = self._seconds / self._steps
-        self._steps, self._seconds = 0, 0.0
-        if not self._warm:
-            self._warm = True
-            return
-        self._recent.append(mean)
-        if self._baseline is None and len(self._recent) >= 3:
-            self._baseline = statistics.median(self._recent)
-
-    def rebase(self) -> None:
-        """The work after training has just been measured: from here on, `slowdown` compares with the present pace."""
-        if self._recent:
-            self._baseline = statistics.median(self._recent)
+        if self._seconds >= self._window:
+            if self._warm:
+                self._means.append(self._seconds / self._steps)
+            self._steps, self._seconds, self._warm = 0, 0.0, True
 
     @property
-    def slowdown(self) -> float:
-        """The present seconds a step over those at the last measurement; never below 1."""
-        if self._baseline is None or self._baseline <= 0:
-            return 1.0
-        return max(1.0, statistics.median(self._recent) / self._baseline)
+    def seconds_per_step(self) -> float | None:
+        """The median of the last windows; None until three of them are full."""
+        return statistics.median(self._means) if len(self._means) >= 3 else None
 
     @property
     def next_step(self) -> float:
         """Seconds that the next step may take: the longest of the last few."""
-        return max(self._longest_lately, default=0.0)
+        return max(self._latest, default=0.0)
 
 
 class Reserve:
     """The time that must be left when training stops: what the work after it takes, and some slack.
 
-    The slack is half the work plus 20 s, so that a machine that slows down while it paints is still in time. Where 5 %
-    of the budget is more than that, the slack grows to what a machine needs that falls to half its speed at the very
-    first photo (the work once more, plus 20 s), and at most to 4.5 % of the budget.
+    The work is measured by a timed probe, and every probe is compared with the pace of training at that time. From then
+    on the work is known in training steps, so that a machine that becomes slower, or faster, is noticed at once.
+
+    The slack is half the work plus 20 s, for a machine that slows down while it paints. Where 5 % of the budget is more
+    than that, the slack grows to what a machine needs that falls to half its speed at the very first photo (the work
+    once more, plus 20 s), and at most to 4.5 % of the budget.
 
     Args:
-        measure: a timed probe; returns the seconds that the work after training takes on this machine now.
+        measure: the probe; returns the seconds that the work after training takes on this machine now.
         budget: seconds of the whole process.
+        pace: of the training steps.
     """
 
-    def __init__(self, measure: Callable[[], float], budget: float) -> None:
+    def __init__(self, measure: Callable[[], float], budget: float, pace: Pace) -> None:
         self._measure = measure
         self._budget = budget
-        self.work = measure()
+        self._pace = pace
+        self._probed = measure()
+        self._paired = False
+        self._steps: list[float] = []
 
     def measure_again(self) -> None:
-        """Probes again: the machine may be faster or slower than it was."""
-        self.work = self._measure()
+        """Probes once more."""
+        self._pair()
+        self._probed = self._measure()
+        self._paired = False
+        self._pair()
+        logger.info("what follows training now takes about %s", format_duration(self.work))
 
-    def seconds(self, slowdown: float = 1.0) -> float:
-        """The reserve on a machine that is `slowdown` times slower than at the last measurement."""
-        work = self.work * slowdown
+    @property
+    def work(self) -> float:
+        """Seconds that the work after training takes at the present pace."""
+        self._pair()
+        pace = self._pace.seconds_per_step
+        return statistics.median(self._steps) * pace if self._steps and pace else self._probed
+
+    def seconds(self) -> float:
+        """The reserve at the present pace."""
+        work = self.work
         return work + max(0.5 * work + 20.0, min(work + 20.0, 0.045 * self._budget))
+
+    def _pair(self) -> None:
+        """Compares the last probe with the pace of training, once that is known."""
+        pace = self._pace.seconds_per_step
+        if pace and not self._paired:
+            self._paired = True
+            self._steps.append(self._probed / pace)
 
 
 class Timekeeper:
@@ -174,6 +185,7 @@ class Timekeeper:
         deadline_is_horizon: the run has no time horizon of its own yet.
         seconds: training time of the earlier processes of this run.
         progress: progress at the end of the earlier processes.
+        pace: of the training steps; the reserve's.
     """
 
     def __init__(
@@ -186,6 +198,7 @@ class Timekeeper:
         deadline_is_horizon: bool = False,
         seconds: float = 0.0,
         progress: float = 0.0,
+        pace: Pace | None = None,
     ) -> None:
         if deadline is None and horizon == Horizon():
             raise ValueError("a horizon without terms needs a deadline")
@@ -196,10 +209,13 @@ class Timekeeper:
         self._deadline_is_horizon = deadline_is_horizon
         self._base = seconds
         self._progress = progress
-        self._began = clock()
-        self._checkups = [share for share in (0.5, 0.85) if share > progress]
-        self._second_looks = 3
-        self.pace = Pace()
+        self._began = self._asked = clock()
+        self._time_ahead = 1.0
+        self._checkups = [share for share in (0.3, 0.6, 0.85) if share > progress]
+        self._looked_again = False
+        self._probe_time = 0.0
+        self._landing_ends: float | None = None
+        self.pace = pace or Pace()
         """How fast steps are; training records each one."""
 
     @property
@@ -210,9 +226,10 @@ class Timekeeper:
     def allowed(self) -> float:
         """Seconds that this process may still train before it eats into the reserve; infinite without a deadline."""
         if self._deadline is None:
-            return float("inf")
-        reserved = self._reserve.seconds(self.pace.slowdown) if self._reserve else 0.0
-        return self._deadline.remaining() - reserved
+            return math.inf
+        if self._landing_ends is not None:
+            return min(self._landing_ends - self._clock(), self._room_to_land())
+        return self._deadline.remaining() - (self._reserve.seconds() if self._reserve else 0.0)
 
     @property
     def horizon(self) -> Horizon:
@@ -223,28 +240,31 @@ class Timekeeper:
 
     def progress(self, pairs: int) -> float:
         """How much of the horizon is behind after `pairs` pairs, from 0 to 1; never decreases."""
-        self._progress = max(self._progress, self.horizon.progress(pairs, self.seconds))
+        reached = self._horizon.progress(pairs, self.seconds)
+        if self._deadline_is_horizon:
+            reached = max(reached, 1.0 - self._share_of_time_ahead())
+        self._progress = max(self._progress, reached)
         return self._progress
 
     def time_left(self, pairs: int) -> float:
         """Seconds of training still ahead in this process, as far as is known now."""
         progress = self.progress(pairs)
-        by_horizon = self.seconds * (1 - progress) / progress if progress > 0 else float("inf")
+        by_horizon = self.seconds * (1 - progress) / progress if progress > 0 else math.inf
         return max(0.0, self.allowed() if self._deadline_is_horizon else min(by_horizon, self.allowed()))
 
     def should_stop(self, pairs: int) -> bool:
         """True when the horizon is reached, or when one more step would eat into the reserve."""
         if self._horizon.progress(pairs, self.seconds) >= 1.0:
             return True
-        if self._reserve and self._checkups and self.progress(pairs) >= self._checkups[0]:
+        if self._checkups and self._progress >= self._checkups[0]:
             self._checkups.pop(0)
-            self._check_reserve()
+            self._probe()
+        if not self._looked_again and self.allowed() <= self.pace.next_step + 2 * self._probe_time:
+            self._looked_again = True
+            self._probe()
         if self.allowed() > self.pace.next_step:
             return False
-        if self._reserve and self._second_looks > 0:
-            self._second_looks -= 1
-            self._check_reserve()
-        return self.allowed() <= self.pace.next_step
+        return not self._begins_landing()
 
     def land(self, pairs: int) -> bool:
         """Ends training: a horizon that followed the deadline is reached now, and stays where it is.
@@ -257,9 +277,34 @@ class Timekeeper:
             self._deadline_is_horizon = False
         return self.progress(pairs) >= 1.0
 
-    def _check_reserve(self) -> None:
-        """Measures the work after training again: the machine may be faster or slower than it was."""
-        assert self._reserve is not None
-        self._reserve.measure_again()
-        self.pace.rebase()
-        logger.info("what follows training now takes about %s", format_duration(self._reserve.work))
+    def _probe(self) -> None:
+        if self._reserve:
+            begun = self._clock()
+            self._reserve.measure_again()
+            self._probe_time = self._clock() - begun
+
+    def _begins_landing(self) -> bool:
+        """Where the machine slowed down so much that the reserve is reached with the decay far from its end, takes some
+        of the slack to finish the decay in a tenth of the training time."""
+        if not self._deadline_is_horizon or self._landing_ends is not None or self._progress >= 0.95:
+            return False
+        time = min(max(0.1 * self.seconds, 10 * self.pace.next_step), self._room_to_land())
+        self._landing_ends = self._clock() + time
+        logger.info("the machine has slowed down: finishing the decay in %s", format_duration(time))
+        return time > self.pace.next_step
+
+    def _room_to_land(self) -> float:
+        """Seconds that are left when the work after training is done at the present pace, and the run is ended."""
+        assert self._deadline is not None
+        return self._deadline.remaining() - (1.05 * self._reserve.work + 12.0 if self._reserve else 0.0)
+
+    def _share_of_time_ahead(self) -> float:
+        """The share of the training time that is still ahead where the deadline sets the horizon.
+
+        Between two questions the share shrinks as the time that is left does. With a fixed end this is exactly
+        1 − elapsed / total; an end that moves bends the way to it, and a wrong estimate of it does no lasting harm.
+        """
+        now, allowed = self._clock(), max(0.0, self.allowed())
+        passed, self._asked = now - self._asked, now
+        self._time_ahead *= allowed / (allowed + passed) if allowed + passed > 0 else 0.0
+        return self._time_ahead

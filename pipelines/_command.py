@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
@@ -90,6 +91,7 @@ class Signals(Interrupts):
 
 
 def _set_up_logging(debug: bool) -> None:
+    warnings.filterwarnings("ignore", module="PIL")  # remarks about damaged files, which are reported by name
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     root = logging.getLogger("monet")

@@ -105,7 +105,7 @@ def make_job(
 
 
 def _default_recipe(data: str) -> str:
-    from monet.hardware import choose_device
+    from monet.device import choose_device
 
     if data == "demo":
         return "demo"

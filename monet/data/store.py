@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monet.data.decode import UnreadableImage, decode, read_size
+from monet.machine import available_processors
 
 logger = logging.getLogger(__name__)
 
@@ -108,11 +108,6 @@ def summary_of_bad(bad: Sequence[BadImage], most: int = 10) -> str:
     """One line that names the files and the reasons."""
     named = ", ".join(f"{item.path} ({item.reason})" for item in bad[:most])
     return named + (f" and {len(bad) - most} more" if len(bad) > most else "")
-
-
-def available_processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _shorter_side(path: Path) -> int | BadImage:

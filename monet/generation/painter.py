@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from monet.archive import SIDE, member_names, writing
 from monet.clock import Clock
 from monet.data.decode import UnreadableImage, decode
-from monet.data.store import BadImage, available_processors
-from monet.hardware import Precision, autocast
+from monet.data.store import BadImage
+from monet.device import Precision, autocast
+from monet.machine import available_processors
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")

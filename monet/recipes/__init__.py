@@ -44,7 +44,7 @@ def read(recipe: str) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         choices = ", ".join(names())
-        raise InputError(f"no recipe {recipe!r}{_nearest(recipe, names())}: give {choices}, or a YAML file") from None
+        raise InputError(f"no recipe {recipe!r}: give {choices}, or a YAML file{_nearest(recipe, names())}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"recipe {path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -133,7 +133,7 @@ def _refuse_unknown_options(overrides: Sequence[str]) -> None:
     for name in sorted(names_in(overrides)):
         if name not in setting_types():
             options = [f"--{key}" for key in setting_types()]
-            raise InputError(f"unknown option --{name}{_nearest(f'--{name}', options)}; --help lists them all")
+            raise InputError(f"unknown option --{name}: --help lists them all{_nearest(f'--{name}', options)}")
 
 
 def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -9,8 +9,8 @@ import torch
 
 from monet.config import Config, to_dict
 from monet.data.stream import Purpose
+from monet.device import Precision
 from monet.errors import InputError
-from monet.hardware import Precision
 from monet.models import Networks, build_networks
 from monet.training.ema import MovingAverage
 from monet.training.events import Incident

@@ -16,8 +16,8 @@ from monet import checkpoint
 from monet.clock import Clock, Timekeeper
 from monet.config import Config
 from monet.data.batches import PairSource
+from monet.device import Precision, autocast
 from monet.errors import MonetError
-from monet.hardware import Precision, autocast
 from monet.models import Networks
 from monet.training.events import EpochEvent, Incident, Listeners, StepEvent
 from monet.training.guard import Guard

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from monet.training.events import StepEvent
+if TYPE_CHECKING:
+    from monet.training.events import StepEvent
 
 
 class Display:

@@ -7,7 +7,7 @@ from pathlib import Path
 from monet.data.demo import demo_data
 from monet.data.download import download_competition
 from monet.data.layout import COMPETITION, KAGGLE_MOUNTS, Layout, find_auto, find_layout
-from monet.data.store import available_processors
+from monet.machine import available_processors
 from monet.workflow.display import Display
 
 

@@ -11,9 +11,9 @@ from monet import checkpoint
 from monet.config import GenerationConfig
 from monet.data.layout import list_images
 from monet.data.store import BadImage, summary_of_bad
+from monet.device import choose_device, choose_precision
 from monet.errors import InputError
 from monet.generation.painter import Painter, unreadable
-from monet.hardware import choose_device, choose_precision
 from monet.models import generator_from_checkpoint
 from monet.workflow.display import Display
 

@@ -10,20 +10,14 @@ from typing import Any
 
 import torch
 
-from monet.clock import Horizon, Reserve, Timekeeper, format_duration
+from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
 from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.store import BadImage, ImageStore, load_images, summary_of_bad
+from monet.device import Precision, choose_device, choose_precision, describe_machine
 from monet.errors import InputError, Interrupted
 from monet.generation.painter import Painter, seconds_per_photo
-from monet.hardware import (
-    Precision,
-    available_memory,
-    choose_device,
-    choose_precision,
-    compiler,
-    describe_machine,
-)
+from monet.machine import available_memory, compiler
 from monet.reporting.curves import read_metrics, save_curves
 from monet.training.events import Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, run_facts
@@ -66,7 +60,8 @@ def train(job: Job) -> Trained:
     state = TrainingState.create(config, device, precision)
     if job.checkpoint:
         state.load_state_dict(job.checkpoint, device)
-    reserve = _reserve(job, state, device, precision)
+    pace = Pace()
+    reserve = _reserve(job, state, device, precision, pace)
 
     photos, paintings, to_paint, skipped = _read(job)
     source = PairSource(photos, paintings, config.data, seed=config.training.seed, device=device)
@@ -79,7 +74,7 @@ def train(job: Job) -> Trained:
     machine = describe_machine(device) | {"precision": precision} | job.environment
     job.folder.begin(config, machine, state.counters.pairs)
 
-    timekeeper = _timekeeper(job, state, reserve, source.stream.samples_per_epoch)
+    timekeeper = _timekeeper(job, state, reserve, pace, source.stream.samples_per_epoch)
     logger.info(
         "training on %s in %s, %d photos and %d paintings%s",
         machine["device"],
@@ -99,7 +94,7 @@ def _require_an_end(job: Job) -> None:
         raise InputError("nothing says when to end: give --training.epochs, --horizon or --budget")
 
 
-def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Precision) -> Reserve | None:
+def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Precision, pace: Pace) -> Reserve | None:
     """Measures what follows training, and refuses a budget that cannot hold it."""
     if job.deadline is None:
         return None
@@ -113,7 +108,7 @@ def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Pr
             return 0.0
         return len(job.layout.to_paint) * seconds_per_photo(painter, sample, batch_size, job.clock)
 
-    reserve = Reserve(measure, job.deadline.budget)
+    reserve = Reserve(measure, job.deadline.budget, pace)
     if reserve.seconds() > job.deadline.remaining():
         needed = job.deadline.budget - job.deadline.remaining() + 1.5 * reserve.work + 20
         count, work = len(job.layout.to_paint), format_duration(reserve.work)
@@ -158,7 +153,9 @@ def _read(job: Job) -> tuple[ImageStore, ImageStore, tuple[Path, ...], tuple[Bad
     return photos, paintings, tuple(path for path in layout.to_paint if path not in left_out), skipped
 
 
-def _timekeeper(job: Job, state: TrainingState, reserve: Reserve | None, samples_per_epoch: int) -> Timekeeper:
+def _timekeeper(
+    job: Job, state: TrainingState, reserve: Reserve | None, pace: Pace, samples_per_epoch: int
+) -> Timekeeper:
     """Joins the horizon of the run, which its checkpoint holds, with the deadline of this process."""
     config, counters = job.config, state.counters
     epochs = config.training.epochs
@@ -179,6 +176,7 @@ def _timekeeper(job: Job, state: TrainingState, reserve: Reserve | None, samples
         deadline_is_horizon=follows_deadline,
         seconds=counters.seconds,
         progress=progress,
+        pace=pace,
     )
 
 

@@ -1,20 +1,18 @@
-"""What the machine can do: which device works, in which precision, with how much memory."""
+"""Which device works here, and in which precision it is fastest."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
-import shutil
 import statistics
 import time
 from typing import Any, Literal
 
-import psutil
 import torch
 import torch.nn.functional as F
 
 from monet.errors import InputError
+from monet.machine import available_processors, processor_name, total_memory
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -82,30 +80,11 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "processor": processor_name(),
-        "processors": os.cpu_count(),
+        "processors": available_processors(),
         "threads": torch.get_num_threads(),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "memory_gb": round(total_memory() / 1e9, 1),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }
-
-
-def processor_name() -> str:
-    """The processor as its maker names it, where the system tells."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def available_memory() -> int:
-    """Bytes of memory that can be taken without swapping."""
-    return int(psutil.virtual_memory().available)
-
-
-def compiler() -> str | None:
-    """The C++ compiler that `torch.compile` would use on a CPU; None where there is none."""
-    return next((path for name in ("c++", "g++", "clang++", "cl") if (path := shutil.which(name))), None)
 
 
 def _accelerators() -> list[torch.device]:

@@ -1,0 +1,63 @@
+"""Small real data and settings that many tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TINY = [
+    *("--data.samples_per_epoch", "8", "--data.load_size", "40", "--data.crop_size", "32"),
+    *("--model.width", "4", "--model.residual_blocks", "1", "--model.discriminator_width", "4"),
+    *("--training.batch_size", "2", "--training.pool_size", "4", "--training.device", "cpu"),
+    *("--training.precision", "fp32"),
+]
+"""Settings under which a step takes milliseconds."""
+
+REAL_DATA = Path(__file__).parents[2] / "shared" / "data" / "gan-getting-started"
+
+needs_real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"the competition's data is not at {REAL_DATA}")
+
+
+class FakeClock:
+    """A clock that only moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def picture(seed: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
+    """A smooth random picture of (width, height)."""
+    noise = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+
+
+def fill_folder(folder: Path, count: int, first_seed: int, size: tuple[int, int] = (64, 64)) -> Path:
+    """Writes JPEG files `0.jpg`, `1.jpg`, … into a new folder."""
+    folder.mkdir(parents=True)
+    for index in range(count):
+        picture(first_seed + index, size).save(folder / f"{index}.jpg", quality=95)
+    return folder
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set in the CycleGAN layout: 12 photos to learn from, 6 to paint, 5 paintings."""
+    folder = tmp_path_factory.mktemp("tiny")
+    fill_folder(folder / "trainA", 12, 0)
+    fill_folder(folder / "trainB", 5, 100)
+    fill_folder(folder / "testA", 6, 200)
+    return folder

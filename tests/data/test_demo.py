@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monet.data import demo
+from monet.data.demo import demo_data, draw
+
+
+def test_a_picture_is_a_function_of_seed_kind_and_index() -> None:
+    assert np.array_equal(draw(0, "photo", 5), draw(0, "photo", 5))
+    assert not np.array_equal(draw(0, "photo", 5), draw(1, "photo", 5))
+    assert not np.array_equal(draw(0, "photo", 5), draw(0, "painting", 5))
+    assert draw(0, "painting", 5).size == (256, 256)
+    assert draw(0, "painting", 5).mode == "RGB"
+
+
+def test_no_two_pictures_are_alike() -> None:
+    small = np.stack([np.asarray(draw(0, "photo", index).resize((16, 16)), np.float64).ravel() for index in range(60)])
+    distances = np.linalg.norm(small[:, None] - small[None], axis=-1) + 1e9 * np.eye(60)
+    assert distances.min() > 100  # RMS over 768 values: 3.6 grey levels
+
+
+def test_photos_and_paintings_differ_by_their_strokes() -> None:
+    def roughness(kind: demo.Kind) -> float:
+        grey = [np.asarray(draw(0, kind, index).convert("L"), np.float64) for index in range(12)]
+        return float(np.mean([np.abs(np.diff(image)).mean() for image in grey]))
+
+    assert roughness("painting") > 1.5 * roughness("photo")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    demo_data(folder, photos=60, paintings=12, workers=2)
+    return folder
+
+
+def digest(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*.jpg"))
+    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
+
+
+def test_the_set_has_the_competitions_layout(drawn: Path) -> None:
+    layout = demo_data(drawn, photos=60, paintings=12, workers=2)
+    assert (layout.kind, layout.rules) == ("competition", "kaggle")
+    assert (len(layout.photos), len(layout.paintings)) == (60, 12)
+
+
+def test_a_second_call_finds_the_set_in_the_cache(drawn: Path) -> None:
+    begun: list[int] = []
+    demo_data(drawn, photos=60, paintings=12, workers=2, begin=begun.append)
+    assert begun == []
+
+
+def test_the_number_of_processes_makes_no_difference(drawn: Path, tmp_path: Path) -> None:
+    advanced: list[int] = []
+    demo_data(tmp_path, photos=60, paintings=12, workers=1, advance=advanced.append)
+    assert digest(tmp_path) == digest(drawn)
+    assert sum(advanced) == 72
+
+
+def test_an_interrupted_drawing_is_not_taken_for_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(demo, "_draw_all", die)
+        with pytest.raises(KeyboardInterrupt):
+            demo_data(tmp_path, photos=2, paintings=1, workers=1)
+    assert len(demo_data(tmp_path, photos=2, paintings=1, workers=1).photos) == 2
+    assert [entry.name for entry in tmp_path.iterdir()] == [f"demo-v{demo.VERSION}-seed0-2-1"]
+
+
+def test_the_full_set_has_as_many_pictures_as_the_competitions_text_says() -> None:
+    assert (demo.PHOTOS, demo.PAINTINGS) == (7028, 300)

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from monet.clock import Deadline, Horizon, Pace, Reserve, Timekeeper, format_duration, parse_duration
+from tests.conftest import FakeClock
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("5h", 18000), ("45m", 2700), ("90s", 90), ("1h30m", 5400), ("1h0m5s", 3605), ("0.5h", 1800), (" 8m ", 480)],
+)
+def test_a_duration_is_read_in_hours_minutes_and_seconds(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "five", "0s", "-5m", "5m1h", "1e3s", "5 m", "h"])
+def test_what_is_not_a_duration_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(ValueError, match="5h, 45m, 90s or 1h30m"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(18000, "5h00m"), (3605, "1h00m05s"), (125, "2m05s"), (120, "2m"), (39.6, "40s"), (-3, "0s")]
+)
+def test_a_duration_is_written_to_the_second(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+def test_progress_is_the_larger_share_of_the_terms_that_exist() -> None:
+    assert Horizon(pairs=100).progress(25, 1e9) == 0.25
+    assert Horizon(seconds=50).progress(10**9, 10) == 0.2
+    assert Horizon(pairs=100, seconds=50).progress(25, 10) == 0.25
+    assert Horizon(pairs=100, seconds=50).progress(25, 40) == 0.8
+    assert Horizon(pairs=100).progress(150, 0) == 1.0
+
+
+def test_a_timekeeper_without_any_end_is_refused(clock: FakeClock) -> None:
+    with pytest.raises(ValueError, match="needs a deadline"):
+        Timekeeper(Horizon(), clock=clock)
+
+
+def test_pairs_end_a_run_whatever_the_clock_says(clock: FakeClock) -> None:
+    keeper = Timekeeper(Horizon(pairs=10), clock=clock)
+    clock.advance(1e6)
+    assert keeper.progress(5) == 0.5
+    assert not keeper.should_stop(9)
+    assert keeper.should_stop(10)
+    assert keeper.land(10)
+
+
+def test_progress_never_decreases_although_fewer_pairs_are_reported(clock: FakeClock) -> None:
+    keeper = Timekeeper(Horizon(pairs=10), clock=clock)
+    assert keeper.progress(6) == 0.6
+    assert keeper.progress(4) == 0.6
+
+
+def test_training_time_of_earlier_processes_counts_towards_the_horizon(clock: FakeClock) -> None:
+    keeper = Timekeeper(Horizon(seconds=100), clock=clock, seconds=60, progress=0.6)
+    clock.advance(20)
+    assert keeper.seconds == 80
+    assert keeper.progress(0) == pytest.approx(0.8)
+
+
+def keeper_for(clock: FakeClock, budget: float, work: float, horizon: Horizon | None = None) -> Timekeeper:
+    pace = Pace()
+    return Timekeeper(
+        horizon or Horizon(),
+        clock=clock,
+        deadline=Deadline(clock, clock.now, budget),
+        reserve=Reserve(lambda: work, budget, pace),
+        deadline_is_horizon=horizon is None,
+        pace=pace,
+    )
+
+
+def test_progress_towards_a_deadline_is_elapsed_over_allowed_training_time(clock: FakeClock) -> None:
+    keeper = keeper_for(clock, budget=270, work=100)  # 100 of painting, 50 + 20 of slack: 100 for training
+    for second in range(1, 99):
+        clock.advance(1)
+        assert keeper.progress(0) == pytest.approx(second / 100)
+
+
+def test_a_wrong_estimate_of_the_work_after_training_does_no_lasting_harm(clock: FakeClock) -> None:
+    work = [100.0]
+    pace = Pace()
+    reserve = Reserve(lambda: work[0], 270, pace)
+    keeper = Timekeeper(
+        Horizon(), clock=clock, deadline=Deadline(clock, clock.now, 270), reserve=reserve, deadline_is_horizon=True
+    )
+    clock.advance(40)
+    assert keeper.progress(0) == pytest.approx(0.4)
+    work[0] = 130.0  # 45 s less for training
+    reserve.measure_again()
+    clock.advance(1)
+    work[0] = 100.0
+    reserve.measure_again()
+    assert keeper.progress(0) < 0.48
+    clock.advance(58)
+    assert 0.97 < keeper.progress(0) < 1.0
+
+
+def test_the_reserve_is_one_and_a_half_times_the_work_and_20_seconds() -> None:
+    assert Reserve(lambda: 200.0, 1000.0, Pace()).seconds() == pytest.approx(1.5 * 200 + 20)
+
+
+def test_the_reserve_bears_half_speed_where_5_percent_of_the_budget_are_more_than_that() -> None:
+    assert Reserve(lambda: 100.0, 17_100.0, Pace()).seconds() == pytest.approx(2 * 100 + 20)
+    assert Reserve(lambda: 100.0, 2_000.0, Pace()).seconds() == pytest.approx(100 + 90)
+
+
+def paced(pace: Pace, seconds: float, steps: int) -> None:
+    for _ in range(steps):
+        pace.record(seconds)
+
+
+def test_the_reserve_grows_with_the_seconds_a_step_takes() -> None:
+    pace = Pace()
+    reserve = Reserve(lambda: 100.0, 1000.0, pace)
+    paced(pace, 1.0, 12)
+    assert reserve.work == pytest.approx(100)
+    paced(pace, 2.0, 20)
+    assert reserve.work == pytest.approx(200)
+    paced(pace, 1.0, 40)
+    assert reserve.work == pytest.approx(100)
+
+
+def test_one_slow_step_is_not_a_slow_machine() -> None:
+    pace = Pace()
+    reserve = Reserve(lambda: 100.0, 1000.0, pace)
+    paced(pace, 1.0, 12)
+    pace.record(30.0)
+    assert reserve.work == pytest.approx(100)
+
+
+def test_the_warm_up_is_not_a_measure_of_pace() -> None:
+    pace = Pace()
+    pace.record(60.0)
+    paced(pace, 1.0, 6)
+    assert pace.seconds_per_step == pytest.approx(1.0)
+
+
+class Machine:
+    """Simulated work: training steps and painted photos, slower from a certain moment on."""
+
+    def __init__(self, *, budget: float, step: float, paint: float, slow_from: float, factor: float) -> None:
+        self.clock = FakeClock()
+        self.start = self.clock.now
+        self.budget, self.step, self.paint = budget, step, paint
+        self.slow_from, self.factor = slow_from, factor
+
+    @property
+    def elapsed(self) -> float:
+        return self.clock.now - self.start
+
+    def work(self, seconds: float) -> None:
+        """Does what takes so many seconds at full speed, in pieces, so that a slow-down can begin within it."""
+        while seconds > 1e-9:
+            slow = self.elapsed >= self.slow_from - 1e-9
+            factor = self.factor if slow else 1.0
+            until = math.inf if slow else (self.slow_from - self.elapsed) / factor
+            piece = min(seconds, until)
+            self.clock.advance(piece * factor)
+            seconds -= piece
+
+    def probe(self) -> float:
+        begun = self.elapsed
+        share = min(self.paint, 2.0) / self.paint
+        self.work(self.paint * share)
+        return (self.elapsed - begun) / share
+
+    def run(self) -> tuple[float, list[float]]:
+        """Trains and paints; returns when it was over, and the progress before every step."""
+        pace = Pace()
+        keeper = Timekeeper(
+            Horizon(),
+            clock=self.clock,
+            deadline=Deadline(self.clock, self.start, self.budget),
+            reserve=Reserve(self.probe, self.budget, pace),
+            deadline_is_horizon=True,
+            pace=pace,
+        )
+        progress = []
+        while not keeper.should_stop(0):
+            progress.append(keeper.progress(0))
+            begun = self.elapsed
+            self.work(self.step)
+            pace.record(self.elapsed - begun)
+        assert keeper.land(0)
+        assert keeper.progress(0) == 1.0
+        self.work(self.paint)
+        return self.elapsed, progress
+
+
+SLOWDOWNS = [(share, factor) for share in (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95) for factor in (1.3, 2.0, 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("budget", "paint", "step"), [(480, 80, 0.1), (1800, 85, 0.4), (600, 30, 2.0), (17_100, 40, 0.2)]
+)
+@pytest.mark.parametrize(("share", "factor"), SLOWDOWNS)
+def test_a_slowdown_in_training_makes_no_process_late_that_can_still_paint_and_the_decay_is_finished(
+    budget: float, paint: float, step: float, share: float, factor: float
+) -> None:
+    begins = share * (budget - 1.5 * paint - 20)
+    left = budget - begins
+    machine = Machine(budget=budget, step=step, paint=paint, slow_from=begins, factor=factor)
+    over, progress = machine.run()
+    assert progress == sorted(progress)
+    if left > factor * paint + 20 + 3 * factor * step:  # it takes 6 s and a probe to notice
+        assert over <= budget
+    if factor <= 2 and left > 1.05 * factor * paint + 40 + 10 * factor * step:
+        assert progress[-1] > 0.95
+
+
+@pytest.mark.parametrize(("budget", "paint"), [(1800, 70), (17_100, 300), (600, 20), (480, 35), (3600, 10)])
+@pytest.mark.parametrize("moment", [i / 40 for i in range(41)])
+def test_half_speed_from_any_moment_on_is_borne_where_painting_is_a_small_part_of_the_budget(
+    budget: float, paint: float, moment: float
+) -> None:
+    machine = Machine(budget=budget, step=0.5, paint=paint, slow_from=moment * budget, factor=2.0)
+    over, _ = machine.run()
+    assert over <= budget
+
+
+@pytest.mark.parametrize(("budget", "paint"), [(480, 80), (1800, 400), (17_100, 3000)])
+@pytest.mark.parametrize("painted", [0.5, 0.6, 0.75, 0.9])
+def test_half_speed_from_half_the_painting_on_is_always_borne(budget: float, paint: float, painted: float) -> None:
+    begins = budget - 1.5 * paint - 20 + painted * paint
+    machine = Machine(budget=budget, step=0.5, paint=paint, slow_from=begins, factor=2.0)
+    over, _ = machine.run()
+    assert over <= budget
+
+
+@pytest.mark.parametrize(
+    ("budget", "paint", "step"),
+    [(480, 80, 0.1), (1800, 85, 0.4), (1800, 400, 0.4), (600, 30, 2.0), (17_100, 40, 0.2), (17_100, 3000, 6.0)],
+)
+def test_time_unused_stays_below_what_is_promised(budget: float, paint: float, step: float) -> None:
+    machine = Machine(budget=budget, step=step, paint=paint, slow_from=math.inf, factor=1.0)
+    over, progress = machine.run()
+    # One step more would not have fitted, so a step may be added to the promise.
+    assert budget - over <= max(0.05 * budget, 0.5 * paint + 20) + step
+    assert len(progress) * step > budget - 2.2 * paint - 60
+
+
+def test_a_machine_that_becomes_faster_gives_its_time_back_to_training() -> None:
+    machine = Machine(budget=1800, step=1.0, paint=100, slow_from=0, factor=2.0)
+    work, machine.factor = machine.work, 2.0
+
+    def faster(seconds: float) -> None:
+        machine.factor = 2.0 if machine.elapsed < 600 else 1.0
+        work(seconds)
+
+    machine.work = faster  # type: ignore[method-assign]
+    over, _ = machine.run()
+    assert 1800 - over <= max(90, 70) + 1

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from monet.config import Config, DataConfig, GenerationConfig, ModelConfig, TrainingConfig, from_dict, to_dict
+from monet.errors import InputError
+
+
+def test_settings_survive_the_way_to_plain_values_and_back() -> None:
+    config = Config(
+        data=DataConfig(samples_per_epoch="all", sampling="fixed"),
+        training=TrainingConfig(betas=(0.4, 0.9), epochs=7),
+        budget="1h30m",
+    )
+    values = to_dict(config)
+    assert values["training"]["betas"] == [0.4, 0.9]
+    assert from_dict(values) == config
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().training.seed = 3  # type: ignore[misc]
+
+
+def test_budget_and_horizon_are_known_in_seconds() -> None:
+    config = Config(budget="1h30m", horizon="9h")
+    assert config.budget_seconds == 5400
+    assert config.horizon_seconds == 32400
+    assert Config().budget_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("group", "values", "message"),
+    [
+        (DataConfig, {"samples_per_epoch": 0}, "data.samples_per_epoch is 0"),
+        (DataConfig, {"crop_size": 8, "load_size": 8}, "data.crop_size is 8"),
+        (DataConfig, {"load_size": 200}, "data.load_size 200 is smaller than data.crop_size 256"),
+        (DataConfig, {"rotate": -1}, "data.rotate is -1"),
+        (DataConfig, {"color_jitter": 1.5}, "data.color_jitter is 1.5"),
+        (ModelConfig, {"width": 0}, "model.width is 0: give at least 1"),
+        (ModelConfig, {"residual_blocks": -1}, "model.residual_blocks is -1"),
+        (ModelConfig, {"downsamplings": 0}, "model.downsamplings is 0"),
+        (TrainingConfig, {"epochs": 0}, "training.epochs is 0"),
+        (TrainingConfig, {"batch_size": 0}, "training.batch_size is 0"),
+        (TrainingConfig, {"learning_rate": 0.0}, "training.learning_rate is 0"),
+        (TrainingConfig, {"learning_rate": math.nan}, "training.learning_rate is nan: give a finite number"),
+        (TrainingConfig, {"lambda_cycle": math.inf}, "training.lambda_cycle is inf: give a finite number"),
+        (TrainingConfig, {"betas": (0.5, 1.0)}, "training.betas is"),
+        (TrainingConfig, {"decay_start": 1.0}, "training.decay_start is 1.0"),
+        (TrainingConfig, {"ema": 1.0}, "training.ema is 1.0"),
+        (TrainingConfig, {"pool_size": -1}, "training.pool_size is -1"),
+        (TrainingConfig, {"seed": -1}, "training.seed is -1"),
+        (GenerationConfig, {"batch_size": 0}, "generation.batch_size is 0"),
+        (GenerationConfig, {"quality": 101}, "generation.quality is 101"),
+        (Config, {"budget": "soon"}, "budget: 'soon' is not a duration"),
+        (Config, {"horizon": "0s"}, "horizon: '0s' is not a duration"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_what_is_allowed(group, values, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        group(**values)
+
+
+def test_stored_settings_of_another_version_are_refused() -> None:
+    with pytest.raises(InputError, match="do not fit this version"):
+        from_dict({"training": {"momentum": 1}})
+
+
+def test_every_field_has_a_docstring() -> None:
+    from monet import recipes
+
+    described = recipes.describe_settings()
+    for name in recipes.setting_types():
+        if "." in name:
+            assert f"--{name}  " in described
+    assert "None" not in described

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from monet.errors import MonetError
+from monet.files import write_json, write_text, written_whole
+
+
+def test_a_file_takes_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    with written_whole(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+    assert path.read_bytes() == b"half"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text(path, "earlier")
+    with pytest.raises(RuntimeError, match="boom"), written_whole(path) as file:
+        file.write(b"half")
+        raise RuntimeError("boom")
+    assert path.read_text() == "earlier"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_is_one_line_that_says_what_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text(path, "earlier")
+    with pytest.raises(MonetError, match=r"cannot write .*: No space left on device; the earlier file is untouched"):
+        with written_whole(path):
+            raise OSError(28, "No space left on device")
+    assert path.read_text() == "earlier"
+
+
+def test_json_ends_with_a_newline_and_reads_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"a": [1, 2.5, "é"]})
+    text = (tmp_path / "x.json").read_text()
+    assert text.endswith("}\n")
+    assert json.loads(text) == {"a": [1, 2.5, "é"]}
