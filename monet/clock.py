@@ -96,8 +96,8 @@ class Pace:
     def __init__(self, window: float = 2.0) -> None:
         self._window = window
         self._steps, self._seconds = 0, 0.0
-        self._warm = False
-        self._means: deque[float] = deque(maxlen=5)
+        self._full_windows = 0
+        self._recent: deque[tuple[float, float]] = deque(maxlen=5)
         self._latest: deque[float] = deque(maxlen=5)
 
     def record(self, seconds: float) -> None:
@@ -106,14 +106,24 @@ class Pace:
         self._steps += 1
         self._seconds += seconds
         if self._seconds >= self._window:
-            if self._warm:
-                self._means.append(self._seconds / self._steps)
-            self._steps, self._seconds, self._warm = 0, 0.0, True
+            self._full_windows += 1
+            if self._full_windows > 1:
+                self._recent.append((self._seconds / self._steps, self._seconds))
+            self._steps, self._seconds = 0, 0.0
 
     @property
     def seconds_per_step(self) -> float | None:
-        """The median of the last windows; None until three of them are full."""
-        return statistics.median(self._means) if len(self._means) >= 3 else None
+        """The median of the windows of the last ten seconds, and of two at least; None until three of them are full."""
+        if len(self._recent) < 3:
+            return None
+        means: list[float] = []
+        covered = 0.0
+        for mean, seconds in reversed(self._recent):
+            if len(means) >= 2 and covered >= 10.0:
+                break
+            means.append(mean)
+            covered += seconds
+        return statistics.median(means)
 
     @property
     def next_step(self) -> float:
@@ -252,19 +262,25 @@ class Timekeeper:
         by_horizon = self.seconds * (1 - progress) / progress if progress > 0 else math.inf
         return max(0.0, self.allowed() if self._deadline_is_horizon else min(by_horizon, self.allowed()))
 
-    def should_stop(self, pairs: int) -> bool:
-        """True when the horizon is reached, or when one more step would eat into the reserve."""
+    def should_stop(self, pairs: int, pause: float = 0.0) -> bool:
+        """True when the horizon is reached, or when one more step would eat into the reserve.
+
+        Args:
+            pairs: pairs seen.
+            pause: seconds that are known to follow the next step, such as for a save.
+        """
+        needed = self.pace.next_step + pause
         if self._horizon.progress(pairs, self.seconds) >= 1.0:
             return True
         if self._checkups and self._progress >= self._checkups[0]:
             self._checkups.pop(0)
             self._probe()
-        if not self._looked_again and self.allowed() <= self.pace.next_step + 2 * self._probe_time:
+        if not self._looked_again and self.allowed() <= needed + 2 * self._probe_time:
             self._looked_again = True
             self._probe()
-        if self.allowed() > self.pace.next_step:
+        if self.allowed() > needed:
             return False
-        return not self._begins_landing()
+        return not self._begins_landing(needed)
 
     def land(self, pairs: int) -> bool:
         """Ends training: a horizon that followed the deadline is reached now, and stays where it is.
@@ -283,15 +299,15 @@ class Timekeeper:
             self._reserve.measure_again()
             self._probe_time = self._clock() - begun
 
-    def _begins_landing(self) -> bool:
+    def _begins_landing(self, needed: float) -> bool:
         """Where the machine slowed down so much that the reserve is reached with the decay far from its end, takes some
         of the slack to finish the decay in a tenth of the training time."""
         if not self._deadline_is_horizon or self._landing_ends is not None or self._progress >= 0.95:
             return False
-        time = min(max(0.1 * self.seconds, 10 * self.pace.next_step), self._room_to_land())
+        time = min(max(0.1 * self.seconds, 10 * needed), self._room_to_land())
         self._landing_ends = self._clock() + time
         logger.info("the machine has slowed down: finishing the decay in %s", format_duration(time))
-        return time > self.pace.next_step
+        return time > needed
 
     def _room_to_land(self) -> float:
         """Seconds that are left when the work after training is done at the present pace, and the run is ended."""

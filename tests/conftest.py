@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+torch.set_num_threads(1)  # the networks here are tiny: threads would wait for each other more than they work
 
 TINY = [
     *("--data.samples_per_epoch", "8", "--data.load_size", "40", "--data.crop_size", "32"),

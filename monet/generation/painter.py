@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -51,7 +51,7 @@ class Painter:
         self._generator = generator.to(device).to(memory_format=torch.channels_last).eval()
         self._device = device
         self._precision = precision
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._quality = quality
         self._workers = workers or available_processors()
 
@@ -80,16 +80,16 @@ class Painter:
                 on_batch(len(batch))
         return archive.count
 
-    def paint(self, photos: Sequence[Path]) -> Iterator[list[bytes]]:
+    def paint(self, photos: Sequence[Path]) -> Generator[list[bytes], None, None]:
         """Paints photos, in order.
 
         Yields:
             The JPEG files of a batch.
         """
-        starts = range(0, len(photos), self._batch_size)
+        starts = range(0, len(photos), self.batch_size)
         with ThreadPoolExecutor(self._workers) as pool:
             decoding = _ahead(
-                [pool.submit(decode, photo, SIDE) for photo in photos[start : start + self._batch_size]]
+                [pool.submit(decode, photo, SIDE) for photo in photos[start : start + self.batch_size]]
                 for start in starts
             )
             encoding = _ahead(
@@ -133,29 +133,25 @@ def to_pixels(images: Tensor) -> Pixels:
     return scaled.permute(0, 2, 3, 1).cpu().numpy()
 
 
-def seconds_per_photo(painter: Painter, photos: Sequence[Path], batch_size: int, clock: Clock) -> float:
-    """Times the painting of a few batches, from file to JPEG, after one that is not counted.
+def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at_least: float = 2.0) -> float:
+    """Times the painting of some batches, from file to JPEG, once the pipeline is full.
 
     Args:
         painter: what is timed.
-        photos: some photos; repeated where there are fewer than are needed.
-        batch_size: the painter's.
+        photos: some photos; repeated as often as it takes.
         clock: tells the time.
+        at_least: seconds after which the next batch ends the probe.
     """
-
-    def spent(count: int) -> float:
-        start = clock()
-        for _ in painter.paint([photos[index % len(photos)] for index in range(count)]):
-            pass
-        return clock() - start
-
-    spent(batch_size)
-    count = 4 * batch_size
-    seconds = spent(count)
-    if seconds < 1.0:  # too short to trust
-        count = min(64 * batch_size, max(count, int(count * 2.0 / max(seconds, 1e-3))))
-        seconds = spent(count)
-    return seconds / count
+    endless = [photos[index % len(photos)] for index in range(1000 * painter.batch_size)]
+    batches = painter.paint(endless)
+    next(batches)
+    start, count = clock(), 0
+    for batch in batches:
+        count += len(batch)
+        if clock() - start >= at_least:
+            break
+    batches.close()
+    return (clock() - start) / count
 
 
 def unreadable(photos: Sequence[Path], workers: int | None = None) -> list[BadImage]:

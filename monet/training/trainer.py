@@ -113,6 +113,7 @@ class Trainer:
         self._taken: list[_Taken] = []
         self._speeds: deque[tuple[int, float]] = deque(maxlen=20)
         self._looked = self._saved = clock()
+        self._epoch_end_takes = self._save_takes = 0.0
 
     def run(self) -> Outcome:
         """Trains.
@@ -122,7 +123,7 @@ class Trainer:
         """
         counters = self.state.counters
         epoch = self._epochs()
-        while not (stopped := self._timekeeper.should_stop(counters.pairs)) and not self._told_to_end():
+        while not (stopped := self._timekeeper.should_stop(counters.pairs, self._pause())) and not self._told_to_end():
             start = self._clock()
             self._step()
             if self._device.type == "cpu" or self._due(self._looked, 1.0):
@@ -132,7 +133,9 @@ class Trainer:
                 self._look()
                 if self._epochs() > epoch:
                     epoch = self._epochs()
+                    begun = self._clock()
                     self._end_epoch(epoch)
+                    self._epoch_end_takes = self._clock() - begun
             if self._due(self._saved, self._save_interval):
                 self.save()
         self._look()
@@ -143,11 +146,19 @@ class Trainer:
     def save(self) -> None:
         """Writes `last.pt`."""
         self._look()
+        begun = self._clock()
         counters, horizon = self.state.counters, self._timekeeper.horizon
         counters.seconds, counters.progress = self._timekeeper.seconds, self._timekeeper.progress(counters.pairs)
         contents = {**self.state.state_dict(), "horizon": asdict(horizon), **self._facts}
         checkpoint.save(self._checkpoints / checkpoint.LAST, contents)
         self._saved = self._clock()
+        self._save_takes = self._saved - begun
+
+    def _pause(self) -> float:
+        """Seconds that will follow the next step: for the end of an epoch, if it ends one, and for a save, if due."""
+        crosses = self._epochs(self._config.training.batch_size) > self._epochs()
+        due = self._due(self._saved, self._save_interval)
+        return self._epoch_end_takes * crosses + self._save_takes * due
 
     def _step(self) -> None:
         """Takes the next step; the device may still be working on it when this returns."""
@@ -278,8 +289,8 @@ class Trainer:
             self.save()
             checkpoint.keep_as(self._checkpoints / checkpoint.LAST, checkpoint.epoch_name(epoch))
 
-    def _epochs(self) -> int:
-        return self.state.counters.pairs // self._source.stream.samples_per_epoch
+    def _epochs(self, ahead: int = 0) -> int:
+        return (self.state.counters.pairs + ahead) // self._source.stream.samples_per_epoch
 
     def _due(self, last: float, interval: float) -> bool:
         return self._clock() - last >= interval

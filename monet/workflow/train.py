@@ -106,7 +106,7 @@ def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Pr
     def measure() -> float:
         if not sample:
             return 0.0
-        return len(job.layout.to_paint) * seconds_per_photo(painter, sample, batch_size, job.clock)
+        return len(job.layout.to_paint) * seconds_per_photo(painter, sample, job.clock)
 
     reserve = Reserve(measure, job.deadline.budget, pace)
     if reserve.seconds() > job.deadline.remaining():

@@ -74,7 +74,8 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }
-    stored = upright.transpose(turns[orientation]) if turns[orientation] is not None else upright
+    turn = turns[orientation]
+    stored = upright if turn is None else upright.transpose(turn)
     exif = Image.Exif()
     exif[0x0112] = orientation
     assert np.array_equal(decode(encoded(stored, exif=exif)), np.asarray(upright))

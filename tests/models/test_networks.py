@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -37,7 +39,7 @@ def test_the_discriminator_has_the_papers_size_and_receptive_field() -> None:
     nn.Sequential(*layers)(image)[0, 0, 15, 15].backward()
     assert image.grad is not None
     seen = image.grad.abs().sum((0, 1)) > 0
-    assert (seen.any(0).sum(), seen.any(1).sum()) == (70, 70)
+    assert (int(seen.any(0).sum()), int(seen.any(1).sum())) == (70, 70)
 
 
 def test_a_pooled_discriminator_gives_the_mean_of_the_patches() -> None:
@@ -141,7 +143,7 @@ def test_normalisation_statistics_are_in_fp32_although_the_input_is_bf16() -> No
 def test_a_generator_comes_back_from_a_checkpoint(generator, weights, direction) -> None:
     config = ModelConfig(generator=generator, width=4, residual_blocks=1)
     source = {name: build_generator(config) for name in ("ema_ab", "ema_ba", "raw_ab", "raw_ba")}
-    contents = {
+    contents: dict[str, Any] = {
         "config": {"model": vars(config)},
         "networks": {f"generator_{d}": source[f"raw_{d}"].state_dict() for d in ("ab", "ba")},
         "ema": {f"generator_{d}": source[f"ema_{d}"].state_dict() for d in ("ab", "ba")},

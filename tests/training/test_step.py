@@ -53,7 +53,7 @@ def paper(networks: Networks, a: Tensor, b: Tensor, pools: tuple[LiteralPool, Li
         "identity_a": 5 * torch.mean(torch.abs(f(a) - a)),
         "identity_b": 5 * torch.mean(torch.abs(g(b) - b)),
     }
-    total = sum(losses.values())
+    total = torch.stack(list(losses.values())).sum()
     generators = [*g.parameters(), *f.parameters()]
     gradients = list(torch.autograd.grad(total, generators))
     shown_a = torch.stack([pools[0].query(image.detach(), first_pair + i) for i, image in enumerate(fake_a)])

@@ -1,0 +1,44 @@
+"""Say what this machine can do: a real operation on the device, precision, memory, disk, data, credentials."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines._command import command_parser, run_command
+
+_MARKS = {"ok": "ok  ", "note": "--  ", "problem": "!!  "}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command; returns its exit code: 1 where something keeps the main job from working."""
+    from monet.workflow.doctor import examine
+
+    command_parser("doctor", __doc__ or "").parse_args(arguments)
+    findings = examine(Path(), {"Kaggle": _has_kaggle(), "ClearML": _has_clearml()})
+    for finding in findings:
+        print(f"{_MARKS[finding.status]}{finding.topic:<12} {finding.message}")
+    problems = [finding.topic for finding in findings if finding.status == "problem"]
+    ready = "ready: python -m pipelines.submit --data demo --budget 8m"
+    print(f"not ready: {', '.join(problems)}" if problems else ready)
+    return 1 if problems else 0
+
+
+def _has_kaggle() -> bool:
+    try:
+        from kagglehub.config import get_kaggle_credentials
+
+        return get_kaggle_credentials() is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _has_clearml() -> bool:
+    file = Path(os.environ.get("CLEARML_CONFIG_FILE", "~/clearml.conf")).expanduser()
+    return file.exists() or "CLEARML_API_ACCESS_KEY" in os.environ
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import io
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from monet.archive import validate
+from monet.data.decode import UnreadableImage, decode
+from monet.data.layout import list_images
+from monet.generation.painter import Painter, seconds_per_photo, to_network, to_pixels, unreadable
+from tests.conftest import FakeClock, fill_folder
+
+CPU = torch.device("cpu")
+
+
+class Negative(nn.Module):
+    """Paints a photo's negative, and counts the photos of each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.batches.append(len(x))
+        return -x
+
+
+def painter(generator: nn.Module | None = None, **options: object) -> Painter:
+    return Painter(generator or Negative(), device=CPU, precision="fp32", **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return list_images(fill_folder(tmp_path_factory.mktemp("p") / "photos", 11, 0, (256, 256)))
+
+
+def test_every_photo_is_painted_in_order_under_its_own_name(photos: tuple[Path, ...], tmp_path: Path) -> None:
+    generator = Negative()
+    count = painter(generator, batch_size=4, quality=100).paint_archive(photos, tmp_path / "images.zip")
+    assert count == 11
+    assert generator.batches == [4, 4, 3]
+    with zipfile.ZipFile(tmp_path / "images.zip") as archive:
+        assert archive.namelist() == [photo.name for photo in photos]
+        for photo in photos:
+            painted = np.asarray(Image.open(io.BytesIO(archive.read(photo.name)))).astype(int)
+            assert np.abs(painted - (255 - decode(photo).astype(int))).max() <= 6
+    assert validate(tmp_path / "images.zip", "any").valid
+
+
+def test_paintings_are_rgb_jpeg_with_whole_chroma_of_the_asked_quality(photos: tuple[Path, ...]) -> None:
+    sizes = {}
+    for quality in (50, 95):
+        jpeg = next(painter(quality=quality).paint(photos[:1]))[0]
+        image = Image.open(io.BytesIO(jpeg))
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (256, 256))
+        assert [component[1:3] for component in image.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+        sizes[quality] = len(jpeg)
+    assert sizes[50] < sizes[95]
+
+
+def test_the_batch_size_makes_no_difference(photos: tuple[Path, ...]) -> None:
+    alone = [jpeg for batch in painter(batch_size=1).paint(photos) for jpeg in batch]
+    together = [jpeg for batch in painter(batch_size=8).paint(photos) for jpeg in batch]
+    assert alone == together
+
+
+def test_photos_of_any_size_become_256_squares(tmp_path: Path) -> None:
+    photos = list_images(fill_folder(tmp_path / "odd", 3, 0, (300, 90)))
+    assert all(Image.open(io.BytesIO(j)).size == (256, 256) for batch in painter().paint(photos) for j in batch)
+
+
+def test_progress_is_told_batch_by_batch(photos: tuple[Path, ...], tmp_path: Path) -> None:
+    told: list[int] = []
+    painter(batch_size=5).paint_archive(photos, tmp_path / "x.zip", told.append)
+    assert told == [5, 5, 1]
+
+
+def test_few_batches_are_in_memory_at_a_time(photos: tuple[Path, ...]) -> None:
+    generator = Negative()
+    ahead = []
+    for done, _ in enumerate(painter(generator, batch_size=1).paint(photos * 4), start=1):
+        ahead.append(len(generator.batches) - done)
+    assert max(ahead) <= 3
+
+
+def test_a_failure_in_the_middle_leaves_no_archive_and_no_threads(photos: tuple[Path, ...], tmp_path: Path) -> None:
+    class Failing(Negative):
+        def forward(self, x: Tensor) -> Tensor:
+            if len(self.batches) == 2:
+                raise RuntimeError("boom")
+            return super().forward(x)
+
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="boom"):
+        painter(Failing(), batch_size=2).paint_archive(photos, tmp_path / "images.zip")
+    assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() == before
+
+
+def test_a_photo_that_becomes_unreadable_stops_the_painting(photos: tuple[Path, ...], tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage):
+        painter().paint_archive([*photos, tmp_path / "gone.jpg"], tmp_path / "images.zip")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unreadable_photos_are_all_found_beforehand(photos: tuple[Path, ...], tmp_path: Path) -> None:
+    (tmp_path / "torn.jpg").write_bytes(photos[0].read_bytes()[:500])
+    (tmp_path / "text.jpg").write_text("no")
+    found = unreadable([photos[0], tmp_path / "torn.jpg", photos[1], tmp_path / "text.jpg"])
+    assert [(bad.path.name, bad.reason) for bad in found] == [("torn.jpg", "truncated"), ("text.jpg", "not an image")]
+
+
+def test_pixels_survive_the_way_to_the_network_and_back() -> None:
+    pixels = torch.randint(0, 256, (2, 8, 8, 3), dtype=torch.uint8)
+    images = to_network(pixels, CPU)
+    assert images.shape == (2, 3, 8, 8)
+    assert images.min() >= -1
+    assert images.max() <= 1
+    assert np.array_equal(to_pixels(images), pixels)
+    assert to_pixels(torch.tensor([[[[-2.0]], [[0.0]], [[2.0]]]])).tolist() == [[[[0, 128, 255]]]]
+
+
+def test_the_probe_times_whole_batches_from_file_to_jpeg(photos: tuple[Path, ...]) -> None:
+    clock = FakeClock()
+
+    class Slow(Negative):
+        def forward(self, x: Tensor) -> Tensor:
+            clock.advance(0.25 * len(x))
+            return super().forward(x)
+
+    generator = Slow()
+    assert seconds_per_photo(painter(generator, batch_size=4), photos[:3], clock) == pytest.approx(0.25)
+    assert set(generator.batches) == {4}
+    assert len(generator.batches) < 10

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from monet.models import Networks
+from monet.reporting.curves import read_metrics, save_curves, smoothed
+from monet.reporting.grids import image_grid, save_image, translation_grid
+
+
+class Shift(nn.Module):
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert not self.training
+        return x + self.by
+
+
+def square(value: int) -> np.ndarray:
+    return np.full((32, 32, 3), (value, 0, value), np.uint8)
+
+
+def test_a_grid_shows_every_image_in_its_place() -> None:
+    grid = np.asarray(image_grid([[square(10), square(20)], [square(30), square(40)]], ["left", "right"]))
+    values = (10, 20, 30, 40)
+    found = {value: (grid == (value, 0, value)).all(-1) for value in values}
+    centres = {value: np.argwhere(found[value]).mean(0) for value in values}
+    assert all(found[value].sum() == 32 * 32 for value in values)
+    assert centres[10][0] == centres[20][0] < centres[30][0] == centres[40][0]
+    assert centres[10][1] == centres[30][1] < centres[20][1] == centres[40][1]
+
+
+def test_groups_of_columns_stand_apart() -> None:
+    row = [square(value) for value in (10, 20, 30, 40)]
+    close, apart = (image_grid([row], list("abcd"), group=group) for group in (0, 2))
+    assert apart.width == close.width + 12
+
+
+def test_photos_go_there_and_back_and_paintings_too() -> None:
+    networks = Networks(Shift(0.5).train(), Shift(-0.25).train(), nn.Identity(), nn.Identity())
+    photos, paintings = torch.full((2, 3, 32, 32), -0.5), torch.full((2, 3, 32, 32), 0.25)
+    grid = np.asarray(translation_grid(networks, photos, paintings))
+    found = [grid[60, 12 + 16 + column * 36 + (12 if column > 2 else 0), 0] for column in range(6)]
+    expected = [-0.5, 0.0, -0.25, 0.25, 0.0, 0.5]
+    assert np.abs(np.array(found, float) - (np.array(expected) + 1) * 127.5).max() <= 1
+    assert networks.generator_ab.training  # left as it came
+
+
+def steps(count: int) -> list[dict[str, object]]:
+    names = ["adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b", "discriminator_a", "discriminator_b"]
+    return [
+        {
+            "pairs": step,
+            "learning_rate": 2e-4,
+            "pairs_per_second": 3.0,
+            "losses": dict.fromkeys(names, 1.0 + 1 / (step + 1)),
+        }
+        for step in range(count)
+    ]
+
+
+def test_curves_are_drawn_from_the_metrics_whatever_their_length(tmp_path: Path) -> None:
+    for count in (1, 2, 500):
+        save_curves(steps(count), tmp_path / "curves.png")
+        image = Image.open(tmp_path / "curves.png")
+        assert image.size[0] > 900
+        assert len(np.unique(np.asarray(image.convert("L")))) > 50
+
+
+def test_metrics_are_read_but_for_torn_lines_and_incidents(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [json.dumps(step) for step in steps(3)]
+    path.write_text("\n".join([lines[0], '{"incident": "loss not finite", "pairs": 4}', lines[1], lines[2][:20]]))
+    assert [step["pairs"] for step in read_metrics(path)] == [0, 1]
+
+
+def test_smoothing_keeps_a_constant_and_evens_out_noise() -> None:
+    assert np.allclose(smoothed(np.full(300, 2.5)), 2.5)
+    noise = np.random.default_rng(0).normal(size=5000)
+    assert smoothed(noise).std() < 0.15 * noise.std()
+    assert smoothed(np.array([4.0])).tolist() == [4.0]
+
+
+def test_an_image_is_written_whole(tmp_path: Path) -> None:
+    save_image(Image.new("RGB", (5, 5)), tmp_path / "samples" / "x.png")
+    assert Image.open(tmp_path / "samples" / "x.png").size == (5, 5)

@@ -1,0 +1,160 @@
+"""The whole way with real networks, files and archives, on a clock that moves with the work that they do."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from monet import recipes
+from monet.data.layout import Layout, find_layout
+from monet.errors import InputError
+from monet.models import ResnetGenerator
+from monet.workflow.job import Job
+from monet.workflow.run_folder import RunFolder
+from monet.workflow.submit import Submission, submit
+from tests.conftest import TINY, FakeClock
+
+PHOTOS = 60
+SECONDS_A_PHOTO = 1.0
+PAINTING = PHOTOS * SECONDS_A_PHOTO
+
+
+class Machine:
+    """Every image that passes a generator takes time, more of it from some moment on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tiny_data: Path, folder: Path) -> None:
+        self.clock = FakeClock()
+        self.start = self.clock.now
+        self.slow: Callable[[], bool] = lambda: False
+        self.factor = 1.0
+        self.folder = RunFolder(folder / "run")
+        layout = find_layout(tiny_data)
+        self.layout = Layout("cyclegan", layout.photos, layout.paintings, layout.to_paint * (PHOTOS // 6))
+        forward = ResnetGenerator.forward
+
+        def timed(network: ResnetGenerator, x: Tensor) -> Tensor:
+            self.clock.advance(len(x) * SECONDS_A_PHOTO * (self.factor if self.slow() else 1.0))
+            return forward(network, x)
+
+        monkeypatch.setattr(ResnetGenerator, "forward", timed)
+
+    @property
+    def elapsed(self) -> float:
+        return self.clock.now - self.start
+
+    def submit(self, budget: str, *overrides: str) -> Submission:
+        config = recipes.resolve({}, [*TINY, "--generation.batch_size", "2", "--budget", budget, *overrides])
+        job = Job(
+            config=config,
+            layout=self.layout,
+            folder=self.folder,
+            checkpoint=self.folder.open(resume=True),
+            clock=self.clock,
+            started=self.start,
+            explicit=frozenset({"budget"}),
+        )
+        return submit(job, self.folder.archive)
+
+    @property
+    def painting(self) -> bool:
+        return self.folder.archive.with_name("images.zip.partial").exists()
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tmp_path: Path) -> Machine:
+    return Machine(monkeypatch, tiny_data, tmp_path)
+
+
+def checked(machine: Machine, submission: Submission, budget: float) -> None:
+    assert machine.elapsed <= budget
+    assert submission.late == 0
+    assert submission.outcome.landed
+    assert submission.num_images == PHOTOS
+    assert submission.report.valid
+
+
+@pytest.mark.parametrize("budget", [300, 1500])
+def test_a_steady_machine_uses_its_budget(machine: Machine, budget: int) -> None:
+    checked(machine, machine.submit(f"{budget}s"), budget)
+    unused = budget - machine.elapsed
+    assert unused <= max(0.05 * budget, 0.5 * PAINTING + 20) + 6 * SECONDS_A_PHOTO * 2
+
+
+@pytest.mark.parametrize(("budget", "share"), [(600, 0.1), (600, 0.5), (600, 0.7), (1500, 0.5), (1500, 0.8)])
+def test_a_machine_that_halves_its_speed_while_it_trains_is_in_time_with_its_decay_finished(
+    machine: Machine, budget: int, share: float
+) -> None:
+    machine.slow, machine.factor = lambda: machine.elapsed > share * budget, 2.0
+    checked(machine, machine.submit(f"{budget}s"), budget)
+
+
+@pytest.mark.parametrize("painted", [0.0, 0.6])
+def test_a_machine_that_halves_its_speed_while_it_paints_is_in_time(machine: Machine, painted: float) -> None:
+    budget, begun = 1500, []
+
+    def slow() -> bool:
+        if machine.painting and not begun:
+            begun.append(machine.elapsed)
+        return bool(begun) and machine.elapsed > begun[0] + painted * PAINTING
+
+    machine.slow, machine.factor = slow, 2.0
+    checked(machine, machine.submit(f"{budget}s"), budget)
+    assert begun
+
+
+def test_a_machine_that_falls_further_finishes_the_archive_and_says_how_late_it_is(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.slow, machine.factor = lambda: machine.painting, 6.0
+    submission = machine.submit("600s")
+    assert submission.late == pytest.approx(machine.elapsed - 600)
+    assert submission.late > 60
+    assert submission.num_images == PHOTOS
+    assert "late by " in caplog.text
+
+
+def test_a_budget_that_cannot_hold_the_painting_is_refused_with_the_time_it_takes(machine: Machine) -> None:
+    with pytest.raises(InputError, match=r"budget of 90s leaves no time to train: painting 60 photos takes about 1m "):
+        machine.submit("90s")
+    assert machine.elapsed < 15
+    assert not machine.folder.path.exists()
+
+
+def test_epochs_end_a_run_before_its_deadline(machine: Machine) -> None:
+    submission = machine.submit("1500s", "--training.epochs", "2")
+    assert submission.outcome.pairs == 16
+    assert submission.outcome.landed
+    assert machine.elapsed < 500
+
+
+def test_a_deadline_before_the_horizon_leaves_the_decay_unfinished_and_paints_all_the_same(machine: Machine) -> None:
+    submission = machine.submit("300s", "--horizon", "2h")
+    assert not submission.outcome.landed
+    assert submission.num_images == PHOTOS
+    assert machine.elapsed <= 300
+
+
+def test_a_run_over_several_processes_lands_when_its_horizon_does(machine: Machine) -> None:
+    seconds = []
+    for _ in range(6):
+        machine.start = machine.clock.now
+        submission = machine.submit("300s", "--horizon", "8m")
+        seconds.append(submission.outcome.seconds)
+        if submission.outcome.landed:
+            break
+    assert len(seconds) in (3, 4, 5)
+    assert seconds == sorted(seconds)
+    assert 480 <= seconds[-1] < 490
+
+
+def test_a_run_that_is_over_paints_again_without_training(machine: Machine) -> None:
+    first = machine.submit("600s")
+    before = zipfile.ZipFile(first.path).read("0.jpg")
+    machine.start = machine.clock.now
+    second = machine.submit("600s")
+    assert second.outcome.pairs == first.outcome.pairs
+    assert zipfile.ZipFile(second.path).read("0.jpg") == before
