@@ -41,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--skip-bad", action="store_true", help="leave photos out that cannot be read, and list them")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    parser.add_argument(
+        "--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help="of the network (default: auto)"
+    )
     options = parser.parse_args(arguments)
     Signals()
     painted = generate(
@@ -52,6 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         weights=options.weights,
         skip_bad=options.skip_bad,
         device=options.device,
+        precision=options.precision,
         display=Bars(),
     )
     for bad in painted.skipped:

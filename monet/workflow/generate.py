@@ -40,6 +40,7 @@ def generate(
     weights: Literal["ema", "raw"] = "ema",
     skip_bad: bool = False,
     device: str = "auto",
+    precision: str = "auto",
     display: Display | None = None,
 ) -> Painted:
     """Paints every photo of a folder into an archive.
@@ -53,6 +54,7 @@ def generate(
         weights: averaged weights where the run has them, or the raw ones.
         skip_bad: leave out photos that cannot be read; otherwise they end the call before any painting.
         device: where the network runs.
+        precision: of its convolutions.
         display: shows progress.
 
     Raises:
@@ -79,7 +81,7 @@ def generate(
     painter = Painter(
         generator_from_checkpoint(contents, weights=weights),
         device=where,
-        precision=choose_precision("auto", where),
+        precision=choose_precision(precision, where),
         batch_size=batch_size,
         quality=quality,
     )

@@ -1,0 +1,44 @@
+"""Commands, called as a user would, in this process or in one of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from pipelines._command import run_command
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Commands listen for signals; tests go on afterwards."""
+    earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in earlier.items():
+        signal.signal(number, handler)
+
+
+def command(name: str, *words: object) -> int:
+    """Runs a command in this process; returns its exit code."""
+    return run_command(import_module(f"pipelines.{name}").main, [str(word) for word in words])
+
+
+def started(name: str, *words: object, cwd: Path, threads: int = 1) -> subprocess.Popen[str]:
+    """Starts a command in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads), "HOME": str(cwd)}
+    return subprocess.Popen(
+        [sys.executable, "-m", f"pipelines.{name}", *map(str, words)],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from monet.workflow import doctor
+from tests.pipelines.conftest import command
+
+
+def test_the_doctor_reports_what_it_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    code = command("doctor")
+    out = capsys.readouterr().out
+    for topic in ("device", "precision", "compiler", "memory", "disk", "data", "credentials"):
+        assert re.search(rf"^(ok|--|!!) +{topic} ", out, re.M), topic
+    assert ("ready: " in out) == (code == 0)
+
+
+def test_a_gpu_that_is_available_and_fails_is_a_problem_that_names_the_t4(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Tesla P100-PCIE-16GB")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (6, 0))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_70", "sm_75"])
+    failure = "CUDA error: no kernel image is available for execution on the device"
+    monkeypatch.setattr(doctor, "device_problem", lambda _: failure)
+    monkeypatch.setattr(doctor, "choose_device", lambda _: torch.device("cpu"))
+    assert command("doctor") == 1
+    out = capsys.readouterr().out
+    assert "Tesla P100-PCIE-16GB (sm_60) fails: CUDA error: no kernel image" in out
+    assert "has kernels for sm_70, sm_75: on Kaggle, choose GPU T4 x2" in out
+    assert out.endswith("not ready: device\n")
+
+
+def test_too_little_disk_or_memory_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor, "available_memory", lambda: 10**9)
+    findings = {finding.topic: finding for finding in doctor.examine(tmp_path, {"Kaggle": True})}
+    assert findings["memory"].status == "problem"
+    assert findings["memory"].message == "1.0 GB free: the competition's data wants 4 GB"
+    assert findings["credentials"].message == "Kaggle: found"
+
+
+def test_a_missing_compiler_is_only_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor, "compiler", lambda: None)
+    findings = {finding.topic: finding for finding in doctor.examine(tmp_path, {})}
+    assert findings["compiler"].status == "note"

@@ -1,0 +1,140 @@
+"""Real processes, really killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from monet import checkpoint
+from tests.conftest import TINY
+from tests.pipelines.conftest import started
+from tests.training.test_trainer import differences
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+
+TIMING = ("seconds", "pairs_per_second", "time_left")
+SETTINGS = [*TINY, "--training.save_every", "1", "--training.ema", "0.99", "--training.epochs"]
+
+
+def metrics(run: Path) -> list[dict[str, object]]:
+    """Every step's line, but for its timing."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in TIMING} for line in lines]
+
+
+def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 90) -> None:
+    """Waits until a file appears."""
+    until = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until, f"no {path}"
+        time.sleep(0.02)
+
+
+def finish(process: subprocess.Popen[str], code: int) -> tuple[str, str]:
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == code, err
+    return out, err
+
+
+def killed_and_resumed(
+    data: Path, folder: Path, epochs: int, kills: int, number: signal.Signals, threads: int, code: int
+) -> None:
+    """Kills a run at random moments, resumes it each time, and compares it with one that was left alone."""
+    words = ("--data", data, *SETTINGS, str(epochs))
+    finish(started("train", *words, "--run", folder / "whole", cwd=folder, threads=threads), 0)
+    chance, run, hit = random.Random(1), folder / "pieces", 0
+    for attempt in range(3 * kills):
+        process = started("train", *words, "--run", run, "--resume", cwd=folder, threads=threads)
+        # From before the first import to well into training; later attempts wait until training goes on.
+        begun = len(metrics(run)) if (run / "metrics.jsonl").exists() else 0
+        if attempt % 3:
+            while process.poll() is None and (not (run / "metrics.jsonl").exists() or len_lines(run) <= begun):
+                time.sleep(0.02)
+        time.sleep(chance.uniform(0, 3))
+        if process.poll() is not None:
+            break
+        os.kill(process.pid, number)
+        process.communicate(timeout=120)
+        assert process.returncode == code or process.returncode == -number
+        hit += 1
+        if hit == kills:
+            break
+    assert hit >= min(kills, 3)
+    finish(started("train", *words, "--run", run, "--resume", cwd=folder, threads=threads), 0)
+    for name in ["last.pt", *(checkpoint.epoch_name(epoch) for epoch in range(1, epochs + 1))]:
+        one, two = (checkpoint.load(folder / which / "checkpoints" / name) for which in ("whole", "pieces"))
+        assert differences(one, two, ("seconds",)) == [], name
+    assert metrics(folder / "whole") == metrics(run)
+
+
+def len_lines(run: Path) -> int:
+    return (run / "metrics.jsonl").read_bytes().count(b"\n")
+
+
+def test_a_run_that_is_killed_and_resumed_equals_one_that_was_left_alone(tiny_data: Path, tmp_path: Path) -> None:
+    killed_and_resumed(tiny_data, tmp_path, 40, 3, signal.SIGKILL, threads=1, code=-signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_ten_kills_make_no_difference(tiny_data: Path, tmp_path: Path, number: signal.Signals) -> None:
+    killed_and_resumed(tiny_data, tmp_path, 120, 10, number, threads=2, code=128 + number)
+
+
+@pytest.mark.parametrize(("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
+def test_a_signal_ends_training_with_a_save_and_says_how_to_go_on(
+    tiny_data: Path, tmp_path: Path, number: signal.Signals, code: int, name: str
+) -> None:
+    run = tmp_path / "run"
+    process = started("submit", "--data", tiny_data, "--run", run, *TINY, "--training.epochs", "5000", cwd=tmp_path)
+    wait_for(run / "metrics.jsonl", process)
+    process.send_signal(number)
+    out, err = finish(process, code)
+    last = err.strip().splitlines()[-1]
+    assert last.startswith(f"{name}: stopped after ")
+    assert f"{run / 'checkpoints' / 'last.pt'} is saved: add --resume to the command to go on" in last
+    assert "Traceback" not in err
+    assert out == ""
+    counters = checkpoint.load(run / "checkpoints" / "last.pt")["counters"]
+    assert counters["pairs"] == metrics(run)[-1]["pairs"]
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["last.pt"]
+
+
+def test_a_signal_before_training_ends_the_command_at_once(tiny_data: Path, tmp_path: Path) -> None:
+    process = started("submit", "--data", tiny_data, "--run", tmp_path / "run", *TINY, "--budget", "5h", cwd=tmp_path)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = finish(process, 130)
+    assert "Traceback" not in err
+
+
+def test_a_command_killed_while_it_paints_leaves_no_archive_that_looks_whole(tiny_data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("--data", tiny_data, "--run", run, *TINY, "--training.epochs", "1", "--generation.batch_size", "1")
+    process = started("submit", *words, cwd=tmp_path)
+    partial = run / "images.zip.partial"
+    wait_for(partial, process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    if not (run / "images.zip").exists():  # else it was quicker than we
+        assert partial.exists()
+    finish(started("submit", *words, "--resume", cwd=tmp_path), 0)
+    assert (run / "images.zip").exists()
+    assert not partial.exists()
+
+
+def test_nothing_a_user_can_cause_shows_a_traceback_but_debug_does(tmp_path: Path) -> None:
+    _, err = finish(started("submit", "--data", "nowhere", "--budget", "5m", cwd=tmp_path), 2)
+    assert err.startswith("error: no folder nowhere: give one that holds photo_jpg/ and monet_jpg/, or ")
+    assert err.count("\n") == 1
+    _, err = finish(started("submit", "--data", "nowhere", "--budget", "5m", "--debug", cwd=tmp_path), 2)
+    assert "Traceback" in err

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from monet import device as devices
+from monet.device import autocast, choose_device, choose_precision, describe_machine, device_problem
+from monet.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+def test_a_device_that_works_has_no_problem() -> None:
+    assert device_problem(CPU) is None
+    assert choose_device("cpu") == CPU
+
+
+def test_auto_passes_over_an_accelerator_that_is_available_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = torch.device("meta")  # accepts tensors and cannot tell their values
+    monkeypatch.setattr(devices, "_accelerators", lambda: [broken])
+    assert device_problem(broken) is not None
+    assert choose_device("auto") == CPU
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", ""])
+def test_an_unknown_device_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="give auto, cpu, cuda"):
+        choose_device(name)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_named_device_that_is_absent_is_refused_with_the_reason() -> None:
+    with pytest.raises(InputError, match="device cuda does not work here: .*; give --training.device auto or cpu"):
+        choose_device("cuda")
+
+
+def test_a_named_precision_is_taken_and_auto_is_one_of_them() -> None:
+    assert choose_precision("fp16", CPU) == "fp16"
+    assert choose_precision("auto", CPU) in ("fp32", "bf16")
+
+
+@pytest.mark.parametrize(("faster", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_a_cpu_takes_bf16_only_where_it_is_faster(monkeypatch: pytest.MonkeyPatch, faster: bool, expected: str) -> None:
+    monkeypatch.setattr(devices, "_bf16_is_faster", lambda: faster)
+    assert choose_precision("auto", CPU) == expected
+
+
+@pytest.mark.parametrize(
+    ("bf16", "capability", "expected"), [(True, (8, 0), "bf16"), (False, (7, 5), "fp16"), (False, (6, 0), "fp32")]
+)
+def test_a_gpu_takes_the_half_precision_that_its_hardware_has(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, capability: tuple[int, int], expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert choose_precision("auto", torch.device("cuda")) == expected
+
+
+def test_autocast_leaves_fp32_alone_and_lowers_convolutions_otherwise() -> None:
+    layer, image = torch.nn.Conv2d(3, 3, 1), torch.zeros(1, 3, 4, 4)
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)):
+        with autocast(CPU, precision):  # type: ignore[arg-type]
+            assert layer(image).dtype == dtype
+
+
+def test_the_machine_is_described() -> None:
+    machine = describe_machine(CPU)
+    assert machine["device"] == "cpu"
+    assert machine["torch"] == torch.__version__
+    assert machine["processors"] >= 1
+    assert machine["memory_gb"] > 0

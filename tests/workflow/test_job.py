@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from monet import recipes
+from monet.config import Config, to_dict
+from monet.errors import InputError
+from monet.workflow.job import merged_config
+
+
+def merged(stored: list[str], asked: list[str]) -> Config:
+    contents = {"config": to_dict(recipes.resolve({}, stored))}
+    return merged_config(contents, recipes.resolve({}, asked), recipes.names_in(asked))
+
+
+def test_a_run_goes_on_with_its_own_settings() -> None:
+    stored = ["--model.width", "8", "--training.epochs", "5", "--budget", "1h"]
+    assert merged(stored, []) == recipes.resolve({}, stored)
+    assert merged(stored, stored) == recipes.resolve({}, stored)
+
+
+def test_what_may_change_changes_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    config = merged(
+        ["--training.epochs", "5", "--budget", "1h"],
+        ["--training.epochs", "9", "--budget", "2h", "--generation.quality", "90"],
+    )
+    assert (config.training.epochs, config.budget, config.generation.quality) == (9, "2h", 90)
+    assert "training.epochs changes from 5 to 9" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "word", [("--model.width", "9"), ("--data.crop_size", "64"), ("--training.seed", "3"), ("--data.sampling", "fixed")]
+)
+def test_what_a_run_cannot_change_is_refused_with_both_values(word: tuple[str, str]) -> None:
+    with pytest.raises(
+        InputError, match=rf"{word[0][2:]} is .* in this run and {word[1]} here: a run cannot change it"
+    ):
+        merged([], list(word))

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from monet import checkpoint
+from monet.config import Config, to_dict
+from monet.errors import InputError
+from monet.training.events import Incident, StepEvent
+from monet.workflow.run_folder import RunFolder
+
+
+def event(pairs: int) -> StepEvent:
+    return StepEvent(pairs, pairs, 0.123456789, 2e-4, {"generator": 1 / 3}, 1.0, 2.0, 3.0)
+
+
+def pairs_in(folder: RunFolder) -> list[int]:
+    return [json.loads(line)["pairs"] for line in folder.metrics.read_text().splitlines()]
+
+
+def test_a_new_run_starts_in_an_empty_or_missing_folder_with_or_without_resume(tmp_path: Path) -> None:
+    for resume in (False, True):
+        assert RunFolder(tmp_path / "new").open(resume) is None
+        assert RunFolder(tmp_path).open(resume) is None
+
+
+def test_a_folder_that_is_not_empty_needs_resume(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("")
+    with pytest.raises(InputError, match="is not empty: add --resume to go on there, or give --run another name"):
+        RunFolder(tmp_path).open(resume=False)
+    assert RunFolder(tmp_path).open(resume=True) is None
+
+
+def test_a_folder_of_other_things_is_not_taken_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(InputError, match="is not a run"):
+        RunFolder(tmp_path).open(resume=True)
+    with pytest.raises(InputError, match="is not a folder"):
+        RunFolder(tmp_path / "thesis.tex").open(resume=True)
+
+
+def test_a_damaged_checkpoint_names_an_earlier_one_that_can_take_its_place(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.checkpoints.mkdir()
+    for name in ("epoch-0010.pt", "epoch-0020.pt"):
+        checkpoint.save(folder.checkpoints / name, {})
+    folder.last.write_bytes(b"PK torn")
+    with pytest.raises(InputError, match=r"last.pt is torn .*; epoch-0020.pt beside it can be copied over it"):
+        folder.open(resume=True)
+
+
+def test_metrics_are_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(Config(), {}, 0)
+    for pairs in (2, 4, 6, 8):
+        folder.write_step(event(pairs))
+    folder.write_incident(Incident(9, 1, 20))
+    with open(folder.metrics, "a") as file:
+        file.write('{"pairs": 5, "to')
+    folder.begin(Config(), {}, 4)
+    assert pairs_in(folder) == [2, 4]
+    folder.write_step(event(6))
+    assert pairs_in(folder) == [2, 4, 6]
+    folder.begin(Config(), {}, 0)
+    assert pairs_in(folder) == []
+
+
+def test_metrics_hold_what_a_step_told(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(Config(), {}, 0)
+    folder.write_step(event(2))
+    assert json.loads(folder.metrics.read_text()) == {
+        "step": 2,
+        "pairs": 2,
+        "progress": 0.1234568,
+        "learning_rate": 2e-4,
+        "losses": {"generator": 0.3333333},
+        "seconds": 1.0,
+        "pairs_per_second": 2.0,
+        "time_left": 3.0,
+    }
+
+
+def test_settings_and_machines_are_written_down(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(Config(budget="5h"), {"torch": "1"}, 0)
+    folder.begin(Config(budget="5h"), {"torch": "2"}, 100)
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == to_dict(Config(budget="5h"))
+    processes = json.loads((tmp_path / "environment.json").read_text())["processes"]
+    assert processes == [{"from_pair": 0, "torch": "1"}, {"from_pair": 100, "torch": "2"}]
