@@ -33,6 +33,27 @@ class InstanceNorm(nn.Module):
         return str(self.channels)
 
 
+class ResizeConvolution(nn.Conv2d):
+    """Nearest-neighbour resize to twice the size, reflection padding and a 3×3 convolution (Odena et al. 2016).
+
+    Each output pixel sees 2×2 different input pixels, so the three operations are one transposed convolution of stride
+    2 whose 4×4 kernel holds sums of the 3×3 kernel's taps: the same function for less than half the operations. (The
+    reflection of a resized image repeats the border pixel of the original: replication padding there.)
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, 3, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) => (B, outputs, 2H, 2W)."""
+        outputs, inputs = self.weight.shape[:2]
+        taps = F.pad(self.weight.flip(-1, -2).reshape(-1, 1, 3, 3), (1, 1, 1, 1))
+        with torch.autocast(x.device.type, enabled=False):
+            summed = F.avg_pool2d(taps, 2, stride=1, divisor_override=1)
+        kernel = summed.reshape(outputs, inputs, 4, 4).transpose(0, 1)
+        return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, self.bias, stride=2, padding=3)
+
+
 def norm_layer(kind: Norm) -> Callable[[int], nn.Module]:
     """The constructor of a normalisation layer: channels => module."""
     return InstanceNorm if kind == "instance" else nn.BatchNorm2d

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from monet.models.layers import Norm, norm_layer
+from monet.models.layers import Norm, ResizeConvolution, norm_layer
 
 
 class ResnetGenerator(nn.Module):
@@ -51,7 +51,7 @@ class ResnetGenerator(nn.Module):
             channels *= 2
         layers += [ResidualBlock(channels, norm) for _ in range(residual_blocks)]
         for _ in range(downsamplings):
-            layers += [*_upsampling(channels, upsample, bias), normalise(channels // 2), nn.ReLU()]
+            layers += [_upsampling(channels, upsample, bias), normalise(channels // 2), nn.ReLU()]
             channels //= 2
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
@@ -82,12 +82,8 @@ class ResidualBlock(nn.Module):
         return x + self.layers(x)
 
 
-def _upsampling(channels: int, kind: Literal["transpose", "resize"], bias: bool) -> list[nn.Module]:
-    """Layers that double the resolution and halve the channels."""
-    if kind == "transpose":
-        return [nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1, bias=bias)]
-    return [
-        nn.Upsample(scale_factor=2, mode="nearest"),
-        nn.ReflectionPad2d(1),
-        nn.Conv2d(channels, channels // 2, 3, bias=bias),
-    ]
+def _upsampling(channels: int, kind: Literal["transpose", "resize"], bias: bool) -> nn.Module:
+    """A layer that doubles the resolution and halves the channels."""
+    if kind == "resize":
+        return ResizeConvolution(channels, channels // 2, bias)
+    return nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1, bias=bias)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from monet.models.layers import Norm, norm_layer
+from monet.models.layers import Norm, ResizeConvolution, norm_layer
 
 
 class UnetGenerator(nn.Module):
@@ -75,13 +75,9 @@ def _down(inputs: int, outputs: int, norm: Norm, *, first: bool, innermost: bool
 def _up(inputs: int, outputs: int, norm: Norm, upsample: str, *, outermost: bool) -> nn.Sequential:
     bias = norm == "instance" or outermost
     convolution = (
-        [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
-        if upsample == "transpose"
-        else [
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(inputs, outputs, 3, bias=bias),
-        ]
+        ResizeConvolution(inputs, outputs, bias)
+        if upsample == "resize"
+        else nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
     )
     last = nn.Tanh() if outermost else norm_layer(norm)(outputs)
-    return nn.Sequential(nn.ReLU(), *convolution, last)
+    return nn.Sequential(nn.ReLU(), convolution, last)

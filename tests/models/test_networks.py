@@ -17,7 +17,7 @@ from monet.models import (
     build_networks,
     generator_from_checkpoint,
 )
-from monet.models.layers import InstanceNorm
+from monet.models.layers import InstanceNorm, ResizeConvolution
 
 
 def parameters(module: nn.Module) -> int:
@@ -89,12 +89,25 @@ def test_resize_convolution_leaves_no_grid_on_a_flat_input() -> None:
     def grid(upsample) -> float:
         layers = list(ResnetGenerator(width=8, residual_blocks=0, downsamplings=1, upsample=upsample).layers)
         start = 7
-        stage = nn.Sequential(*layers[start : start + (1 if upsample == "transpose" else 3)])
-        output = stage(torch.ones(1, 16, 16, 16))[0, :, 8:24, 8:24]
+        output = layers[start](torch.ones(1, 16, 16, 16))[0, :, 8:24, 8:24]
         return (output[:, ::2] - output[:, 1::2]).abs().max().item()
 
     assert grid("transpose") > 1e-3
     assert grid("resize") < 1e-6
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (16, 8)])
+def test_a_resize_convolution_is_a_resize_then_a_padded_convolution(size: tuple[int, int]) -> None:
+    layer = ResizeConvolution(6, 4).double()
+    x = torch.randn(2, 6, *size, dtype=torch.float64, requires_grad=True)
+    padded = F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
+    literal, fast = F.conv2d(padded, layer.weight, layer.bias), layer(x)
+    assert fast.shape == literal.shape
+    assert (fast - literal).abs().max() < 1e-12
+    weights, inputs = torch.randn_like(literal), [x, *layer.parameters()]
+    expected = torch.autograd.grad((literal * weights).sum(), inputs)
+    for mine, theirs in zip(torch.autograd.grad((fast * weights).sum(), inputs), expected, strict=True):
+        assert (mine - theirs).abs().max() < 1e-11
 
 
 def test_weights_are_drawn_from_a_normal_distribution_with_deviation_002() -> None:
