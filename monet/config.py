@@ -86,6 +86,8 @@ class ModelConfig(_Finite):
     upsample: Literal["transpose", "resize"] = "transpose"
     """`transpose`: transposed convolution, as in the paper; `resize`: nearest-neighbour resize and convolution,
     which leaves no grid."""
+    skip: bool = False
+    """Add the generator's output to its input: it learns the change alone, and starts as the identity. For short runs."""
     norm: Literal["instance", "batch"] = "instance"
     """Normalisation layers of all four networks."""
     discriminator: Literal["patch", "pooled"] = "patch"

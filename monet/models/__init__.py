@@ -57,7 +57,11 @@ def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator:
     """A generator with PyTorch's own initialisation; `initialise` gives it the paper's."""
     if config.generator == "unet":
         return UnetGenerator(
-            width=config.width, levels=config.downsamplings, upsample=config.upsample, norm=config.norm
+            width=config.width,
+            levels=config.downsamplings,
+            upsample=config.upsample,
+            norm=config.norm,
+            skip=config.skip,
         )
     return ResnetGenerator(
         width=config.width,
@@ -65,6 +69,7 @@ def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator:
         downsamplings=config.downsamplings,
         upsample=config.upsample,
         norm=config.norm,
+        skip=config.skip,
     )
 
 

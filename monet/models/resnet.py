@@ -22,6 +22,7 @@ class ResnetGenerator(nn.Module):
         upsample: `transpose`: transposed convolution, as in the paper; `resize`: nearest-neighbour resize and
             convolution (Odena et al. 2016), which leaves no grid.
         norm: normalisation layers; with `batch` the convolutions before them have no bias.
+        skip: add what the layers find to the input, and clip to the range.
     """
 
     def __init__(
@@ -32,8 +33,10 @@ class ResnetGenerator(nn.Module):
         downsamplings: int = 2,
         upsample: Literal["transpose", "resize"] = "transpose",
         norm: Norm = "instance",
+        skip: bool = False,
     ) -> None:
         super().__init__()
+        self.skip = skip
         normalise, bias = norm_layer(norm), norm == "instance"
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3),
@@ -58,7 +61,7 @@ class ResnetGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Translates images: (B, 3, H, W) in −1…1 => the same shape and range. H and W divide by 2^downsamplings."""
-        return self.layers(x)
+        return (x + self.layers(x)).clamp(-1, 1) if self.skip else self.layers(x)
 
 
 class ResidualBlock(nn.Module):

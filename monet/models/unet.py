@@ -22,6 +22,7 @@ class UnetGenerator(nn.Module):
         upsample: `transpose`: 4×4 transposed convolution, as in the paper; `resize`: nearest-neighbour resize and
             3×3 convolution.
         norm: normalisation layers.
+        skip: add what the layers find to the input, and clip to the range.
     """
 
     def __init__(
@@ -31,8 +32,10 @@ class UnetGenerator(nn.Module):
         levels: int = 7,
         upsample: Literal["transpose", "resize"] = "transpose",
         norm: Norm = "instance",
+        skip: bool = False,
     ) -> None:
         super().__init__()
+        self.skip = skip
         channels = [3] + [min(width * 2**level, width * 8) for level in range(levels)]
         self.down = nn.ModuleList(
             _down(channels[level], channels[level + 1], norm, first=level == 0, innermost=level == levels - 1)
@@ -51,16 +54,17 @@ class UnetGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Translates images: (B, 3, H, W) in −1…1 => the same shape and range. H and W divide by 2^levels."""
-        skips: list[Tensor] = []
+        levels: list[Tensor] = []
+        y = x
         for down in self.down:
-            x = down(x)
-            skips.append(x)
-        x = skips.pop()
+            y = down(y)
+            levels.append(y)
+        y = levels.pop()
         for up in self.up:
-            x = up(x)
-            if skips:
-                x = torch.cat([x, skips.pop()], 1)
-        return x
+            y = up(y)
+            if levels:
+                y = torch.cat([y, levels.pop()], 1)
+        return (x + y).clamp(-1, 1) if self.skip else y
 
 
 def _down(inputs: int, outputs: int, norm: Norm, *, first: bool, innermost: bool) -> nn.Sequential:
