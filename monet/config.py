@@ -87,7 +87,7 @@ class ModelConfig(_Finite):
     """`transpose`: transposed convolution, as in the paper; `resize`: nearest-neighbour resize and convolution,
     which leaves no grid."""
     skip: bool = False
-    """Add the generator's output to its input: it learns the change alone, and starts as the identity. For short runs."""
+    """Add the generator's layers to their input: they learn the change alone, from none at all. For short runs."""
     norm: Literal["instance", "batch"] = "instance"
     """Normalisation layers of all four networks."""
     discriminator: Literal["patch", "pooled"] = "patch"

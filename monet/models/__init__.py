@@ -10,7 +10,7 @@ from torch import nn
 
 from monet.config import ModelConfig
 from monet.models.discriminator import PatchDiscriminator
-from monet.models.layers import initialise
+from monet.models.layers import initialise, start_as_identity
 from monet.models.resnet import ResnetGenerator
 from monet.models.unet import UnetGenerator
 
@@ -88,6 +88,9 @@ def build_networks(config: ModelConfig, seed: int) -> Networks:
     generator = torch.Generator().manual_seed(seed)
     for network in networks.named().values():
         initialise(network, generator)
+    if config.skip:
+        start_as_identity(networks.generator_ab)
+        start_as_identity(networks.generator_ba)
     return networks
 
 

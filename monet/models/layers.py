@@ -59,6 +59,12 @@ def norm_layer(kind: Norm) -> Callable[[int], nn.Module]:
     return InstanceNorm if kind == "instance" else nn.BatchNorm2d
 
 
+def start_as_identity(generator: nn.Module) -> None:
+    """Sets the weights of the last convolution to 0, so that a generator with a skip returns its input at first."""
+    convolutions = [layer for layer in generator.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
+    nn.init.zeros_(convolutions[-1].weight)
+
+
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Draws convolution weights from Normal(0, 0.02) and batch-norm scales from Normal(1, 0.02); biases become 0.
 

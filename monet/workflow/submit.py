@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +23,8 @@ from monet.workflow.train import train
 
 logger = logging.getLogger(__name__)
 
-_SHOWN = 6
-"""Columns of the grid of generated images; each holds two photos with their paintings."""
+_GRID_ROWS, _GRID_PAIRS = 4, 3
+"""The grid of generated images: rows, and photos with their paintings in a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,23 +72,24 @@ def submit(job: Job, path: Path) -> Submission:
 
 
 def generated_grid(photos: tuple[Path, ...], path: Path, seed: int) -> Image.Image:
-    """Photos chosen at random above their paintings.
+    """Photos chosen at random beside their paintings.
 
     Args:
         photos: in the order in which they were painted.
         path: the archive.
         seed: of the choice.
     """
-    import io
-    import zipfile
-
-    chosen = permutation(seed, Purpose.SAMPLE_GRID, 1, len(photos))[: 2 * _SHOWN]
+    chosen = permutation(seed, Purpose.SAMPLE_GRID, 1, len(photos))[: _GRID_ROWS * _GRID_PAIRS]
     names = archive.member_names(photos)
     with zipfile.ZipFile(path) as images:
-        painted = [np.asarray(Image.open(io.BytesIO(images.read(names[index])))) for index in chosen]
-    originals = [decode(photos[index], archive.SIDE) for index in chosen]
-    columns = min(_SHOWN, len(chosen))
-    rows = []
-    for start in range(0, len(chosen) - columns + 1, columns):
-        rows += [originals[start : start + columns], painted[start : start + columns]]
-    return image_grid(rows, [""] * columns)
+        shown = [
+            pixels
+            for index in chosen
+            for pixels in (
+                decode(photos[index], archive.SIDE),
+                np.asarray(Image.open(io.BytesIO(images.read(names[index])))),
+            )
+        ]
+    columns = 2 * min(_GRID_PAIRS, len(chosen))
+    rows = [shown[start : start + columns] for start in range(0, len(shown) - columns + 1, columns)]
+    return image_grid(rows, ["photo", "painted"] * (columns // 2), group=2)

@@ -122,6 +122,22 @@ def test_weights_are_drawn_from_a_normal_distribution_with_deviation_002() -> No
             assert module.bias.abs().max() == 0
 
 
+@pytest.mark.parametrize("kind", ["resnet", "unet"])
+def test_a_generator_with_a_skip_starts_as_the_identity_and_stays_in_range(kind) -> None:
+    config = ModelConfig(generator=kind, width=4, residual_blocks=1, discriminator_width=4, skip=True)
+    networks = build_networks(config, seed=0)
+    image = torch.rand(2, 3, 32, 32) * 2 - 1
+    for generator in (networks.generator_ab, networks.generator_ba):
+        assert torch.equal(generator(image), image)
+        *_, last = (layer for layer in generator.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)))
+        nn.init.normal_(last.weight, 0, 1.0)
+        changed = generator(image)
+        assert changed.abs().max() == 1
+        assert (changed - image).abs().mean() > 0.1
+    changed.sum().backward()
+    assert last.weight.grad is not None
+
+
 def test_networks_are_a_function_of_the_seed_and_differ_from_each_other() -> None:
     config = ModelConfig(width=4, residual_blocks=1, discriminator_width=4)
     torch.manual_seed(1)

@@ -84,7 +84,7 @@ def test_the_average_follows_the_weights_by_the_decay_a_pair() -> None:
     average = MovingAverage({"x": source}, 0.9)
     nn.init.constant_(source.weight, 3.0)
     average.update(10**6, 1, YES)
-    weight = average.networks["x"].weight
+    weight = average.networks["x"].get_parameter("weight")
     assert torch.allclose(weight, torch.tensor(1.2))  # 0.9 · 1 + 0.1 · 3
     average.update(10**6, 2, YES)
     assert torch.allclose(weight, torch.tensor(0.81 * 1.2 + 0.19 * 3))
@@ -97,7 +97,7 @@ def test_the_average_forgets_the_random_start_quickly() -> None:
     nn.init.constant_(source.weight, 1.0)
     for pair in range(100):
         average.update(pair, 1, YES)
-    assert abs(average.networks["x"].weight.item() - 1) < 1e-3
+    assert abs(average.networks["x"].get_parameter("weight").item() - 1) < 1e-3
 
 
 def test_the_average_has_no_gradient_and_stays_where_it_is_after_a_bad_step() -> None:
@@ -105,12 +105,12 @@ def test_the_average_has_no_gradient_and_stays_where_it_is_after_a_bad_step() ->
     average = MovingAverage({"x": source}, 0.5)
     assert not any(parameter.requires_grad for parameter in average.networks["x"].parameters())
     nn.init.constant_(source.weight, 9.0)
-    source.running_mean.fill_(4.0)  # type: ignore[union-attr]
+    source.get_buffer("running_mean").fill_(4.0)
     average.update(100, 1, NO)
-    assert average.networks["x"].weight.tolist() == [1, 1]
+    assert average.networks["x"].get_parameter("weight").tolist() == [1, 1]
     average.update(100, 1, YES)
-    assert average.networks["x"].weight.tolist() == [5, 5]
-    assert average.networks["x"].running_mean.tolist() == [2, 2]  # type: ignore[union-attr,operator]
+    assert average.networks["x"].get_parameter("weight").tolist() == [5, 5]
+    assert average.networks["x"].get_buffer("running_mean").tolist() == [2, 2]
 
 
 def test_the_guard_counts_the_good_steps_before_the_first_bad_one() -> None:
@@ -140,13 +140,13 @@ def test_after_a_bad_step_losses_are_poisoned_and_running_statistics_stay() -> N
     guard.begin_step()
     norm(torch.full((2, 1, 4, 4), math.nan))
     guard.judge([torch.tensor(math.nan)])
-    assert norm.running_mean.item() == 0  # type: ignore[union-attr,operator]
+    assert norm.get_buffer("running_mean").item() == 0
     assert guard.poison(torch.tensor(1.0)).isnan()
     guard.read()
     guard.begin_step()
     norm(torch.full((2, 1, 4, 4), 10.0))
     guard.judge([torch.tensor(1.0)])
-    assert norm.running_mean.item() == pytest.approx(1.0)  # type: ignore[union-attr,operator]
+    assert norm.get_buffer("running_mean").item() == pytest.approx(1.0)
     assert guard.poison(torch.tensor(1.0)) == 1
 
 

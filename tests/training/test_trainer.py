@@ -36,7 +36,8 @@ class Bench:
         self.config: Config = recipes.resolve({}, [*TINY, *overrides])
         self.folder, self.precision = folder, precision
         layout = find_layout(data)
-        self.stores = [load_images(paths, self.config.data.load_size) for paths in (layout.photos, layout.paintings)]
+        side = self.config.data.load_size
+        self.stores = load_images(layout.photos, side), load_images(layout.paintings, side)
         self.clock = FakeClock()
         self.steps: list[StepEvent] = []
         self.epochs: list[EpochEvent] = []

@@ -94,7 +94,8 @@ def test_a_machine_that_halves_its_speed_while_it_trains_is_in_time_with_its_dec
 
 @pytest.mark.parametrize("painted", [0.0, 0.6])
 def test_a_machine_that_halves_its_speed_while_it_paints_is_in_time(machine: Machine, painted: float) -> None:
-    budget, begun = 1500, []
+    budget = 1500
+    begun: list[float] = []
 
     def slow() -> bool:
         if machine.painting and not begun:
