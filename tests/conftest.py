@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +26,18 @@ needs_real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"the compet
 
 
 class FakeClock:
-    """A clock that only moves when it is told to."""
+    """A clock that only moves when it is told to, by any thread."""
 
     def __init__(self) -> None:
         self.now = 100.0
+        self._lock = threading.Lock()
 
     def __call__(self) -> float:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        self.now += seconds
+        with self._lock:
+            self.now += seconds
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 64)) -> Image.Image:

@@ -54,6 +54,27 @@ class ResizeConvolution(nn.Conv2d):
         return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, self.bias, stride=2, padding=3)
 
 
+class HeadConvolution(nn.Conv2d):
+    """The convolution that ends a generator: few outputs, a large kernel, no padding of its own.
+
+    While painting on a CPU the four output pixels of a 2×2 square are computed as channels of one convolution of stride
+    2 with shifted kernels: the same function, and 2.5 times as fast, because three channels alone leave most of a
+    processor's vector empty. (Training gains nothing by it.)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H + k − 1, W + k − 1) => (B, outputs, H, W) for a k×k kernel."""
+        outputs, inputs, k, _ = self.weight.shape
+        odd = (x.shape[-2] - k) % 2 == 0 or (x.shape[-1] - k) % 2 == 0
+        if torch.is_grad_enabled() or x.device.type != "cpu" or odd:
+            return super().forward(x)
+        shifts = [(left, 1 - left, top, 1 - top) for top in (0, 1) for left in (0, 1)]
+        kernels = torch.stack([F.pad(self.weight, shift) for shift in shifts], 1)
+        kernels = kernels.reshape(4 * outputs, inputs, k + 1, k + 1).contiguous(memory_format=torch.channels_last)
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        return F.pixel_shuffle(F.conv2d(x, kernels, bias, stride=2), 2)
+
+
 def norm_layer(kind: Norm) -> Callable[[int], nn.Module]:
     """The constructor of a normalisation layer: channels => module."""
     return InstanceNorm if kind == "instance" else nn.BatchNorm2d

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from monet.models.layers import Norm, ResizeConvolution, norm_layer
+from monet.models.layers import HeadConvolution, Norm, ResizeConvolution, norm_layer
 
 
 class ResnetGenerator(nn.Module):
@@ -56,7 +56,7 @@ class ResnetGenerator(nn.Module):
         for _ in range(downsamplings):
             layers += [_upsampling(channels, upsample, bias), normalise(channels // 2), nn.ReLU()]
             channels //= 2
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh()]
+        layers += [nn.ReflectionPad2d(3), HeadConvolution(width, 3, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from monet.models import (
     build_networks,
     generator_from_checkpoint,
 )
-from monet.models.layers import InstanceNorm, ResizeConvolution
+from monet.models.layers import HeadConvolution, InstanceNorm, ResizeConvolution
 
 
 def parameters(module: nn.Module) -> int:
@@ -108,6 +108,17 @@ def test_a_resize_convolution_is_a_resize_then_a_padded_convolution(size: tuple[
     expected = torch.autograd.grad((literal * weights).sum(), inputs)
     for mine, theirs in zip(torch.autograd.grad((fast * weights).sum(), inputs), expected, strict=True):
         assert (mine - theirs).abs().max() < 1e-11
+
+
+@pytest.mark.parametrize("size", [(14, 18), (7, 7), (9, 12), (13, 14)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_head_paints_what_it_was_trained_as(size: tuple[int, int], bias: bool) -> None:
+    layer = HeadConvolution(5, 3, 7, bias=bias).double()
+    x = torch.randn(2, 5, *size, dtype=torch.float64)
+    with torch.no_grad():
+        painted = layer(x)
+    assert (painted - F.conv2d(x, layer.weight, layer.bias)).abs().max() < 1e-12
+    assert torch.equal(layer(x), F.conv2d(x, layer.weight, layer.bias))
 
 
 def test_weights_are_drawn_from_a_normal_distribution_with_deviation_002() -> None:
