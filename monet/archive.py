@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import stat
+import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,8 @@ KAGGLE_COUNT = range(7_000, 10_001)
 SIDE = 256
 """Width and height of an image that the competition takes."""
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+_UNFIT = re.compile(r"^\.|[\x00-\x1f\\:\ud800-\udfff]")
+"""What a member's name must not hold: a leading dot, control characters, parts of a path, bytes that are no text."""
 _MAX_PIXELS = 80_000_000
 _MAX_MEMBER = 64 * 2**20
 _MAX_RATIO = 200
@@ -61,14 +64,16 @@ def writing(path: Path) -> Iterator[ArchiveWriter]:
 
 
 def member_names(photos: Iterable[Path]) -> list[str]:
-    """A flat, unique name for each photo's painting: `<stem>.jpg`, with a number where stems meet."""
+    """A flat, unique, plain name for each photo's painting: `<stem>.jpg`, with a number where stems meet, and `_` for
+    what an archive cannot hold."""
     taken: set[str] = set()
     names = []
     for photo in photos:
-        stem, number = photo.stem, 0
+        plain = _UNFIT.sub("_", photo.stem)
+        stem, number = plain, 0
         while f"{stem}.jpg".casefold() in taken:
             number += 1
-            stem = f"{photo.stem}-{number}"
+            stem = f"{plain}-{number}"
         taken.add(f"{stem}.jpg".casefold())
         names.append(f"{stem}.jpg")
     return names
@@ -114,7 +119,7 @@ def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None)
             return _validate(archive, rules, workers or available_processors())
     except FileNotFoundError:
         raise InputError(f"no archive {path}: give the path of a zip") from None
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise InputError(f"{path} is not a zip that can be read ({error}): write it again") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -186,7 +191,7 @@ def _image_problems(
         for member in members:
             try:
                 data = archive.read(member)
-            except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            except Exception as error:  # damaged members make zipfile and its decompressors raise nearly anything
                 problems.append(Problem("corrupt", member.filename, f"cannot be unpacked: {error}"))
                 continue
             waiting.append(pool.submit(_image_problem, member.filename, data, rules))

@@ -258,9 +258,9 @@ class Timekeeper:
 
     def time_left(self, pairs: int) -> float:
         """Seconds of training still ahead in this process, as far as is known now."""
-        progress = self.progress(pairs)
-        by_horizon = self.seconds * (1 - progress) / progress if progress > 0 else math.inf
-        return max(0.0, self.allowed() if self._deadline_is_horizon else min(by_horizon, self.allowed()))
+        share = self._horizon.progress(pairs, self.seconds)  # a term that the deadline sets is in `allowed`
+        by_horizon = self.seconds * (1 - share) / share if share > 0 else math.inf
+        return max(0.0, min(by_horizon, self.allowed()))
 
     def should_stop(self, pairs: int, pause: float = 0.0) -> bool:
         """True when the horizon is reached, or when one more step would eat into the reserve.

@@ -60,7 +60,7 @@ class DataConfig(_Finite):
         super().__post_init__()
         samples = self.samples_per_epoch
         _require(samples == "all" or samples >= 1, f"data.samples_per_epoch is {samples}: give a count from 1, or all")
-        _require(self.crop_size >= 16, f"data.crop_size is {self.crop_size}: give at least 16 pixels")
+        _require(self.crop_size >= 24, f"data.crop_size is {self.crop_size}: give at least 24 pixels")
         _require(
             self.load_size >= self.crop_size,
             f"data.load_size {self.load_size} is smaller than data.crop_size {self.crop_size}: give at least as much",
@@ -146,9 +146,10 @@ class TrainingConfig(_Finite):
         for name in ("decay_start", "ema"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"training.{name} is {value}: give a number from 0 to below 1")
-        for name in ("lambda_cycle", "lambda_identity", "pool_size", "save_every", "seed"):
+        for name in ("lambda_cycle", "lambda_identity", "pool_size", "save_every"):
             value = getattr(self, name)
             _require(value >= 0, f"training.{name} is {value}: give 0 or more")
+        _require(0 <= self.seed < 2**63, f"training.seed is {self.seed}: give 0 to {2**63 - 1}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +193,13 @@ class Config:
                     parse_duration(value)
                 except ValueError as error:
                     raise ValueError(f"{name}: {error}") from None
+        part = 2**self.model.downsamplings
+        for side, what in ((self.data.crop_size, "data.crop_size is"), (256, "photos are painted at")):
+            _require(
+                side % part == 0,
+                f"{what} {side} pixels, which {self.model.downsamplings} downsamplings do not divide: "
+                f"choose them so that it is a multiple of {part}",
+            )
 
     @property
     def budget_seconds(self) -> float | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import platform
 import statistics
-import time
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 
+from monet.clock import Clock
 from monet.errors import InputError
-from monet.machine import available_processors, processor_name, total_memory
+from monet.machine import available_processors, compiler, processor_name, total_memory
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -37,8 +37,8 @@ def choose_device(name: str) -> torch.device:
 
 
 def device_problem(device: torch.device) -> str | None:
-    """Runs a convolution and its gradient on the device. `is_available()` is not enough: a GPU that is older than the
-    installed PyTorch's kernels is available and then fails.
+    """Runs a convolution with its gradient, and a bicubic resampling, on the device. `is_available()` is not enough: a
+    GPU that is older than the installed PyTorch's kernels is available and then fails.
 
     Returns:
         What is wrong, in a few words; None if it works.
@@ -47,15 +47,32 @@ def device_problem(device: torch.device) -> str | None:
         weight = torch.ones(4, 3, 3, 3, device=device, requires_grad=True)
         F.conv2d(torch.ones(1, 3, 8, 8, device=device), weight).sum().backward()  # type: ignore[no-untyped-call]
         correct = weight.grad is not None and weight.grad.eq(36.0).all().item()
+        grid = torch.zeros(1, 2, 2, 2, device=device)
+        F.grid_sample(torch.ones(1, 3, 8, 8, device=device), grid, "bicubic", "reflection", align_corners=False)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         return str(error).strip().splitlines()[0]
     return None if correct else "a convolution gives a wrong result"
 
 
-def choose_precision(setting: str, device: torch.device) -> Precision:
+def compile_problem(device: torch.device) -> str | None:
+    """Compiles and runs a small function on the device: a compiler that is there may still lack headers or Triton.
+
+    Returns:
+        What is wrong, in a few words; None if it works.
+    """
+    if device.type == "cpu" and compiler() is None:
+        return "no C++ compiler"
+    try:
+        torch.compile(lambda x: (x * 2).relu())(torch.ones(8, device=device))
+    except Exception as error:  # the compiler's many stages raise nearly anything
+        return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason'}"
+    return None
+
+
+def choose_precision(setting: str, device: torch.device, clock: Clock) -> Precision:
     """The precision of the convolutions: `auto` is bf16 where the hardware has it, fp16 where only that helps.
 
-    On a CPU both are timed side by side: not every processor that accepts bf16 computes faster in it.
+    On a CPU both are timed side by side, on the clock: not every processor that accepts bf16 computes faster in it.
     """
     if setting != "auto":
         return setting  # type: ignore[return-value]
@@ -63,7 +80,7 @@ def choose_precision(setting: str, device: torch.device) -> Precision:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16"
         return "fp16" if torch.cuda.get_device_capability(device) >= (7, 0) else "fp32"
-    return "bf16" if device.type == "cpu" and _bf16_is_faster() else "fp32"
+    return "bf16" if device.type == "cpu" and _bf16_is_faster(clock) else "fp32"
 
 
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[Any]:
@@ -92,15 +109,15 @@ def _accelerators() -> list[torch.device]:
     return found + ([torch.device("mps")] if torch.backends.mps.is_available() else [])
 
 
-def _bf16_is_faster() -> bool:
+def _bf16_is_faster(clock: Clock) -> bool:
     """Times a convolution in both types, in turns, so that other load on the machine meets both."""
     times: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     with torch.inference_mode():
         for turn in range(7):
             for dtype, measured in times.items():
                 image, weight = torch.ones(1, 64, 64, 64, dtype=dtype), torch.ones(64, 64, 3, 3, dtype=dtype)
-                start = time.perf_counter()
+                start = clock()
                 F.conv2d(image, weight, padding=1)
                 if turn >= 2:
-                    measured.append(time.perf_counter() - start)
+                    measured.append(clock() - start)
     return statistics.median(times[torch.bfloat16]) * 1.2 < statistics.median(times[torch.float32])

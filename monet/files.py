@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from monet.errors import MonetError
+from monet.errors import InputError, MonetError
 
 _PARTIAL = ".partial"
 
@@ -40,6 +40,19 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         _remove(partial)
         raise
+
+
+def require_writable(path: Path) -> None:
+    """Checks that a file could be written here, before the work that would fill it. Changes nothing.
+
+    Raises:
+        InputError: it is a folder, or the folder that it would be in cannot be written to.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file")
+    nearest = next(parent for parent in path.absolute().parents if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(f"{path} cannot be written: {nearest} is not a folder that can be written to")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import logging
 import signal
 import sys
@@ -14,6 +15,9 @@ from types import FrameType
 
 from monet.errors import InputError, Interrupted, MonetError
 from monet.workflow.display import Interrupts
+
+AT_END: list[Callable[[], None]] = []
+"""Called when a command ends, however it ends, before its error is printed: closes progress bars."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,8 +49,15 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     _set_up_logging(debug)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without × is no reason to fail
     try:
-        return main(arguments)
+        try:
+            return main(arguments)
+        finally:
+            while AT_END:
+                AT_END.pop()()
     except MonetError as error:
         if debug:
             traceback.print_exc()

@@ -11,6 +11,9 @@ from tqdm import tqdm
 from monet.clock import format_duration
 from monet.training.events import StepEvent
 from monet.workflow.display import Display
+from pipelines._command import AT_END
+
+_TRAINING = "{desc} {percentage:3.0f}%|{bar}| "
 
 
 class Bars(Display):
@@ -18,19 +21,19 @@ class Bars(Display):
 
     def __init__(self) -> None:
         self._bar: Any = None
+        AT_END.append(self.end)
         for handler in logging.getLogger("monet").handlers:
             handler.emit = self._write_above  # type: ignore[method-assign]
 
     def begin(self, stage: str, total: int, unit: str) -> None:
         """Opens a bar."""
         interactive = sys.stderr.isatty()
-        training = "{desc} {percentage:3.0f}%|{bar}| {postfix}"
         counting = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}, {rate_fmt}]"
         self._bar = tqdm(
             desc=f"{stage:<8}",
             total=total,
             unit=f" {unit}" if unit == "progress" else unit,
-            bar_format=training if unit == "progress" else counting,
+            bar_format=_TRAINING if unit == "progress" else counting,
             mininterval=0.2 if interactive else 30.0,
             dynamic_ncols=interactive,
             ncols=None if interactive else 120,
@@ -45,7 +48,7 @@ class Bars(Display):
         discriminators = event.losses["discriminator_a"] + event.losses["discriminator_b"]
         speed = f"{event.pairs_per_second:.3g} pairs/s"
         left = format_duration(event.time_left)
-        self._bar.postfix = (
+        self._bar.bar_format = _TRAINING + (
             f"{event.pairs:,} pairs, {speed}, G {event.losses['generator']:.2f} D {discriminators:.3f}, "
             f"lr {event.learning_rate:.1e}, {left} left"
         )

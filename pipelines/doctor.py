@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     from monet.workflow.doctor import examine
 
     command_parser("doctor", __doc__ or "").parse_args(arguments)
-    findings = examine(Path(), {"Kaggle": _has_kaggle(), "ClearML": _has_clearml()})
+    findings = examine(Path(), {"Kaggle": _has_kaggle(), "ClearML": _has_clearml()}, time.monotonic)
     for finding in findings:
         print(f"{_MARKS[finding.status]}{finding.topic:<12} {finding.message}")
     problems = [finding.topic for finding in findings if finding.status == "problem"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         skip_bad=options.skip_bad,
         device=options.device,
         precision=options.precision,
+        clock=time.monotonic,
         display=Bars(),
     )
     for bad in painted.skipped:

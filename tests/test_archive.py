@@ -238,3 +238,36 @@ def test_memory_stays_flat_while_an_archive_is_read(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40 * len(buffer.getvalue())
+
+
+def test_member_names_hold_nothing_that_an_archive_cannot_hold(tmp_path: Path) -> None:
+    stems = ["a:b", ".hidden", "tab\tbed", "un\udcfflikely", "a_b", "plain é"]
+    names = member_names([Path(f"{stem}.jpg") for stem in stems])
+    assert names == ["a_b.jpg", "_hidden.jpg", "tab_bed.jpg", "un_likely.jpg", "a_b-1.jpg", "plain é.jpg"]
+    with writing(tmp_path / "images.zip") as archive:
+        for name in names:
+            archive.add(name, jpeg())
+    assert validate(tmp_path / "images.zip", "any").valid
+
+
+def test_a_member_whose_compressed_bytes_are_damaged_is_reported_and_the_others_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("bad.jpg", jpeg())
+        archive.writestr("good.jpg", jpeg())
+    data = bytearray(path.read_bytes())
+    start = 30 + len("bad.jpg")
+    data[start + 9 : start + 60] = bytes(51)
+    path.write_bytes(data)
+    report = validate(path, "any")
+    assert [(problem.code, problem.name) for problem in report.problems] == [("corrupt", "bad.jpg")]
+    assert report.num_images == 2
+
+
+def test_a_zip_with_an_undecodable_directory_is_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("é.jpg", jpeg())
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(InputError, match="is not a zip that can be read"):
+        validate(path)

@@ -257,3 +257,16 @@ def test_a_machine_that_becomes_faster_gives_its_time_back_to_training() -> None
     machine.work = faster  # type: ignore[method-assign]
     over, _ = machine.run()
     assert 1800 - over <= max(90, 70) + 1
+
+
+def test_time_left_follows_the_pairs_where_they_end_the_run_before_its_deadline(clock: FakeClock) -> None:
+    keeper = Timekeeper(
+        Horizon(pairs=1000),
+        clock=clock,
+        deadline=Deadline(clock, clock.now, 17_100),
+        reserve=Reserve(lambda: 40.0, 17_100, Pace()),
+        deadline_is_horizon=True,
+    )
+    clock.advance(600)
+    assert keeper.time_left(500) == pytest.approx(600)
+    assert keeper.time_left(10) == pytest.approx(keeper.allowed())

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 
 from monet import device as devices
-from monet.device import autocast, choose_device, choose_precision, describe_machine, device_problem
+from monet.device import (
+    autocast,
+    choose_device,
+    choose_precision,
+    compile_problem,
+    describe_machine,
+    device_problem,
+)
 from monet.errors import InputError
 
 CPU = torch.device("cpu")
@@ -35,14 +44,14 @@ def test_a_named_device_that_is_absent_is_refused_with_the_reason() -> None:
 
 
 def test_a_named_precision_is_taken_and_auto_is_one_of_them() -> None:
-    assert choose_precision("fp16", CPU) == "fp16"
-    assert choose_precision("auto", CPU) in ("fp32", "bf16")
+    assert choose_precision("fp16", CPU, time.monotonic) == "fp16"
+    assert choose_precision("auto", CPU, time.monotonic) in ("fp32", "bf16")
 
 
 @pytest.mark.parametrize(("faster", "expected"), [(True, "bf16"), (False, "fp32")])
 def test_a_cpu_takes_bf16_only_where_it_is_faster(monkeypatch: pytest.MonkeyPatch, faster: bool, expected: str) -> None:
-    monkeypatch.setattr(devices, "_bf16_is_faster", lambda: faster)
-    assert choose_precision("auto", CPU) == expected
+    monkeypatch.setattr(devices, "_bf16_is_faster", lambda _: faster)
+    assert choose_precision("auto", CPU, time.monotonic) == expected
 
 
 @pytest.mark.parametrize(
@@ -53,7 +62,7 @@ def test_a_gpu_takes_the_half_precision_that_its_hardware_has(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    assert choose_precision("auto", torch.device("cuda")) == expected
+    assert choose_precision("auto", torch.device("cuda"), time.monotonic) == expected
 
 
 def test_autocast_leaves_fp32_alone_and_lowers_convolutions_otherwise() -> None:
@@ -69,3 +78,14 @@ def test_the_machine_is_described() -> None:
     assert machine["torch"] == torch.__version__
     assert machine["processors"] >= 1
     assert machine["memory_gb"] > 0
+
+
+def test_a_compiler_that_fails_is_found_out_by_trying(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("Python.h: No such file\nand much more")
+
+    monkeypatch.setattr(devices, "compiler", lambda: "/usr/bin/c++")
+    monkeypatch.setattr(torch, "compile", broken)
+    assert compile_problem(CPU) == "RuntimeError: Python.h: No such file"
+    monkeypatch.setattr(devices, "compiler", lambda: None)
+    assert compile_problem(CPU) == "no C++ compiler"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from monet.errors import MonetError
-from monet.files import write_json, write_text, written_whole
+from monet.errors import InputError, MonetError
+from monet.files import require_writable, write_json, write_text, written_whole
 
 
 def test_a_file_takes_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -42,3 +42,14 @@ def test_json_ends_with_a_newline_and_reads_back(tmp_path: Path) -> None:
     text = (tmp_path / "x.json").read_text()
     assert text.endswith("}\n")
     assert json.loads(text) == {"a": [1, 2.5, "é"]}
+
+
+def test_a_place_that_cannot_be_written_is_found_beforehand_and_nothing_is_left_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a folder: give the name of a file"):
+        require_writable(tmp_path)
+    with pytest.raises(InputError, match="file is not a folder that can be written to"):
+        require_writable(tmp_path / "file" / "images.zip")
+    require_writable(tmp_path / "new" / "deep" / "images.zip")
+    require_writable(tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -39,7 +39,8 @@ def decode(file: Path | bytes, side: int | None = None) -> NDArray[np.uint8]:
     """
     with _opened(file) as image:
         try:
-            image = to_rgb(ImageOps.exif_transpose(image))
+            deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
+            image = to_rgb(ImageOps.exif_transpose(image), 65535.0 if deep else None)
             if side is not None and image.size != (side, side):
                 image = _square(image, side)
             return np.asarray(image)
@@ -57,12 +58,17 @@ def read_size(file: Path | bytes) -> tuple[int, int]:
         return image.width, image.height
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Converts any Pillow mode to 8-bit RGB; transparency is laid on white, 16-bit values are scaled."""
+def to_rgb(image: Image.Image, white_level: float | None = None) -> Image.Image:
+    """Converts any Pillow mode to 8-bit RGB; transparency is laid on white, deeper values are scaled.
+
+    Args:
+        image: of any mode.
+        white_level: the value of white in an image of more than 8 bits; guessed from the values where it is None.
+    """
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_to_8_bit(np.asarray(image, dtype=np.float64))).convert("RGB")
+        return Image.fromarray(_to_8_bit(np.asarray(image, dtype=np.float64), white_level)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -70,11 +76,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_8_bit(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _to_8_bit(values: NDArray[np.float64], white_level: float | None) -> NDArray[np.uint8]:
     """Grey values of an unknown depth: up to 1 they are shares, up to 255 they are 8-bit, above that 16-bit."""
     largest = values.max(initial=0.0)
-    scale = 255.0 if largest <= 1.0 else 1.0 if largest <= 255.0 else 255.0 / 65535.0
-    return np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
+    white = white_level or (1.0 if largest <= 1.0 else 255.0 if largest <= 255.0 else 65535.0)
+    return np.clip(np.rint(values * (255.0 / white)), 0, 255).astype(np.uint8)
 
 
 def _square(image: Image.Image, side: int) -> Image.Image:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import shutil
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from monet.data.layout import Layout, find_layout
+from monet.errors import MonetError
 
 logger = logging.getLogger(__name__)
 
@@ -59,15 +61,30 @@ def demo_data(
 
     Returns:
         Its files, in the competition's layout.
+
+    Raises:
+        MonetError: the cache folder cannot be written to.
     """
     folder = cache_folder / f"demo-v{VERSION}-seed{seed}-{photos}-{paintings}"
-    if not folder.is_dir():
-        partial_folder = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial_folder, ignore_errors=True)
+    if not _whole(folder, photos, paintings):
         begin(photos + paintings)
-        _draw_all(partial_folder, seed, {"photo": photos, "painting": paintings}, workers, advance)
-        partial_folder.rename(folder)
+        try:
+            cache_folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache_folder, ignore_cleanup_errors=True) as temporary:
+                drawn = Path(temporary) / folder.name
+                _draw_all(drawn, seed, {"photo": photos, "painting": paintings}, workers, advance)
+                if not _whole(folder, photos, paintings):  # unless another process was faster
+                    shutil.rmtree(folder, ignore_errors=True)
+                    drawn.rename(folder)
+        except OSError as error:
+            raise MonetError(f"cannot write the demo set in {cache_folder}: {error.strerror or error}") from error
     return find_layout(folder)
+
+
+def _whole(folder: Path, photos: int, paintings: int) -> bool:
+    """All pictures of a cached set are there."""
+    counts = [len(list((folder / name).glob("*.jpg"))) for name in (_FOLDERS["photo"], _FOLDERS["painting"])]
+    return counts == [photos, paintings]
 
 
 def draw(seed: int, kind: Kind, index: int) -> Image.Image:
@@ -83,8 +100,8 @@ def _draw_all(folder: Path, seed: int, counts: dict[Kind, int], workers: int, ad
         (folder / _FOLDERS[kind]).mkdir(parents=True)
         size = 50 if kind == "photo" else 10
         portions += [(kind, start, min(start + size, count)) for start in range(0, count, size)]
-    # Spawned, not forked: the parent may hold threads.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    # Spawned, not forked: the parent may hold threads. Windows waits for 61 processes at most.
+    with ProcessPoolExecutor(min(workers, 61), mp_context=multiprocessing.get_context("spawn")) as pool:
         for count in pool.map(partial(_draw_portion, folder, seed), portions):
             advance(count)
 

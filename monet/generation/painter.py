@@ -20,6 +20,7 @@ from monet.clock import Clock
 from monet.data.decode import UnreadableImage, decode
 from monet.data.store import BadImage
 from monet.device import Precision, autocast
+from monet.errors import MonetError
 from monet.machine import available_processors
 
 Pixels = NDArray[np.uint8]
@@ -72,8 +73,8 @@ class Painter:
             The number of images written.
 
         Raises:
-            UnreadableImage: a photo cannot be read; `unreadable` finds them all beforehand.
-            MonetError: the archive cannot be written.
+            MonetError: the archive cannot be written, or a photo cannot be read; `unreadable` finds such photos
+                beforehand.
         """
         names = member_names(photos)
         with writing(path) as archive:
@@ -96,7 +97,7 @@ class Painter:
     def _paint_batches(self, batches: Iterable[Sequence[Path]]) -> Generator[list[bytes], None, None]:
         """Decodes and encodes in threads, while this one keeps the accelerator busy."""
         with ThreadPoolExecutor(self._workers) as pool:
-            decoding = _ahead([pool.submit(decode, photo, SIDE) for photo in batch] for batch in batches)
+            decoding = _ahead([pool.submit(_decoded, photo) for photo in batch] for batch in batches)
             encoding = _ahead(
                 [pool.submit(self._encode, pixels) for pixels in self._translate([future.result() for future in batch])]
                 for batch in decoding
@@ -122,7 +123,7 @@ class Painter:
                 torch.set_num_threads(threads)  # the new threads' setting is the process's, too
 
     def _paint_one(self, photo: Path) -> bytes:
-        return self._encode(self._translate([decode(photo, SIDE)])[0])
+        return self._encode(self._translate([_decoded(photo)])[0])
 
     def _translate(self, photos: list[Pixels]) -> Pixels:
         """Photos, (256, 256, 3) uint8 each => (B, 256, 256, 3) uint8, painted."""
@@ -135,6 +136,13 @@ class Painter:
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "JPEG", quality=self._quality, subsampling=0)
         return buffer.getvalue()
+
+
+def _decoded(photo: Path) -> Pixels:
+    try:
+        return decode(photo, SIDE)
+    except UnreadableImage as error:
+        raise MonetError(f"{photo} can no longer be read ({error}): bring it back, then paint again") from error
 
 
 def _ahead(items: Iterable[list[Future[T]]], depth: int = 2) -> Iterator[list[Future[T]]]:

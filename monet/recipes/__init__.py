@@ -71,7 +71,7 @@ def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, source:
     parser = settings_parser()
     _refuse_unknown_options(overrides)
     try:
-        base = parser.parse_object(dict(values))
+        base = parser.parse_object(_words(values))
         parsed = parser.parse_args(list(overrides), namespace=base)
     except Exception as error:
         raise InputError(_one_line(error)) from error
@@ -136,6 +136,14 @@ def _refuse_unknown_options(overrides: Sequence[str]) -> None:
             raise InputError(f"unknown option --{name}: --help lists them all{_nearest(f'--{name}', options)}")
 
 
+def _words(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with `on` and `off` as words where they are meant so: YAML reads them as true and false."""
+    training = values.get("training")
+    if isinstance(training, Mapping) and isinstance(training.get("compile"), bool):
+        return {**values, "training": {**training, "compile": "on" if training["compile"] else "off"}}
+    return dict(values)
+
+
 def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in values.items():
         if isinstance(value, Mapping) and not prefix:
@@ -161,6 +169,8 @@ def _one_line(error: Exception) -> str:
     key = re.search(r'[Kk]ey "([\w.]+)"', text)
     value = re.search(r"(?:Got value|Given value): (.*)", text)
     if key and value and key.group(1) in setting_types():
+        if key.group(1) in ("budget", "horizon"):
+            return f"{key.group(1)} cannot be {value.group(1)!r}: write it as 5h, 45m, 90s or 1h30m"
         annotation = setting_types()[key.group(1)]
         nearest = _nearest(value.group(1), _choices(annotation))
         return f"{key.group(1)} cannot be {value.group(1)!r}: give {describe(annotation)}{nearest}"

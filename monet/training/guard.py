@@ -65,7 +65,7 @@ class Guard:
         Returns:
             None where every step since the last look was good; else how many were, before the first bad one.
         """
-        bad, good_steps = torch.stack([self._bad.double(), self._good_steps.double()]).tolist()
+        bad, good_steps = torch.stack([self._bad, self._good_steps.float()]).tolist()
         self._bad = torch.zeros_like(self._bad)
         self._good_steps = torch.zeros_like(self._good_steps)
         return int(good_steps) if bad else None

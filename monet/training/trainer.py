@@ -123,6 +123,8 @@ class Trainer:
         """
         counters = self.state.counters
         epoch = self._epochs()
+        if counters.pairs - epoch * self._source.stream.samples_per_epoch < self._config.training.batch_size:
+            self._keep(epoch)  # the process before may have been killed between a save and its copy
         while not (stopped := self._timekeeper.should_stop(counters.pairs, self._pause())) and not self._told_to_end():
             start = self._clock()
             self._step()
@@ -287,7 +289,14 @@ class Trainer:
         every = self._config.training.save_every
         if every and epoch % every == 0:
             self.save()
-            checkpoint.keep_as(self._checkpoints / checkpoint.LAST, checkpoint.epoch_name(epoch))
+            self._keep(epoch)
+
+    def _keep(self, epoch: int) -> None:
+        """Keeps `last.pt` under an epoch's name, if that epoch is one to keep and is not kept yet."""
+        every, last = self._config.training.save_every, self._checkpoints / checkpoint.LAST
+        name = checkpoint.epoch_name(epoch)
+        if every and epoch and epoch % every == 0 and last.exists() and not last.with_name(name).exists():
+            checkpoint.keep_as(last, name)
 
     def _epochs(self, ahead: int = 0) -> int:
         return (self.state.counters.pairs + ahead) // self._source.stream.samples_per_epoch

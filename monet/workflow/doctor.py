@@ -9,12 +9,13 @@ from typing import Literal
 
 import torch
 
+from monet.clock import Clock
 from monet.data.layout import COMPETITION, KAGGLE_MOUNTS, find_auto, find_layout
 from monet.device import choose_device, choose_precision, device_problem
 from monet.errors import MonetError
 from monet.machine import available_memory, available_processors, compiler, processor_name
 
-_DISK_NEEDED = 3e9
+_DISK_NEEDED = 8e9
 """Bytes that a run of the competition may write: the archive, checkpoints, samples."""
 _MEMORY_NEEDED = 4e9
 """Bytes for both domains of the competition, the networks and the libraries."""
@@ -32,15 +33,16 @@ class Finding:
     """What was found, and what to do about it."""
 
 
-def examine(folder: Path, credentials: dict[str, bool]) -> list[Finding]:
+def examine(folder: Path, credentials: dict[str, bool], clock: Clock) -> list[Finding]:
     """Looks at device, precision, compiler, memory, disk, data and credentials.
 
     Args:
         folder: where runs would be written.
         credentials: names of services, and whether there are credentials for them.
+        clock: times the precisions.
     """
     return [
-        *_device(),
+        *_device(clock),
         _compiler(),
         _enough("memory", available_memory(), _MEMORY_NEEDED, "free"),
         _enough("disk", shutil.disk_usage(folder).free, _DISK_NEEDED, f"free in {folder.resolve()}"),
@@ -49,7 +51,7 @@ def examine(folder: Path, credentials: dict[str, bool]) -> list[Finding]:
     ]
 
 
-def _device() -> list[Finding]:
+def _device(clock: Clock) -> list[Finding]:
     """Tries a convolution on every accelerator that says it is available."""
     findings = []
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
@@ -70,7 +72,7 @@ def _device() -> list[Finding]:
         )
     elif chosen.type == "mps":
         findings.append(Finding("device", "ok", "Apple GPU (mps) works"))
-    precision = choose_precision("auto", chosen)
+    precision = choose_precision("auto", chosen, clock)
     return [*findings, Finding("precision", "ok", f"{precision} is fastest on {chosen.type}")]
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from monet import checkpoint
+from monet.clock import Clock
 from monet.config import GenerationConfig
 from monet.data.layout import list_images
 from monet.data.store import BadImage, summary_of_bad
 from monet.device import choose_device, choose_precision
 from monet.errors import InputError
+from monet.files import require_writable
 from monet.generation.painter import Painter, unreadable
 from monet.models import generator_from_checkpoint
 from monet.workflow.display import Display
@@ -41,6 +43,7 @@ def generate(
     skip_bad: bool = False,
     device: str = "auto",
     precision: str = "auto",
+    clock: Clock,
     display: Display | None = None,
 ) -> Painted:
     """Paints every photo of a folder into an archive.
@@ -55,6 +58,7 @@ def generate(
         skip_bad: leave out photos that cannot be read; otherwise they end the call before any painting.
         device: where the network runs.
         precision: of its convolutions.
+        clock: tells the time.
         display: shows progress.
 
     Raises:
@@ -68,6 +72,7 @@ def generate(
             str(error).replace("generation.batch_size", "--batch-size").replace("generation.", "--")
         ) from None
     display = display or Display()
+    require_writable(path)
     photos = list_images(photos_folder)
     contents = checkpoint.load(checkpoint_path)
     bad = tuple(unreadable(photos))
@@ -81,7 +86,7 @@ def generate(
     painter = Painter(
         generator_from_checkpoint(contents, weights=weights),
         device=where,
-        precision=choose_precision(precision, where),
+        precision=choose_precision(precision, where, clock),
         batch_size=batch_size,
         quality=quality,
     )

@@ -71,7 +71,7 @@ def merged_config(checkpoint: dict[str, Any], asked: Config, explicit: frozenset
         old, new = (getattr(getattr(config, group) if group else config, setting) for config in (stored, asked))
         if old == new:
             continue
-        if group in ("model", "data") or name == "training.seed":
+        if group in ("model", "data") or name in ("training.seed", "training.pool_size"):
             raise InputError(f"{name} is {old} in this run and {new} here: a run cannot change it; start another one")
         logger.info("%s changes from %s to %s", name, old, new)
         changed[name] = new

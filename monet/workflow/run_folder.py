@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from monet import checkpoint
 from monet.config import Config, to_dict
-from monet.errors import InputError
+from monet.errors import InputError, MonetError
 from monet.files import write_json, write_text, written_whole
 from monet.training.events import Incident, StepEvent
 
@@ -57,12 +58,16 @@ class RunFolder:
             raise InputError(f"{self.path} is not empty: add --resume to go on there, or give --run another name")
         if found and not found & _OWN:
             raise InputError(f"{self.path} is not a run (it holds {sorted(found)[0]}): give --run another name")
+        others = sorted(path.name for path in self.checkpoints.glob("epoch-*.pt"))
         if not self.last.exists():
+            if others:
+                raise InputError(
+                    f"{self.last} is missing: copy {others[-1]} beside it to that name, or give --run another name"
+                )
             return None
         try:
             return checkpoint.load(self.last)
         except InputError as error:
-            others = sorted(path.name for path in self.checkpoints.glob("epoch-*.pt"))
             hint = f"; {others[-1]} beside it can be copied over it" if others else ""
             raise InputError(f"{error}{hint}") from error
 
@@ -89,21 +94,29 @@ class RunFolder:
         self._append({"incident": "loss not finite", **asdict(incident)})
 
     def _append(self, values: Mapping[str, Any]) -> None:
-        with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(_compact(values)) + "\n")
+        try:
+            with open(self.metrics, "a", encoding="utf-8") as file:
+                file.write(json.dumps(_compact(values)) + "\n")
+        except OSError as error:
+            kept = f"; {self.last} is whole: add --resume when there is room" if self.last.exists() else ""
+            raise MonetError(f"cannot write {self.metrics}: {error.strerror or error}{kept}") from error
 
     def _cut_metrics(self, pairs: int) -> None:
         """Keeps the lines up to a number of pairs; a torn line is dropped."""
         if not self.metrics.exists():
             return
-        with open(self.metrics, "rb") as old, written_whole(self.metrics) as new:
-            for line in old:
-                try:
-                    known = json.loads(line)["pairs"] <= pairs
-                except (json.JSONDecodeError, KeyError, TypeError):
-                    known = False
-                if known:
-                    new.write(line)
+        with open(self.metrics, "rb") as old:
+            kept = [line for line in old if _pairs(line) <= pairs]
+        with written_whole(self.metrics) as new:  # the old one is closed: Windows replaces no open file
+            new.writelines(kept)
+
+
+def _pairs(line: bytes) -> float:
+    """The pairs that were seen when a line was written; infinite for a torn line."""
+    try:
+        return float(json.loads(line)["pairs"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def _compact(value: Any) -> Any:

@@ -16,6 +16,8 @@ from monet.clock import format_duration
 from monet.data.decode import decode
 from monet.data.store import BadImage
 from monet.data.stream import Purpose, permutation
+from monet.errors import Interrupted
+from monet.files import require_writable
 from monet.reporting.grids import image_grid, save_image
 from monet.training.trainer import Outcome
 from monet.workflow.job import Job
@@ -54,12 +56,20 @@ def submit(job: Job, path: Path) -> Submission:
 
     Raises:
         MonetError: what `train` raises, or the archive cannot be written.
+        Interrupted: told to end; the training is saved.
     """
+    require_writable(path)
     trained = train(job)
     photos = trained.photos
     logger.info("painting %d photos", len(photos))
     job.display.begin("painting", len(photos), "photos")
-    count = trained.painter.paint_archive(photos, path, job.display.advance)
+    try:
+        count = trained.painter.paint_archive(photos, path, job.display.advance)
+    except Interrupted as stop:
+        kept = (
+            f"stopped while painting; the training is saved in {job.folder.last}: add --resume to the command to paint"
+        )
+        raise Interrupted(stop.signal_number, kept) from None
     job.display.end()
     report = archive.validate(path, job.layout.rules)
     save_image(generated_grid(photos, path, job.config.training.seed), job.folder.samples / "generated.png")

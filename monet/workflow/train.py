@@ -14,10 +14,10 @@ from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
 from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.store import BadImage, ImageStore, load_images, summary_of_bad
-from monet.device import Precision, choose_device, choose_precision, describe_machine
+from monet.device import Precision, choose_device, choose_precision, compile_problem, describe_machine
 from monet.errors import InputError, Interrupted
 from monet.generation.painter import Painter, seconds_per_photo
-from monet.machine import available_memory, compiler
+from monet.machine import available_memory
 from monet.reporting.curves import read_metrics, save_curves
 from monet.training.events import Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, run_facts
@@ -56,7 +56,7 @@ def train(job: Job) -> Trained:
     _require_an_end(job)
     device = choose_device(config.training.device)
     stored = job.checkpoint["precision"] if job.checkpoint and "training.precision" not in job.explicit else None
-    precision: Precision = stored or choose_precision(config.training.precision, device)
+    precision: Precision = stored or choose_precision(config.training.precision, device, job.clock)
     state = TrainingState.create(config, device, precision)
     if job.checkpoint:
         state.load_state_dict(job.checkpoint, device)
@@ -64,6 +64,8 @@ def train(job: Job) -> Trained:
     reserve = _reserve(job, state, device, precision, pace)
 
     photos, paintings, to_paint, skipped = _read(job)
+    if not job.checkpoint:
+        _require_time(job, reserve)
     source = PairSource(photos, paintings, config.data, seed=config.training.seed, device=device)
     facts = run_facts(config, precision, len(photos), len(paintings))
     if job.checkpoint and job.checkpoint["data"] != facts["data"]:
@@ -109,15 +111,21 @@ def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Pr
         return len(job.layout.to_paint) * seconds_per_photo(painter, sample, job.clock)
 
     reserve = Reserve(measure, job.deadline.budget, pace)
-    if reserve.seconds() > job.deadline.remaining():
-        needed = job.deadline.budget - job.deadline.remaining() + 1.5 * reserve.work + 20
-        count, work = len(job.layout.to_paint), format_duration(reserve.work)
-        reason = f"painting {count:,} photos takes about {work} here" if job.paint else "ending takes up to 20s"
-        raise InputError(
-            f"a budget of {job.config.budget} leaves no time to train: {reason}; "
-            f"give --budget more than {format_duration(needed)}"
-        )
+    _require_time(job, reserve)
     return reserve
+
+
+def _require_time(job: Job, reserve: Reserve | None) -> None:
+    """Refuses a budget of which nothing is left for training."""
+    if job.deadline is None or reserve is None or reserve.seconds() < job.deadline.remaining():
+        return
+    passed = job.deadline.budget - job.deadline.remaining()
+    count, work = len(job.layout.to_paint), format_duration(reserve.work)
+    reason = f"painting {count:,} photos takes about {work} here" if job.paint else "ending takes up to 20s"
+    raise InputError(
+        f"a budget of {job.config.budget} leaves no time to train: {format_duration(passed)} are gone, and {reason}; "
+        f"give --budget more than {format_duration(passed + 1.5 * reserve.work + 20)}"
+    )
 
 
 def _painter(config: Config, generator: torch.nn.Module, device: torch.device, precision: Precision) -> Painter:
@@ -157,17 +165,12 @@ def _timekeeper(
     job: Job, state: TrainingState, reserve: Reserve | None, pace: Pace, samples_per_epoch: int
 ) -> Timekeeper:
     """Joins the horizon of the run, which its checkpoint holds, with the deadline of this process."""
-    config, counters = job.config, state.counters
-    epochs = config.training.epochs
-    horizon = Horizon(None if epochs is None else epochs * samples_per_epoch, config.horizon_seconds)
-    follows_deadline, progress = config.horizon is None and config.budget is not None, 0.0
-    if job.checkpoint:
-        stored, follows_deadline = Horizon(**job.checkpoint["horizon"]), False
-        horizon = Horizon(
-            horizon.pairs if "training.epochs" in job.explicit else stored.pairs,
-            horizon.seconds if "horizon" in job.explicit else stored.seconds,
-        )
-        progress = counters.progress if horizon == stored else 0.0
+    counters = state.counters
+    horizon, follows_deadline = _horizon(job, samples_per_epoch)
+    if horizon == Horizon() and not follows_deadline:
+        raise InputError("nothing says when to end: give --training.epochs, --horizon or --budget")
+    unchanged = job.checkpoint is not None and horizon == Horizon(**job.checkpoint["horizon"])
+    progress = counters.progress if unchanged else 0.0
     return Timekeeper(
         horizon,
         clock=job.clock,
@@ -178,6 +181,20 @@ def _timekeeper(
         progress=progress,
         pace=pace,
     )
+
+
+def _horizon(job: Job, samples_per_epoch: int) -> tuple[Horizon, bool]:
+    """The horizon of the run, and whether the deadline of this process gives it its time. Only an explicit flag of
+    another value changes that of a run that goes on."""
+    config, epochs = job.config, job.config.training.epochs
+    asked = Horizon(None if epochs is None else epochs * samples_per_epoch, config.horizon_seconds)
+    follows_deadline = config.horizon is None and config.budget is not None
+    if job.checkpoint is None:
+        return asked, follows_deadline
+    stored = Horizon(**job.checkpoint["horizon"])
+    if "training.epochs" in job.explicit and asked.pairs != stored.pairs:
+        return asked, follows_deadline
+    return (Horizon(stored.pairs, asked.seconds) if "horizon" in job.explicit else stored), False
 
 
 def _run(
@@ -220,7 +237,7 @@ def _run(
     job.display.end()
     if steps := read_metrics(job.folder.metrics) if job.folder.metrics.exists() else []:
         save_curves(steps, job.folder.curves)
-    if outcome.interrupted:
+    if outcome.interrupted or job.interrupts.received is not None:
         raise Interrupted(
             job.interrupts.received or 2,
             f"stopped after {outcome.pairs:,} pairs; {job.folder.last} is saved: add --resume to the command to go on",
@@ -232,11 +249,12 @@ def _should_compile(config: Config, device: torch.device, timekeeper: Timekeeper
     setting = config.training.compile
     if setting == "off":
         return False
-    if compiler() is None:
-        if setting == "on":
-            logger.warning("training.compile is on, but there is no C++ compiler: going on without it")
+    if setting == "auto" and (device.type != "cuda" or timekeeper.allowed() < _WORTH_COMPILING):
         return False
-    return setting == "on" or (device.type == "cuda" and timekeeper.allowed() >= _WORTH_COMPILING)
+    problem = compile_problem(device)
+    if problem:
+        logger.warning("torch.compile does not work here (%s): going on without it", problem)
+    return problem is None
 
 
 def _count(data: dict[str, int]) -> str:

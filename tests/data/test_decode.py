@@ -174,3 +174,9 @@ def test_missing_and_forbidden_files_have_a_reason(tmp_path: Path) -> None:
 
 def test_the_size_comes_from_the_header_alone() -> None:
     assert read_size(encoded(picture(0, (50, 30)), "JPEG")[:800]) == (50, 30)
+
+
+def test_a_dark_16_bit_image_stays_dark() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 257, np.uint16)).save(buffer, "PNG")
+    assert decode(buffer.getvalue()).tolist() == [[[1, 1, 1]] * 8] * 8

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from monet.data import demo
 from monet.data.demo import demo_data, draw
+from monet.errors import MonetError
 
 
 def test_a_picture_is_a_function_of_seed_kind_and_index() -> None:
@@ -73,6 +75,34 @@ def test_an_interrupted_drawing_is_not_taken_for_the_set(tmp_path: Path, monkeyp
             demo_data(tmp_path, photos=2, paintings=1, workers=1)
     assert len(demo_data(tmp_path, photos=2, paintings=1, workers=1).photos) == 2
     assert [entry.name for entry in tmp_path.iterdir()] == [f"demo-v{demo.VERSION}-seed0-2-1"]
+
+
+def test_a_set_that_was_half_deleted_is_drawn_again(tmp_path: Path) -> None:
+    photo = demo_data(tmp_path, photos=3, paintings=1, workers=1).photos[1]
+    before = photo.read_bytes()
+    photo.unlink()
+    assert demo_data(tmp_path, photos=3, paintings=1, workers=1).photos[1].read_bytes() == before
+
+
+def test_a_set_that_another_process_finished_first_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_all = demo._draw_all
+    nested: list[Path] = []
+
+    def overtaken(*arguments: Any) -> None:
+        draw_all(*arguments)
+        if not nested:
+            nested.append(tmp_path)
+            demo_data(tmp_path, photos=2, paintings=1, workers=1)
+
+    monkeypatch.setattr(demo, "_draw_all", overtaken)
+    assert len(demo_data(tmp_path, photos=2, paintings=1, workers=1).photos) == 2
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(MonetError, match=r"cannot write the demo set in .*cache: "):
+        demo_data(tmp_path / "cache", photos=2, paintings=1, workers=1)
 
 
 def test_the_full_set_has_as_many_pictures_as_the_competitions_text_says() -> None:

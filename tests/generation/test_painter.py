@@ -12,8 +12,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from monet.archive import validate
-from monet.data.decode import UnreadableImage, decode
+from monet.data.decode import decode
 from monet.data.layout import list_images
+from monet.errors import MonetError
 from monet.generation.painter import Painter, seconds_per_photo, to_network, to_pixels, unreadable
 from tests.conftest import FakeClock, fill_folder
 
@@ -105,7 +106,7 @@ def test_a_failure_in_the_middle_leaves_no_archive_and_no_threads(photos: tuple[
 
 
 def test_a_photo_that_becomes_unreadable_stops_the_painting(photos: tuple[Path, ...], tmp_path: Path) -> None:
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(MonetError, match=r"gone.jpg can no longer be read \(no such file or directory\)"):
         painter().paint_archive([*photos, tmp_path / "gone.jpg"], tmp_path / "images.zip")
     assert list(tmp_path.iterdir()) == []
 

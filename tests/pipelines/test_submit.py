@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,8 +15,10 @@ import yaml
 from PIL import Image
 
 from monet import checkpoint
+from monet.errors import MonetError
+from monet.workflow.run_folder import RunFolder
 from tests.conftest import TINY, fill_folder
-from tests.pipelines.conftest import command
+from tests.pipelines.conftest import ROOT, command
 
 SMALL = [*TINY, "--training.epochs", "2", "--training.save_every", "1"]
 
@@ -26,7 +32,7 @@ def finished(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_leaves_what_the_design_says(finished: Path) -> None:
-    found = sorted(str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file())
+    found = sorted(path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file())
     assert found == [
         "checkpoints/epoch-0001.pt",
         "checkpoints/epoch-0002.pt",
@@ -246,3 +252,40 @@ def test_help_names_units_defaults_and_every_setting(capsys: pytest.CaptureFixtu
     text = " ".join(capsys.readouterr().out.split())
     for words in ("5h, 45m, 90s, 1h30m", "--training.learning_rate", "default: auto", "kaggle-top15", "--skip-bad"):
         assert words in text
+
+
+def test_an_archive_that_could_not_be_written_is_refused_before_training(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("submit", "--data", tiny_data, "--run", tmp_path / "run", *SMALL, "--zip", tmp_path) == 2
+    assert f"error: {tmp_path} is a folder: give the name of a file\n" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_starts_on_a_line_of_its_own_below_an_open_bar(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise MonetError("the disk is on fire")
+
+    monkeypatch.setattr(RunFolder, "write_step", broken)
+    assert command("train", "--data", tiny_data, "--run", tmp_path / "run", *SMALL) == 1
+    error = capsys.readouterr().err
+    assert "training" in error
+    assert error.splitlines()[-1] == "error: the disk is on fire"
+
+
+def test_the_bar_of_training_shows_pairs_losses_and_time_left(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("train", "--data", tiny_data, "--run", tmp_path / "run", *SMALL) == 0
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search(r"100%\|.*\| 16 pairs, \S+ pairs/s, G \d\.\d+ D \d\.\d+, lr \S+, \S+ left", last)
+
+
+def test_a_terminal_that_lacks_a_character_is_no_reason_to_fail(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    words = [sys.executable, "-m", "pipelines.generate", "--help"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "256?256" in done.stdout

@@ -76,6 +76,7 @@ def test_values_are_read_as_yaml(words: list[str], expected: tuple[str, object])
         ({}, ["--training.betas", "0.5"], "training.betas cannot be '0.5': give a list of a number and a number"),
         ({}, ["--training.epochs"], "expected one argument"),
         ({}, ["stray"], "stray"),
+        ({"budget": 90}, [], "budget cannot be '90': write it as 5h, 45m, 90s or 1h30m"),
         ({}, ["--data.load_size", "3"], "data.load_size 3 is smaller than data.crop_size 256"),
     ],
 )
@@ -108,3 +109,11 @@ def test_a_users_own_file_may_hold_a_few_settings_or_none(tmp_path: Path) -> Non
     assert recipes.resolve(recipes.read(str(path))).training.epochs == 4
     path.write_text("# nothing yet\n")
     assert recipes.resolve(recipes.read(str(path))) == Config()
+
+
+@pytest.mark.parametrize("word", ["on", "off", "auto"])
+def test_compile_may_be_written_without_quotes(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"training:\n  compile: {word}\n")
+    assert recipes.resolve(recipes.read(str(path))).training.compile == word
+    assert recipes.resolve({}, ["--training.compile", word]).training.compile == word

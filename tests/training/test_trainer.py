@@ -295,3 +295,23 @@ def test_learning_goes_in_the_right_direction(tiny_data: Path, tmp_path: Path) -
     bench.run(Horizon(pairs=240))
     cycles = [event.losses["cycle_a"] + event.losses["cycle_b"] for event in bench.steps]
     assert sum(cycles[-20:]) < 0.8 * sum(cycles[:20])
+
+
+def test_a_checkpoint_whose_copy_was_cut_short_by_a_kill_is_kept_when_the_run_goes_on(
+    tiny_data: Path, tmp_path: Path
+) -> None:
+    bench = Bench(tiny_data, tmp_path, "--training.save_every", "1")
+    bench.run(Horizon(pairs=8))
+    copy = tmp_path / checkpoint.epoch_name(1)
+    expected = copy.read_bytes()
+    copy.unlink()
+    bench.run(Horizon(pairs=16))
+    assert copy.read_bytes() == expected
+
+
+def test_a_run_that_goes_on_uses_the_betas_that_it_is_given(tiny_data: Path, tmp_path: Path) -> None:
+    Bench(tiny_data, tmp_path).run(Horizon(pairs=4))
+    other = Bench(tiny_data, tmp_path, "--training.betas", "[0.9, 0.99]").start(Horizon(pairs=8))
+    for optimizer in other.state.optimizers.values():
+        assert [group["betas"] for group in optimizer.param_groups] == [(0.9, 0.99)]
+        assert optimizer.state_dict()["state"][0]["step"] == 2

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import Tensor
 
 from monet import recipes
 from monet.data.layout import Layout, find_layout
-from monet.errors import InputError
+from monet.data.store import ImageStore, load_images
+from monet.errors import InputError, Interrupted
+from monet.generation.painter import Painter
 from monet.models import ResnetGenerator
+from monet.workflow import train as workflow
+from monet.workflow.display import Interrupts
 from monet.workflow.job import Job
 from monet.workflow.run_folder import RunFolder
 from monet.workflow.submit import Submission, submit
@@ -46,7 +53,13 @@ class Machine:
     def elapsed(self) -> float:
         return self.clock.now - self.start
 
-    def submit(self, budget: str, *overrides: str) -> Submission:
+    def submit(
+        self,
+        budget: str,
+        *overrides: str,
+        explicit: Collection[str] = ("budget",),
+        interrupts: Interrupts | None = None,
+    ) -> Submission:
         config = recipes.resolve({}, [*TINY, "--generation.batch_size", "2", "--budget", budget, *overrides])
         job = Job(
             config=config,
@@ -55,7 +68,8 @@ class Machine:
             checkpoint=self.folder.open(resume=True),
             clock=self.clock,
             started=self.start,
-            explicit=frozenset({"budget"}),
+            explicit=frozenset(explicit),
+            interrupts=interrupts or Interrupts(),
         )
         return submit(job, self.folder.archive)
 
@@ -123,6 +137,62 @@ def test_a_budget_that_cannot_hold_the_painting_is_refused_with_the_time_it_take
         machine.submit("90s")
     assert machine.elapsed < 15
     assert not machine.folder.path.exists()
+
+
+def test_a_budget_of_which_reading_leaves_nothing_is_refused_before_training(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(*arguments: Any, **options: Any) -> ImageStore:
+        machine.clock.advance(70)
+        return load_images(*arguments, **options)
+
+    monkeypatch.setattr(workflow, "load_images", slowly)
+    with pytest.raises(InputError, match=r"leaves no time to train: 2m\d+s are gone, and painting 60 photos takes"):
+        machine.submit("300s")
+    assert not machine.folder.path.exists()
+
+
+def test_a_signal_after_the_last_step_ends_the_command_before_it_paints(machine: Machine) -> None:
+    class Late(Interrupts):
+        @contextlib.contextmanager
+        def deferred(self) -> Iterator[Callable[[], bool]]:
+            yield lambda: False
+            self.received = signal.SIGTERM
+
+    with pytest.raises(Interrupted, match=r"last.pt is saved: add --resume to the command to go on") as stopped:
+        machine.submit("1500s", "--training.epochs", "1", interrupts=Late())
+    assert stopped.value.exit_code == 143
+    assert not machine.folder.archive.exists()
+    assert machine.submit("1500s").num_images == PHOTOS
+
+
+def test_a_signal_while_it_paints_says_what_is_saved(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> int:
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(Painter, "paint_archive", interrupted)
+    with pytest.raises(Interrupted, match=r"stopped while painting; .*last.pt: add --resume to the command to paint"):
+        machine.submit("1500s", "--training.epochs", "1")
+
+
+def test_more_epochs_give_a_finished_run_another_horizon(machine: Machine) -> None:
+    first = machine.submit("300s")
+    machine.start = machine.clock.now
+    explicit = {"budget", "training.epochs"}
+    second = machine.submit("1500s", "--training.epochs", "1000", explicit=explicit)
+    assert second.outcome.pairs > first.outcome.pairs
+    assert second.outcome.landed
+    checked(machine, second, 1500)
+    machine.start = machine.clock.now
+    third = machine.submit("1500s", "--training.epochs", "1000", explicit=explicit)  # the same again: it is over
+    assert third.outcome.pairs == second.outcome.pairs
+
+
+def test_a_run_whose_horizon_is_taken_away_is_refused(machine: Machine) -> None:
+    machine.submit("1500s", "--horizon", "60s")
+    machine.start = machine.clock.now
+    with pytest.raises(InputError, match="nothing says when to end"):
+        machine.submit("1500s", "--horizon", "null", explicit={"horizon"})
 
 
 def test_epochs_end_a_run_before_its_deadline(machine: Machine) -> None:

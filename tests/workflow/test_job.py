@@ -32,7 +32,14 @@ def test_what_may_change_changes_and_is_said(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize(
-    "word", [("--model.width", "9"), ("--data.crop_size", "64"), ("--training.seed", "3"), ("--data.sampling", "fixed")]
+    "word",
+    [
+        ("--model.width", "9"),
+        ("--data.crop_size", "64"),
+        ("--data.sampling", "fixed"),
+        ("--training.seed", "3"),
+        ("--training.pool_size", "4"),
+    ],
 )
 def test_what_a_run_cannot_change_is_refused_with_both_values(word: tuple[str, str]) -> None:
     with pytest.raises(

@@ -8,7 +8,7 @@ import yaml
 
 from monet import checkpoint
 from monet.config import Config, to_dict
-from monet.errors import InputError
+from monet.errors import InputError, MonetError
 from monet.training.events import Incident, StepEvent
 from monet.workflow.run_folder import RunFolder
 
@@ -50,6 +50,24 @@ def test_a_damaged_checkpoint_names_an_earlier_one_that_can_take_its_place(tmp_p
     folder.last.write_bytes(b"PK torn")
     with pytest.raises(InputError, match=r"last.pt is torn .*; epoch-0020.pt beside it can be copied over it"):
         folder.open(resume=True)
+
+
+def test_named_checkpoints_without_the_last_one_are_not_overwritten_by_a_new_start(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.checkpoints.mkdir()
+    checkpoint.save(folder.checkpoints / "epoch-0010.pt", {})
+    with pytest.raises(InputError, match=r"last.pt is missing: copy epoch-0010.pt beside it to that name"):
+        folder.open(resume=True)
+
+
+def test_metrics_that_cannot_be_written_say_what_is_kept(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.metrics.mkdir()
+    with pytest.raises(MonetError, match=r"cannot write .*metrics.jsonl: Is a directory$"):
+        folder.write_step(event(2))
+    checkpoint.save(folder.last, {})
+    with pytest.raises(MonetError, match=r"; .*last.pt is whole: add --resume when there is room"):
+        folder.write_step(event(2))
 
 
 def test_metrics_are_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
