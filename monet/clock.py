@@ -126,6 +126,11 @@ class Pace:
         return statistics.median(means)
 
     @property
+    def latest(self) -> float:
+        """Seconds a step in the last full window; 0 until there is one."""
+        return self._recent[-1][0] if self._recent else 0.0
+
+    @property
     def next_step(self) -> float:
         """Seconds that the next step may take: the longest of the last few."""
         return max(self._latest, default=0.0)
@@ -169,6 +174,11 @@ class Reserve:
         self._pair()
         pace = self._pace.seconds_per_step
         return statistics.median(self._steps) * pace if self._steps and pace else self._probed
+
+    @property
+    def work_at_worst(self) -> float:
+        """The same where the last few seconds already tell of a slower machine."""
+        return max(self.work, statistics.median(self._steps) * self._pace.latest if self._steps else 0.0)
 
     def seconds(self) -> float:
         """The reserve at the present pace."""
@@ -238,7 +248,8 @@ class Timekeeper:
         if self._deadline is None:
             return math.inf
         if self._landing_ends is not None:
-            return min(self._landing_ends - self._clock(), self._room_to_land())
+            work = self._reserve.work if self._reserve else 0.0
+            return min(self._landing_ends - self._clock(), self._room_to_land(work))
         return self._deadline.remaining() - (self._reserve.seconds() if self._reserve else 0.0)
 
     @property
@@ -304,15 +315,16 @@ class Timekeeper:
         of the slack to finish the decay in a tenth of the training time."""
         if not self._deadline_is_horizon or self._landing_ends is not None or self._progress >= 0.95:
             return False
-        time = min(max(0.1 * self.seconds, 10 * needed), self._room_to_land())
+        worst = self._reserve.work_at_worst if self._reserve else 0.0
+        time = min(max(0.1 * self.seconds, 10 * needed), self._room_to_land(worst))
         self._landing_ends = self._clock() + time
         logger.info("the machine has slowed down: finishing the decay in %s", format_duration(time))
         return time > needed
 
-    def _room_to_land(self) -> float:
-        """Seconds that are left when the work after training is done at the present pace, and the run is ended."""
+    def _room_to_land(self, work: float) -> float:
+        """Seconds that are left when the work after training is done, and the run is ended."""
         assert self._deadline is not None
-        return self._deadline.remaining() - (1.05 * self._reserve.work + 12.0 if self._reserve else 0.0)
+        return self._deadline.remaining() - (1.05 * work + 12.0 if self._reserve else 0.0)
 
     def _share_of_time_ahead(self) -> float:
         """The share of the training time that is still ahead where the deadline sets the horizon.

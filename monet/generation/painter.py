@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,9 +26,6 @@ from monet.machine import available_processors
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
-
-PROBE_BATCHES = 4
-"""Batches that a probe paints in one go."""
 
 
 class Painter:
@@ -57,7 +55,7 @@ class Painter:
         self._precision = precision
         self.batch_size = batch_size
         self._quality = quality
-        self._workers = workers or available_processors()
+        self.workers = workers or available_processors()
 
     def paint_archive(
         self, photos: Sequence[Path], path: Path, on_batch: Callable[[int], None] = lambda _: None
@@ -96,7 +94,7 @@ class Painter:
 
     def _paint_batches(self, batches: Iterable[Sequence[Path]]) -> Generator[list[bytes], None, None]:
         """Decodes and encodes in threads, while this one keeps the accelerator busy."""
-        with ThreadPoolExecutor(self._workers) as pool:
+        with ThreadPoolExecutor(self.workers) as pool:
             decoding = _ahead([pool.submit(_decoded, photo) for photo in batch] for batch in batches)
             encoding = _ahead(
                 [pool.submit(self._encode, pixels) for pixels in self._translate([future.result() for future in batch])]
@@ -112,8 +110,8 @@ class Painter:
         another, which costs most when something else keeps a processor busy.
         """
         threads = torch.get_num_threads()
-        depth = 1 + -(-2 * self._workers // self.batch_size)
-        with ThreadPoolExecutor(self._workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        depth = 1 + -(-2 * self.workers // self.batch_size)
+        with ThreadPoolExecutor(self.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             try:
                 for batch in _ahead(
                     ([pool.submit(self._paint_one, photo) for photo in batch] for batch in batches), depth
@@ -166,21 +164,24 @@ def to_pixels(images: Tensor) -> Pixels:
     return scaled.permute(0, 2, 3, 1).cpu().numpy()
 
 
-def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at_least: float = 2.0) -> float:
+def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at_least: float = 1.0) -> float:
     """Times the painting of some batches, from file to JPEG, start and end included.
 
     Args:
         painter: what is timed.
         photos: some photos; repeated as often as it takes.
         clock: tells the time.
-        at_least: seconds after which no more batches are begun.
+        at_least: seconds; ever more photos are painted until they take that long, so that neither the start and the
+            end nor a first slow batch weighs much.
     """
-    count = PROBE_BATCHES * painter.batch_size
-    sample = [photos[index % len(photos)] for index in range(count)]
-    start, painted = clock(), 0
-    while painted == 0 or clock() - start < at_least:
-        painted += sum(len(batch) for batch in painter.paint(sample))
-    return (clock() - start) / painted
+    count = painter.batch_size * -(-2 * painter.workers // painter.batch_size)
+    while True:
+        start = clock()
+        for _ in painter.paint([photos[index % len(photos)] for index in range(count)]):
+            pass
+        if (took := clock() - start) >= at_least:
+            return took / count
+        count *= math.ceil(min(16.0, max(2.0, at_least / took))) if took > 0 else 16
 
 
 def unreadable(photos: Sequence[Path], workers: int | None = None) -> list[BadImage]:

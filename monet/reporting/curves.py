@@ -56,29 +56,29 @@ def save_curves(steps: Sequence[Mapping[str, Any]], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 7), layout="constrained")
     pairs = np.array([step["pairs"] for step in steps], dtype=np.float64)
+    losses = {name: np.array([step["losses"].get(name, math.nan) for step in steps]) for name in _LABELS}
+    panels = {title: names for title, names in _PANELS.items() if np.isfinite(losses[names[0]]).any()}
+    figure = Figure(figsize=(11, 7), layout="constrained")
     axes = figure.subplots(2, 3).flatten()
-    for axis, (title, names) in zip(axes, _PANELS.items(), strict=False):
+    for axis, (title, names) in zip(axes, panels.items(), strict=False):
         for name, color in zip(names, _COLORS, strict=True):
-            values = np.array([step["losses"].get(name, math.nan) for step in steps], dtype=np.float64)
-            if np.isfinite(values).any():
-                axis.plot(pairs, values, color=color, alpha=0.15, linewidth=0.6)
-                axis.plot(pairs, smoothed(values), color=color, label=_LABELS[name])
-                top = np.nanpercentile(values, 99.5) * 1.15
-                axis.set_ylim(0, top if top > 0 else None)
+            axis.plot(pairs, losses[name], color=color, alpha=0.15, linewidth=0.6)
+            axis.plot(pairs, smoothed(losses[name]), color=color, label=_LABELS[name])
+        top = np.nanpercentile([losses[name] for name in names], 99.5) * 1.15
+        axis.set_ylim(0, top if top > 0 else None)
         axis.set_title(title)
-        if axis.lines:
-            axis.legend(loc="upper right", fontsize=8)
-    axes[4].plot(pairs, [step["learning_rate"] for step in steps], color=_COLORS[0])
-    axes[4].set_title("Learning rate")
-    axes[4].set_ylim(0, None)
-    axes[5].plot(pairs, [step["pairs_per_second"] for step in steps], color=_COLORS[0])
-    axes[5].set_title("Pairs a second")
-    axes[5].set_ylim(0, None)
-    for axis in axes:
+        axis.legend(loc="upper right", fontsize=8)
+    rates = {"Learning rate": "learning_rate", "Pairs a second": "pairs_per_second"}
+    for axis, (title, name) in zip(axes[len(panels) :], rates.items(), strict=False):
+        axis.plot(pairs[1:], [step[name] for step in steps[1:]], color=_COLORS[0])  # the first speed is not known
+        axis.set_ylim(0, None)
+        axis.set_title(title)
+    for axis in axes[: len(panels) + len(rates)]:
         axis.set_xlabel("pairs")
         axis.grid(alpha=0.25)
+    for axis in axes[len(panels) + len(rates) :]:
+        axis.set_visible(False)
     with written_whole(path) as file:
         FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
 

@@ -163,7 +163,7 @@ MISTAKES = [
     (["--training.epochs", "1", "--training.device", "tpu0"], "no device 'tpu0'"),
     (
         ["--training.epochs", "1", "--budget", "3s"],
-        "a budget of 3s leaves no time to train: painting 6 photos takes about",
+        "are gone, and painting 6 photos takes about",
     ),
     ([], "nothing says when to end: give --training.epochs, --horizon or --budget"),
     (["--resume", "please"], "unrecognized arguments: please"),
@@ -280,7 +280,7 @@ def test_the_bar_of_training_shows_pairs_losses_and_time_left(
 ) -> None:
     assert command("train", "--data", tiny_data, "--run", tmp_path / "run", *SMALL) == 0
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert re.search(r"100%\|.*\| 16 pairs, \S+ pairs/s, G \d\.\d+ D \d\.\d+, lr \S+, \S+ left", last)
+    assert re.search(r"\d+%\|.*\| 16 pairs, \S+ pairs/s, G \d\.\d+ D \d\.\d+, lr \S+, \S+ left", last)
 
 
 def test_a_terminal_that_lacks_a_character_is_no_reason_to_fail(tmp_path: Path) -> None:

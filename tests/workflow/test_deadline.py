@@ -133,7 +133,7 @@ def test_a_machine_that_falls_further_finishes_the_archive_and_says_how_late_it_
 
 
 def test_a_budget_that_cannot_hold_the_painting_is_refused_with_the_time_it_takes(machine: Machine) -> None:
-    with pytest.raises(InputError, match=r"budget of 90s leaves no time to train: painting 60 photos takes about 1m "):
+    with pytest.raises(InputError, match="of 90s leaves no time to train: .* painting 60 photos takes about 1m "):
         machine.submit("90s")
     assert machine.elapsed < 15
     assert not machine.folder.path.exists()
@@ -147,7 +147,7 @@ def test_a_budget_of_which_reading_leaves_nothing_is_refused_before_training(
         return load_images(*arguments, **options)
 
     monkeypatch.setattr(workflow, "load_images", slowly)
-    with pytest.raises(InputError, match=r"leaves no time to train: 2m\d+s are gone, and painting 60 photos takes"):
+    with pytest.raises(InputError, match=r"leaves no time to train: 3m\d+s are gone, and painting 60 photos takes"):
         machine.submit("300s")
     assert not machine.folder.path.exists()
 
