@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from monet.data import demo
-from monet.data.demo import demo_data, draw
+from monet.data.demo import demo_data
+from monet.data.drawing import Kind, draw
 from monet.errors import MonetError
 
 
@@ -27,7 +28,7 @@ def test_no_two_pictures_are_alike() -> None:
 
 
 def test_photos_and_paintings_differ_by_their_strokes() -> None:
-    def roughness(kind: demo.Kind) -> float:
+    def roughness(kind: Kind) -> float:
         grey = [np.asarray(draw(0, kind, index).convert("L"), np.float64) for index in range(12)]
         return float(np.mean([np.abs(np.diff(image)).mean() for image in grey]))
 
