@@ -166,7 +166,8 @@ class Reserve:
         self._probed = self._measure()
         self._paired = False
         self._pair()
-        logger.info("what follows training now takes about %s", format_duration(self.work))
+        if self.work > 0:
+            logger.info("what follows training now takes about %s", format_duration(self.work))
 
     @property
     def work(self) -> float:

@@ -17,8 +17,8 @@ class InputError(MonetError):
     exit_code = 2
 
 
-class Interrupted(MonetError):
-    """The process was told to end, and what it had is saved.
+class Interrupted(BaseException):
+    """The process was told to end, and what it had is saved. Like KeyboardInterrupt no error that anyone may swallow.
 
     Args:
         signal_number: the signal that ended it; the exit code is 128 plus that number.

@@ -53,20 +53,18 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without × is no reason to fail
     try:
+        Signals()  # from the first slow import on
         try:
             return main(arguments)
         finally:
             while AT_END:
                 AT_END.pop()()
-    except MonetError as error:
+    except (MonetError, Interrupted) as error:
         if debug:
             traceback.print_exc()
         prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
         print(f"{prefix}{error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("Ctrl-C: stopped", file=sys.stderr)
-        return 128 + signal.SIGINT
     except BrokenPipeError:
         sys.stderr.close()
         return 1

@@ -21,7 +21,8 @@ class Bars(Display):
 
     def __init__(self) -> None:
         self._bar: Any = None
-        AT_END.append(self.end)
+        self._told = ""
+        AT_END.append(lambda: self.end(done=False))
         for handler in logging.getLogger("monet").handlers:
             handler.emit = self._write_above  # type: ignore[method-assign]
 
@@ -46,19 +47,22 @@ class Bars(Display):
     def step(self, event: StepEvent) -> None:
         """Moves the training bar to the present progress, with speed, losses, learning rate and time left."""
         discriminators = event.losses["discriminator_a"] + event.losses["discriminator_b"]
-        speed = f"{event.pairs_per_second:.3g} pairs/s"
-        left = format_duration(event.time_left)
-        self._bar.bar_format = _TRAINING + (
-            f"{event.pairs:,} pairs, {speed}, G {event.losses['generator']:.2f} D {discriminators:.3f}, "
-            f"lr {event.learning_rate:.1e}, {left} left"
+        self._told = (
+            f"{event.pairs:,} pairs, {event.pairs_per_second:.3g} pairs/s, G {event.losses['generator']:.2f} "
+            f"D {discriminators:.3f}, lr {event.learning_rate:.1e}"
         )
+        self._bar.bar_format = f"{_TRAINING}{self._told}, {format_duration(event.time_left)} left"
         self._bar.update(max(0.0, event.progress - self._bar.n))
 
-    def end(self) -> None:
-        """Closes the bar."""
-        if self._bar is not None:
-            self._bar.close()
-        self._bar = None
+    def end(self, done: bool = True) -> None:
+        """Closes the bar; a training that is done fills it."""
+        if self._bar is None:
+            return
+        if done and self._told:
+            self._bar.bar_format = _TRAINING + self._told
+            self._bar.update(self._bar.total - self._bar.n)
+        self._bar.close()
+        self._bar, self._told = None, ""
 
     def _write_above(self, record: logging.LogRecord) -> None:
         tqdm.write(record.getMessage(), file=sys.stderr)

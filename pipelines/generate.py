@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines._command import Signals, command_parser, run_command
+from pipelines._command import command_parser, run_command
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,7 +46,6 @@ def main(arguments: Sequence[str]) -> int:
         "--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help="of the network (default: auto)"
     )
     options = parser.parse_args(arguments)
-    Signals()
     painted = generate(
         options.checkpoint,
         options.photos,

@@ -22,8 +22,8 @@ class Display:
     def step(self, event: StepEvent) -> None:
         """A training step was taken."""
 
-    def end(self) -> None:
-        """The stage is over."""
+    def end(self, done: bool = True) -> None:
+        """The stage is over: done, or broken off."""
 
 
 class Interrupts:

@@ -234,7 +234,7 @@ def _run(
             compiled=_should_compile(job.config, device, timekeeper),
         )
         outcome = trainer.run()
-    job.display.end()
+    job.display.end(outcome.landed)
     if steps := read_metrics(job.folder.metrics) if job.folder.metrics.exists() else []:
         save_curves(steps, job.folder.curves)
     if outcome.interrupted or job.interrupts.received is not None:
