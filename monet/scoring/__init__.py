@@ -1,0 +1,1 @@
+"""Scores: features, Fréchet distance, memorization, and how far they may be off."""

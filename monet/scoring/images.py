@@ -1,0 +1,131 @@
+"""A set of images to score: a folder or an archive, read as it lies there, without unpacking."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from monet.data.layout import list_images
+from monet.errors import InputError
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images by name, in the order of their names, all of one size.
+
+    Attributes:
+        path: a folder or a zip.
+        names: of the images in it.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+
+    def files(self) -> Iterator[bytes]:
+        """The bytes of each image, in order; one at a time is in memory.
+
+        Raises:
+            InputError: one cannot be read.
+        """
+        if self.path.is_dir():
+            for name in self.names:
+                try:
+                    yield (self.path / name).read_bytes()
+                except OSError as error:
+                    raise InputError(f"{self.path / name} cannot be read: {error.strerror or error}") from error
+            return
+        with _opened(self.path) as archive:
+            for name in self.names:
+                try:
+                    yield archive.read(name)
+                except Exception as error:  # damaged members make zipfile and its decompressors raise nearly anything
+                    raise InputError(f"{name} in {self.path} cannot be unpacked: {error}") from error
+
+    def digest(self) -> str:
+        """SHA-256 of the content: of every image's own digest, in order. Names and compression play no part."""
+        whole = hashlib.sha256()
+        for data in self.files():
+            whole.update(hashlib.sha256(data).digest())
+        return whole.hexdigest()
+
+    def batches(self, size: int, workers: int) -> Iterator[NDArray[np.uint8]]:
+        """Decoded images, (B, H, W, 3) uint8 RGB; a few batches ahead are decoded in threads.
+
+        Raises:
+            InputError: an image cannot be decoded, is not RGB, or differs in size from the first.
+        """
+        ahead = 2 * size + workers
+        expected: tuple[int, ...] | None = None
+        batch: list[Pixels] = []
+        with ThreadPoolExecutor(workers) as pool:
+            waiting: list[tuple[str, Future[Pixels]]] = []
+            files = zip(self.names, self.files(), strict=True)
+            exhausted = False
+            while not exhausted or waiting:
+                while not exhausted and len(waiting) < ahead:
+                    try:
+                        name, data = next(files)
+                    except StopIteration:
+                        exhausted = True
+                    else:
+                        waiting.append((name, pool.submit(self._decode, name, data)))
+                if waiting:
+                    name, future = waiting.pop(0)
+                    pixels = future.result()
+                    expected = expected or pixels.shape
+                    if pixels.shape != expected:
+                        raise InputError(
+                            f"{self.path} holds images of different sizes: {self.names[0]} has "
+                            f"{expected[1]}×{expected[0]} pixels, {name} has {pixels.shape[1]}×{pixels.shape[0]}"
+                        )
+                    batch.append(pixels)
+                if batch and (len(batch) == size or (exhausted and not waiting)):
+                    yield np.stack(batch)
+                    batch = []
+
+    def _decode(self, name: str, data: bytes) -> Pixels:
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return np.asarray(image.convert("RGB"))
+        except Exception as error:  # damaged images make Pillow raise nearly anything
+            raise InputError(f"{name} in {self.path} cannot be decoded: {error or type(error).__name__}") from error
+
+
+def open_images(path: Path) -> ImageSet:
+    """Finds the images in a folder (not in its folders) or in a zip.
+
+    Raises:
+        InputError: there is nothing there, it is no archive, or it holds fewer than two images.
+    """
+    if path.is_dir():
+        names = [file.name for file in list_images(path)]
+    elif path.exists():
+        with _opened(path) as archive:
+            names = [name for name in archive.namelist() if Path(name).suffix.lower() in SUFFIXES]
+    else:
+        raise InputError(f"no folder or archive {path}")
+    if len(names) < 2:
+        raise InputError(f"{path} holds {len(names)} image{'' if len(names) == 1 else 's'}: a score needs at least two")
+    return ImageSet(path, tuple(sorted(names)))
+
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except Exception as error:  # damaged directories make zipfile raise nearly anything
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"{path} is not a zip that can be read: {reason}") from error

@@ -1,0 +1,57 @@
+"""FID, MiFID, memorization distance and KID of a folder or an archive of images."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines._command import Signals, command_parser, run_command
+from pipelines._scoring import add_scoring_options, make_scorer
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command; returns its exit code."""
+    parser = command_parser("evaluate", __doc__ or "")
+    parser.add_argument("--generated", type=Path, required=True, metavar="ZIP|DIR", help="the images that are scored")
+    parser.add_argument(
+        "--reference", type=Path, required=True, metavar="ZIP|DIR", help="the images that they are compared with"
+    )
+    add_scoring_options(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
+    options = parser.parse_args(arguments)
+    Signals()
+    return _evaluate(options)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from monet.files import require_writable, write_json
+    from monet.scoring.score import CAVEAT
+
+    if options.json:
+        require_writable(options.json)
+    scorer = make_scorer(options)
+    found = scorer.evaluate(options.generated, options.reference, options.train_paintings, epsilon=options.epsilon)
+    score = found.score
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    counted = "itself" if score.memorization_distance < score.epsilon else "1"
+    print(f"MiFID                  {score.mifid:.5f}")
+    print(f"FID                    {score.fid:.5f}")
+    print(
+        f"memorization distance  {score.memorization_distance:.6f}  (counts as {counted}: epsilon is {score.epsilon:g})"
+    )
+    print(f"KID                    {score.kid_mean:.6f} ± {score.kid_std:.6f}  (subsets of {score.kid_subset_size})")
+    compared = f"{score.num_generated:,} images against {score.num_reference:,}, layer {found.feature_layer}"
+    print(f"{compared}; lower is better; {CAVEAT}")
+    if options.json:
+        values = dataclasses.asdict(found)
+        write_json(options.json, values.pop("score") | values)
+        print(f"wrote {options.json}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,1 @@
+"""Measurements: each compares this project with a literal reference in one process, and never gates on a time."""
