@@ -45,12 +45,9 @@ def resampled_distances(
         reference: the other side; fixed.
         counts: (draws, N) from `resampled_counts`.
     """
-    features = checked(generated)
-    centre = features.mean(0)
-    shifted = features - centre  # keeps the sums of squares below small
+    shifted = np.concatenate(list(reference.shifted(checked(generated))))
     products, squares = shifted @ reference.root.T, np.square(shifted).sum(1)
-    offset = centre - reference.mean
-    total = len(features)
+    total = len(shifted)
     distances = np.empty(len(counts))
     for draw, count in enumerate(counts):
         weights = count.astype(np.float64)
@@ -58,7 +55,7 @@ def resampled_distances(
         gram = (products * weights[:, None]).T @ products - total * np.outer(mean_product, mean_product)
         spread = (weights @ squares - total * mean @ mean) / (total - 1)
         trace = nuclear_norm(gram / (total - 1))
-        distances[draw] = np.square(offset + mean).sum() + spread + reference.spread - 2 * trace
+        distances[draw] = mean @ mean + spread + reference.spread - 2 * trace
     return distances
 
 

@@ -7,11 +7,15 @@ squared singular values of A·Bᵀ, so tr (Σ₁Σ₂)^½ is the nuclear norm of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+_BLOCK = 512
+"""Rows that are worked on at a time."""
 
 
 def frechet_distance(generated: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
@@ -38,39 +42,66 @@ class FrechetReference:
     """
 
     def __init__(self, features: NDArray[np.floating]) -> None:
-        features = checked(features)
-        self.mean: Array = features.mean(0)
-        centred = (features - self.mean) / np.sqrt(len(features) - 1)
+        values = checked(features)
+        self.mean: Array = values.mean(0)
+        centred = (values - self.mean) / np.sqrt(len(values) - 1)
         # More rows than columns say nothing new: a triangle with the same BᵀB replaces them.
-        self.root: Array = scipy.linalg.qr(centred, mode="r")[0][: centred.shape[1]] if _tall(centred) else centred
+        self.root = np.asarray(np.linalg.qr(centred, mode="r")) if _tall(centred) else centred
         self.spread = float(np.square(centred).sum())
 
     def distance(self, generated: NDArray[np.floating]) -> float:
         """The distance of a set, (N, D), to this one."""
-        features = checked(generated)
-        if features.shape[1] != self.root.shape[1]:
-            raise ValueError(f"features of {features.shape[1]} and {self.root.shape[1]} numbers cannot be compared")
-        mean = features.mean(0)
-        centred = (features - mean) / np.sqrt(len(features) - 1)
-        product = centred @ self.root.T
-        trace = nuclear_norm(product.T @ product)
-        return float(np.square(mean - self.mean).sum() + np.square(centred).sum() + self.spread - 2 * trace)
+        count = len(generated)
+        total, squares, products = np.zeros_like(self.mean), 0.0, []
+        for block in self.shifted(generated):
+            total += block.sum(0)
+            squares += float(np.vdot(block, block))
+            products.append(block @ self.root.T)
+        _require_finite(squares)
+        gap = total / count
+        spread = (squares - count * gap @ gap) / (count - 1)
+        product = np.concatenate(products)
+        product -= product.mean(0)
+        trace = nuclear_norm(product.T @ product / (count - 1))
+        return float(gap @ gap + spread + self.spread - 2 * trace)
+
+    def shifted(self, generated: NDArray[np.floating]) -> Iterator[Array]:
+        """A set's features in float64, with this set's mean as the origin, in blocks that fit a processor's caches.
+
+        Raises:
+            ValueError: fewer than two rows, or another width than this set's.
+        """
+        _require_rows(generated)
+        if generated.shape[1] != len(self.mean):
+            raise ValueError(f"features of {generated.shape[1]} and {len(self.mean)} numbers cannot be compared")
+        for start in range(0, len(generated), _BLOCK):
+            block: Array = generated[start : start + _BLOCK].astype(np.float64)
+            block -= self.mean
+            yield block
 
 
 def nuclear_norm(gram: Array) -> float:
     """The sum of the singular values of P, from PᵀP."""
-    eigenvalues = scipy.linalg.eigvalsh(gram, check_finite=False)
+    eigenvalues = np.linalg.eigvalsh(gram)
     return float(np.sqrt(np.clip(eigenvalues, 0, None)).sum())
 
 
 def checked(features: NDArray[np.floating]) -> Array:
     """Features in float64, of at least two images, all finite."""
     values: Array = np.asarray(features, dtype=np.float64)
-    if values.ndim != 2 or len(values) < 2:
-        raise ValueError(f"a Fréchet distance needs features of at least two images, (N, D); found {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError("features hold values that are not finite")
+    _require_rows(values)
+    _require_finite(float(np.vdot(values, values)))
     return values
+
+
+def _require_rows(features: NDArray[np.floating]) -> None:
+    if features.ndim != 2 or len(features) < 2:
+        raise ValueError(f"a Fréchet distance needs features of at least two images, (N, D); found {features.shape}")
+
+
+def _require_finite(sum_of_squares: float) -> None:
+    if not np.isfinite(sum_of_squares):
+        raise ValueError("features hold values that are not finite")
 
 
 def _tall(matrix: Array) -> bool:
