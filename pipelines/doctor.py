@@ -1,4 +1,4 @@
-"""Say what this machine can do: a real operation on the device, precision, memory, disk, data, credentials."""
+"""Say what this machine can do: a real operation on the device, precision, memory, disk, data, weights, credentials."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ _MARKS = {"ok": "ok  ", "note": "--  ", "problem": "!!  "}
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code: 1 where something keeps the main job from working."""
+    import torch
+
     from monet.workflow.doctor import examine
 
     command_parser("doctor", __doc__ or "").parse_args(arguments)
-    findings = examine(Path(), {"Kaggle": _has_kaggle(), "ClearML": _has_clearml()}, time.monotonic)
+    hub_folder = Path(torch.hub.get_dir())
+    findings = examine(Path(), hub_folder, {"Kaggle": _has_kaggle(), "ClearML": _has_clearml()}, time.monotonic)
     for finding in findings:
         print(f"{_MARKS[finding.status]}{finding.topic:<12} {finding.message}")
     problems = [finding.topic for finding in findings if finding.status == "problem"]

@@ -14,6 +14,7 @@ from monet.data.layout import COMPETITION, KAGGLE_MOUNTS, find_auto, find_layout
 from monet.device import choose_device, choose_precision, device_problem
 from monet.errors import MonetError
 from monet.machine import available_memory, available_processors, compiler, processor_name
+from monet.scoring.weights import cached_weights
 
 _DISK_NEEDED = 8e9
 """Bytes that a run of the competition may write: the archive, checkpoints, samples."""
@@ -33,11 +34,12 @@ class Finding:
     """What was found, and what to do about it."""
 
 
-def examine(folder: Path, credentials: dict[str, bool], clock: Clock) -> list[Finding]:
-    """Looks at device, precision, compiler, memory, disk, data and credentials.
+def examine(folder: Path, hub_folder: Path, credentials: dict[str, bool], clock: Clock) -> list[Finding]:
+    """Looks at device, precision, compiler, memory, disk, data, the scorer's weights and credentials.
 
     Args:
         folder: where runs would be written.
+        hub_folder: torch's cache of weights.
         credentials: names of services, and whether there are credentials for them.
         clock: times the precisions.
     """
@@ -47,6 +49,7 @@ def examine(folder: Path, credentials: dict[str, bool], clock: Clock) -> list[Fi
         _enough("memory", available_memory(), _MEMORY_NEEDED, "free"),
         _enough("disk", shutil.disk_usage(folder).free, _DISK_NEEDED, f"free in {folder.resolve()}"),
         _data(),
+        _weights(hub_folder),
         *(_credentials(service, found) for service, found in credentials.items()),
     ]
 
@@ -99,6 +102,13 @@ def _data() -> Finding:
     except MonetError as error:
         return Finding("data", "problem", str(error))
     return Finding("data", "ok", f"{place}: {len(layout.photos):,} photos, {len(layout.paintings):,} paintings")
+
+
+def _weights(hub_folder: Path) -> Finding:
+    weights = cached_weights(hub_folder)
+    if weights is None:
+        return Finding("weights", "note", "no Inception weights here: scoring would download them (96 MB)")
+    return Finding("weights", "ok", weights.source)
 
 
 def _credentials(service: str, found: bool) -> Finding:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from monet.scoring import weights
 from monet.workflow import doctor
 from tests.pipelines.conftest import command
 
@@ -14,7 +16,7 @@ from tests.pipelines.conftest import command
 def test_the_doctor_reports_what_it_tried(capsys: pytest.CaptureFixture[str]) -> None:
     code = command("doctor")
     out = capsys.readouterr().out
-    for topic in ("device", "precision", "compiler", "memory", "disk", "data", "credentials"):
+    for topic in ("device", "precision", "compiler", "memory", "disk", "data", "weights", "credentials"):
         assert re.search(rf"^(ok|--|!!) +{topic} ", out, re.M), topic
     assert out.splitlines()[-1].startswith("ready: " if code == 0 else "not ready: ")
 
@@ -39,7 +41,9 @@ def test_a_gpu_that_is_available_and_fails_is_a_problem_that_names_the_t4(
 
 def test_too_little_disk_or_memory_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "available_memory", lambda: 10**9)
-    findings = {finding.topic: finding for finding in doctor.examine(tmp_path, {"Kaggle": True}, time.monotonic)}
+    findings = {
+        finding.topic: finding for finding in doctor.examine(tmp_path, tmp_path, {"Kaggle": True}, time.monotonic)
+    }
     assert findings["memory"].status == "problem"
     assert findings["memory"].message == "1.0 GB free: the competition's data wants 4 GB"
     assert findings["credentials"].message == "Kaggle: found"
@@ -47,5 +51,18 @@ def test_too_little_disk_or_memory_is_a_problem(monkeypatch: pytest.MonkeyPatch,
 
 def test_a_missing_compiler_is_only_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "compiler", lambda: None)
-    findings = {finding.topic: finding for finding in doctor.examine(tmp_path, {}, time.monotonic)}
+    findings = {finding.topic: finding for finding in doctor.examine(tmp_path, tmp_path, {}, time.monotonic)}
     assert findings["compiler"].status == "note"
+
+
+def test_the_scorers_weights_are_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def found() -> doctor.Finding:
+        return next(item for item in doctor.examine(tmp_path, tmp_path, {}, time.monotonic) if item.topic == "weights")
+
+    assert found().status == "note"
+    path = tmp_path / "checkpoints" / weights.FILE_NAME
+    path.parent.mkdir()
+    path.write_bytes(b"released")
+    assert found().status == "note"  # damaged
+    monkeypatch.setattr(weights, "SHA256", hashlib.sha256(b"released").hexdigest())
+    assert (found().status, found().message) == ("ok", str(path))
