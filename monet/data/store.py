@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monet.data.decode import UnreadableImage, decode, read_size
+from monet.errors import InputError
 from monet.machine import available_processors
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,23 @@ def summary_of_bad(bad: Sequence[BadImage], most: int = 10) -> str:
     """One line that names the files and the reasons."""
     named = ", ".join(f"{item.path} ({item.reason})" for item in bad[:most])
     return named + (f" and {len(bad) - most} more" if len(bad) > most else "")
+
+
+def paintable(photos: Sequence[Path], bad: Sequence[BadImage], skip_bad: bool) -> tuple[Path, ...]:
+    """The photos that can be painted.
+
+    Args:
+        photos: all of them.
+        bad: those that cannot be read.
+        skip_bad: leave these out; otherwise they are an error.
+
+    Raises:
+        InputError: some cannot be read, and are not to be left out.
+    """
+    if bad and not skip_bad:
+        raise InputError(f"cannot be painted: {summary_of_bad(bad)}; mend or remove these files, or add --skip-bad")
+    left_out = {item.path for item in bad}
+    return tuple(photo for photo in photos if photo not in left_out)
 
 
 def _shorter_side(path: Path) -> int | BadImage:

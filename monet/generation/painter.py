@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,12 +18,12 @@ from monet.archive import SIDE, member_names, writing
 from monet.clock import Clock
 from monet.data.decode import UnreadableImage, decode
 from monet.data.store import BadImage
-from monet.device import Precision, autocast
+from monet.device import Precision, autocast, single_threaded
 from monet.errors import MonetError
 from monet.machine import available_processors
+from monet.threads import ahead
 
 Pixels = NDArray[np.uint8]
-T = TypeVar("T")
 
 
 class Painter:
@@ -56,6 +54,8 @@ class Painter:
         self.batch_size = batch_size
         self._quality = quality
         self.workers = workers or available_processors()
+        self.busy_batches = math.ceil(2 * self.workers / batch_size)
+        """Batches that hold two photos for each worker."""
 
     def paint_archive(
         self, photos: Sequence[Path], path: Path, on_batch: Callable[[int], None] = lambda _: None
@@ -95,11 +95,9 @@ class Painter:
     def _paint_batches(self, batches: Iterable[Sequence[Path]]) -> Generator[list[bytes], None, None]:
         """Decodes and encodes in threads, while this one keeps the accelerator busy."""
         with ThreadPoolExecutor(self.workers) as pool:
-            decoding = _ahead([pool.submit(_decoded, photo) for photo in batch] for batch in batches)
-            encoding = _ahead(
-                [pool.submit(self._encode, pixels) for pixels in self._translate([future.result() for future in batch])]
-                for batch in decoding
-            )
+            decoding = ahead(([pool.submit(_decoded, photo) for photo in batch] for batch in batches), 2)
+            translated = (self._translate([future.result() for future in batch]) for batch in decoding)
+            encoding = ahead(([pool.submit(self._encode, pixels) for pixels in batch] for batch in translated), 2)
             for batch in encoding:
                 yield [future.result() for future in batch]
 
@@ -109,16 +107,10 @@ class Painter:
         One image at a time stays in the caches, which is over twice as fast as eight together; and no thread waits for
         another, which costs most when something else keeps a processor busy.
         """
-        threads = torch.get_num_threads()
-        depth = 1 + -(-2 * self.workers // self.batch_size)
-        with ThreadPoolExecutor(self.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            try:
-                for batch in _ahead(
-                    ([pool.submit(self._paint_one, photo) for photo in batch] for batch in batches), depth
-                ):
-                    yield [future.result() for future in batch]
-            finally:
-                torch.set_num_threads(threads)  # the new threads' setting is the process's, too
+        with single_threaded(self.workers) as pool:
+            painting = ([pool.submit(self._paint_one, photo) for photo in batch] for batch in batches)
+            for batch in ahead(painting, self.busy_batches + 1):
+                yield [future.result() for future in batch]
 
     def _paint_one(self, photo: Path) -> bytes:
         return self._encode(self._translate([_decoded(photo)])[0])
@@ -143,16 +135,6 @@ def _decoded(photo: Path) -> Pixels:
         raise MonetError(f"{photo} can no longer be read ({error}): bring it back, then paint again") from error
 
 
-def _ahead(items: Iterable[list[Future[T]]], depth: int = 2) -> Iterator[list[Future[T]]]:
-    """Starts `depth` items before the first one is waited for."""
-    started: deque[list[Future[T]]] = deque()
-    for item in items:
-        started.append(item)
-        if len(started) > depth:
-            yield started.popleft()
-    yield from started
-
-
 def to_network(pixels: Tensor, device: torch.device) -> Tensor:
     """(B, H, W, 3) uint8 0…255 => (B, 3, H, W) float32 −1…1 on the device, channels last."""
     return pixels.to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
@@ -174,7 +156,7 @@ def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at
         at_least: seconds; ever more photos are painted until they take that long, so that neither the start and the
             end nor a first slow batch weighs much.
     """
-    count = painter.batch_size * -(-2 * painter.workers // painter.batch_size)
+    count = painter.batch_size * painter.busy_batches
     while True:
         start = clock()
         for _ in painter.paint([photos[index % len(photos)] for index in range(count)]):

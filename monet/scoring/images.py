@@ -6,7 +6,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from PIL import Image
 
 from monet.data.layout import list_images
 from monet.errors import InputError
+from monet.threads import ahead
 
 Pixels = NDArray[np.uint8]
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -63,36 +66,27 @@ class ImageSet:
         """Decoded images, (B, H, W, 3) uint8 RGB; a few batches ahead are decoded in threads.
 
         Raises:
-            InputError: an image cannot be decoded, is not RGB, or differs in size from the first.
+            InputError: an image cannot be decoded, or differs in size from the first.
         """
-        ahead = 2 * size + workers
-        expected: tuple[int, ...] | None = None
         batch: list[Pixels] = []
+        shape: tuple[int, ...] | None = None
         with ThreadPoolExecutor(workers) as pool:
-            waiting: list[tuple[str, Future[Pixels]]] = []
             files = zip(self.names, self.files(), strict=True)
-            exhausted = False
-            while not exhausted or waiting:
-                while not exhausted and len(waiting) < ahead:
-                    try:
-                        name, data = next(files)
-                    except StopIteration:
-                        exhausted = True
-                    else:
-                        waiting.append((name, pool.submit(self._decode, name, data)))
-                if waiting:
-                    name, future = waiting.pop(0)
-                    pixels = future.result()
-                    expected = expected or pixels.shape
-                    if pixels.shape != expected:
-                        raise InputError(
-                            f"{self.path} holds images of different sizes: {self.names[0]} has "
-                            f"{expected[1]}×{expected[0]} pixels, {name} has {pixels.shape[1]}×{pixels.shape[0]}"
-                        )
-                    batch.append(pixels)
-                if batch and (len(batch) == size or (exhausted and not waiting)):
+            decoding = ahead((pool.submit(self._decode, name, data) for name, data in files), 2 * size + workers)
+            for name, future in zip(self.names, decoding, strict=True):
+                pixels = future.result()
+                shape = shape or pixels.shape
+                if pixels.shape != shape:
+                    raise InputError(
+                        f"{self.path} holds images of different sizes: {self.names[0]} has "
+                        f"{shape[1]}×{shape[0]} pixels, {name} has {pixels.shape[1]}×{pixels.shape[0]}"
+                    )
+                batch.append(pixels)
+                if len(batch) == size:
                     yield np.stack(batch)
                     batch = []
+        if batch:
+            yield np.stack(batch)
 
     def _decode(self, name: str, data: bytes) -> Pixels:
         try:
@@ -112,15 +106,12 @@ def open_images(path: Path) -> ImageSet:
         names = [file.name for file in list_images(path)]
     elif path.exists():
         with _opened(path) as archive:
-            names = [name for name in archive.namelist() if Path(name).suffix.lower() in SUFFIXES]
+            names = [name for name in archive.namelist() if Path(name).suffix.lower() in _SUFFIXES]
     else:
         raise InputError(f"no folder or archive {path}")
     if len(names) < 2:
         raise InputError(f"{path} holds {len(names)} image{'' if len(names) == 1 else 's'}: a score needs at least two")
     return ImageSet(path, tuple(sorted(names)))
-
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def _opened(path: Path) -> zipfile.ZipFile:

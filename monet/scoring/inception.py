@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -14,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from monet.device import single_threaded
 from monet.errors import InputError
 from monet.scoring.weights import InceptionWeights
 
 Layer = Literal["2048", "768", "192", "64"]
-LAYERS: tuple[Layer, ...] = ("2048", "768", "192", "64")
+LAYERS: tuple[Layer, ...] = get_args(Layer)
 """What can be compared; each is named by how many numbers it gives an image."""
 
 _SIDE = 299
@@ -66,16 +66,13 @@ class FeatureExtractor:
         Returns:
             (N, D) float32; nothing else is kept in memory.
         """
-        threads, singly = torch.get_num_threads(), self._device.type == "cpu"
+        singly = self._device.type == "cpu"
         found: list[NDArray[np.float32]] = []
-        with ThreadPoolExecutor(self._workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            try:
-                for batch in batches:
-                    images = torch.from_numpy(batch).permute(0, 3, 1, 2)
-                    found += pool.map(self._run, torch.split(images, _TOGETHER)) if singly else [self._run(images)]
-                    on_batch(len(batch))
-            finally:
-                torch.set_num_threads(threads)  # the new threads' setting is the process's, too
+        with single_threaded(self._workers) as pool:
+            for batch in batches:
+                images = torch.from_numpy(batch).permute(0, 3, 1, 2)
+                found += pool.map(self._run, torch.split(images, _TOGETHER)) if singly else [self._run(images)]
+                on_batch(len(batch))
         return np.concatenate(found)
 
     def _run(self, images: Tensor) -> NDArray[np.float32]:

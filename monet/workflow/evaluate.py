@@ -57,10 +57,6 @@ class Scorer:
         self._workers = workers
         self._display = display or Display()
 
-    def features(self, images: ImageSet) -> NDArray[np.float32]:
-        """Features of a set, (N, D) float32, from the cache where they are there whole."""
-        return self._features(images, images.digest())
-
     def evaluate(
         self, generated: Path, reference: Path, training: Path | None = None, *, epsilon: float = 0.1
     ) -> Evaluation:
@@ -95,6 +91,7 @@ class Scorer:
         )
 
     def _features(self, images: ImageSet, digest: str) -> NDArray[np.float32]:
+        """Features of a set, (N, D), from the cache where they are there whole."""
         key = FeatureKey(digest, self._extractor.weights.sha256, self._extractor.layer)
         if (known := self._cache.get(key)) is not None:
             return known

@@ -11,7 +11,7 @@ from monet import checkpoint
 from monet.clock import Clock
 from monet.config import GenerationConfig
 from monet.data.layout import list_images
-from monet.data.store import BadImage, summary_of_bad
+from monet.data.store import BadImage, paintable, summary_of_bad
 from monet.device import choose_device, choose_precision
 from monet.errors import InputError
 from monet.files import require_writable
@@ -73,13 +73,10 @@ def generate(
         ) from None
     display = display or Display()
     require_writable(path)
-    photos = list_images(photos_folder)
+    found = list_images(photos_folder)
     contents = checkpoint.load(checkpoint_path)
-    bad = tuple(unreadable(photos))
-    if bad and not skip_bad:
-        raise InputError(f"cannot be painted: {summary_of_bad(bad)}; mend or remove these files, or add --skip-bad")
-    left_out = {item.path for item in bad}
-    photos = tuple(photo for photo in photos if photo not in left_out)
+    bad = tuple(unreadable(found))
+    photos = paintable(found, bad, skip_bad)
     if not photos:
         raise InputError(f"no photo in {photos_folder} can be read: {summary_of_bad(bad, most=3)}")
     where = choose_device(device)

@@ -13,7 +13,7 @@ import torch
 from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
 from monet.config import Config
 from monet.data.batches import PairSource
-from monet.data.store import BadImage, ImageStore, load_images, summary_of_bad
+from monet.data.store import BadImage, ImageStore, load_images, paintable, summary_of_bad
 from monet.device import Precision, choose_device, choose_precision, compile_problem, describe_machine
 from monet.errors import InputError, Interrupted
 from monet.generation.painter import Painter, seconds_per_photo
@@ -155,10 +155,7 @@ def _read(job: Job) -> tuple[ImageStore, ImageStore, tuple[Path, ...], tuple[Bad
         if len(store) == 0:
             raise InputError(f"no {name} can be read: {summary_of_bad(store.bad, most=3)}")
     skipped = (others.bad if extra else photos.bad) if job.paint else ()
-    if skipped and not job.skip_bad:
-        raise InputError(f"cannot be painted: {summary_of_bad(skipped)}; mend or remove these files, or add --skip-bad")
-    left_out = {item.path for item in skipped}
-    return photos, paintings, tuple(path for path in layout.to_paint if path not in left_out), skipped
+    return photos, paintings, paintable(layout.to_paint, skipped, job.skip_bad), skipped
 
 
 def _timekeeper(
