@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 Clock = Callable[[], float]
 """A function that returns seconds since some fixed moment and never goes back, as `time.monotonic` does."""
 
+_HICCUP = 2.5
+"""So many times slower than usual is beyond what the reserve can bear anyway."""
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
 
@@ -111,6 +113,12 @@ class Pace:
                 self._recent.append((self._seconds / self._steps, self._seconds))
             self._steps, self._seconds = 0, 0.0
 
+    def restart(self) -> None:
+        """Forgets the steps so far."""
+        self._steps, self._seconds = 0, 0.0
+        self._full_windows = min(self._full_windows, 1)
+        self._recent.clear()
+
     @property
     def seconds_per_step(self) -> float | None:
         """The median of the windows of the last ten seconds, and of two at least; None until three of them are full."""
@@ -139,8 +147,8 @@ class Pace:
 class Reserve:
     """The time that must be left when training stops: what the work after it takes, and some slack.
 
-    The work is measured by a timed probe, and every probe is compared with the pace of training at that time. From then
-    on the work is known in training steps, so that a machine that becomes slower, or faster, is noticed at once.
+    The work is measured by a timed probe. Between two probes the pace of training tells when the machine becomes slower:
+    the work grows with the seconds a step takes, compared with the fastest pace since the probe.
 
     The slack is half the work plus 20 s, for a machine that slows down while it paints. Where 5 % of the budget is more
     than that, the slack grows to what a machine needs that falls to half its speed at the very first photo (the work
@@ -156,42 +164,48 @@ class Reserve:
         self._measure = measure
         self._budget = budget
         self._pace = pace
-        self._probed = measure()
-        self._paired = False
-        self._steps: list[float] = []
+        self._fastest = math.inf
+        self._probes = [measure()]
 
     def measure_again(self) -> None:
-        """Probes once more."""
-        self._pair()
-        self._probed = self._measure()
-        self._paired = False
-        self._pair()
-        if self.work > 0:
-            logger.info("what follows training now takes about %s", format_duration(self.work))
+        """Probes once more. What was thought before counts no longer: the pace is learned anew, too."""
+        self._probes.append(self._measure())
+        self._pace.restart()
+        self._fastest = math.inf
+        if self.measured > 0:
+            logger.info("what follows training now takes about %s", format_duration(self.measured))
+
+    @property
+    def measured(self) -> float:
+        """Seconds that the work after training takes, by the last probe."""
+        return self._probes[-1]
+
+    @property
+    def usual(self) -> float:
+        """The median of all probes."""
+        return statistics.median_low(self._probes)
 
     @property
     def work(self) -> float:
         """Seconds that the work after training takes at the present pace."""
-        self._pair()
-        pace = self._pace.seconds_per_step
-        return statistics.median(self._steps) * pace if self._steps and pace else self._probed
+        return self.measured * self._slower(self._pace.seconds_per_step)
 
     @property
     def work_at_worst(self) -> float:
         """The same where the last few seconds already tell of a slower machine."""
-        return max(self.work, statistics.median(self._steps) * self._pace.latest if self._steps else 0.0)
+        return max(self.work, self.measured * self._slower(self._pace.latest))
 
     def seconds(self) -> float:
         """The reserve at the present pace."""
         work = self.work
         return work + max(0.5 * work + 20.0, min(work + 20.0, 0.045 * self._budget))
 
-    def _pair(self) -> None:
-        """Compares the last probe with the pace of training, once that is known."""
-        pace = self._pace.seconds_per_step
-        if pace and not self._paired:
-            self._paired = True
-            self._steps.append(self._probed / pace)
+    def _slower(self, pace: float | None) -> float:
+        """How much slower steps are than they were at best since the last probe, from 1."""
+        if (known := self._pace.seconds_per_step) is None or not pace:
+            return 1.0
+        self._fastest = min(self._fastest, known)
+        return max(1.0, pace / self._fastest)
 
 
 class Timekeeper:
@@ -233,8 +247,8 @@ class Timekeeper:
         self._began = self._asked = clock()
         self._time_ahead = 1.0
         self._checkups = [share for share in (0.3, 0.6, 0.85) if share > progress]
-        self._looked_again = False
-        self._probe_time = 0.0
+        self._probed_at, self._probe_time = clock(), 0.0
+        self._waiting_since: float | None = None
         self._landing_ends: float | None = None
         self.pace = pace or Pace()
         """How fast steps are; training records each one."""
@@ -287,12 +301,12 @@ class Timekeeper:
         if self._checkups and self._progress >= self._checkups[0]:
             self._checkups.pop(0)
             self._probe()
-        if not self._looked_again and self.allowed() <= needed + 2 * self._probe_time:
-            self._looked_again = True
+        if self.allowed() <= needed + 2 * self._probe_time and self._worth_a_look():
             self._probe()
         if self.allowed() > needed:
+            self._waiting_since = None
             return False
-        return not self._begins_landing(needed)
+        return not self._waits() and not self._begins_landing(needed)
 
     def land(self, pairs: int) -> bool:
         """Ends training: a horizon that followed the deadline is reached now, and stays where it is.
@@ -309,7 +323,27 @@ class Timekeeper:
         if self._reserve:
             begun = self._clock()
             self._reserve.measure_again()
-            self._probe_time = self._clock() - begun
+            self._probed_at = self._clock()
+            self._probe_time = self._probed_at - begun
+
+    def _worth_a_look(self) -> bool:
+        """The last probe is some time ago, or the pace tells another story. No training ends by an old measurement."""
+        if self._reserve is None or self._landing_ends is not None:
+            return False
+        patience = 10.0 if self._waiting_since is not None else 10 * (1 + self._probe_time)
+        return self._clock() - self._probed_at > patience or self._reserve.work > 1.1 * self._reserve.measured
+
+    def _waits(self) -> bool:
+        """Goes on for up to half a minute where the machine is suddenly far slower than the slack is meant for: a few
+        seconds of something else on a busy machine are no reason to end a training of hours."""
+        if self._reserve is None or self._landing_ends is not None or self._progress >= 0.9:
+            return False
+        if self._reserve.work <= _HICCUP * self._reserve.usual:
+            return False
+        if self._waiting_since is None:
+            self._waiting_since = self._clock()
+            logger.info("the machine is very slow at the moment: seeing whether that lasts")
+        return self._clock() - self._waiting_since < 30.0
 
     def _begins_landing(self, needed: float) -> bool:
         """Where the machine slowed down so much that the reserve is reached with the decay far from its end, takes some
@@ -332,8 +366,11 @@ class Timekeeper:
 
         Between two questions the share shrinks as the time that is left does. With a fixed end this is exactly
         1 − elapsed / total; an end that moves bends the way to it, and a wrong estimate of it does no lasting harm.
+        While a hiccup is waited for, nobody knows the end: the share stays as it is.
         """
         now, allowed = self._clock(), max(0.0, self.allowed())
         passed, self._asked = now - self._asked, now
+        if self._waiting_since is not None:
+            return self._time_ahead
         self._time_ahead *= allowed / (allowed + passed) if allowed + passed > 0 else 0.0
         return self._time_ahead

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -257,6 +258,55 @@ def test_a_machine_that_becomes_faster_gives_its_time_back_to_training() -> None
     machine.work = faster  # type: ignore[method-assign]
     over, _ = machine.run()
     assert 1800 - over <= max(90, 70) + 1
+
+
+@pytest.mark.parametrize("factor", [4.0, 30.0])
+@pytest.mark.parametrize(("begins", "lasts"), [(140, 25), (1000, 25), (1300, 15), (60, 2)])
+def test_a_hiccup_of_the_machine_ends_no_training(begins: float, lasts: float, factor: float) -> None:
+    machine = Machine(budget=1800, step=0.15, paint=70, slow_from=math.inf, factor=1.0)
+    work = machine.work
+
+    def disturbed(seconds: float) -> None:
+        slow = begins <= machine.elapsed < begins + lasts
+        work(seconds * (factor if slow else 1.0))
+
+    machine.work = disturbed  # type: ignore[method-assign]
+    over, progress = machine.run()
+    assert over <= 1800
+    assert 1800 - over <= 90 + 1
+    assert progress == sorted(progress)
+    assert max(after - before for before, after in itertools.pairwise(progress)) < 0.1
+
+
+def test_a_single_step_that_hangs_for_a_minute_ends_no_training() -> None:
+    machine = Machine(budget=1800, step=0.15, paint=70, slow_from=math.inf, factor=1.0)
+    work, hung = machine.work, [False]
+
+    def hanging(seconds: float) -> None:
+        if machine.elapsed > 300 and not hung[0]:
+            hung[0] = True
+            machine.clock.advance(60)
+        work(seconds)
+
+    machine.work = hanging  # type: ignore[method-assign]
+    over, _ = machine.run()
+    assert 1800 - 91 <= over <= 1800
+
+
+def test_a_machine_that_stays_very_slow_lands_after_half_a_minute_of_waiting() -> None:
+    machine = Machine(budget=1800, step=0.15, paint=70, slow_from=900, factor=10.0)
+    over, progress = machine.run()
+    assert progress[-1] > 0.9
+    assert over <= 1800 + 60
+
+
+def test_training_alone_ends_without_waiting(clock: FakeClock) -> None:
+    keeper = keeper_for(clock, budget=270, work=0)
+    while not keeper.should_stop(0):
+        keeper.progress(0)
+        clock.advance(1)
+        keeper.pace.record(1.0)
+    assert clock.now - 100 == pytest.approx(250 - 1, abs=1)
 
 
 def test_time_left_follows_the_pairs_where_they_end_the_run_before_its_deadline(clock: FakeClock) -> None:
