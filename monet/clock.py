@@ -147,8 +147,8 @@ class Pace:
 class Reserve:
     """The time that must be left when training stops: what the work after it takes, and some slack.
 
-    The work is measured by a timed probe. Between two probes the pace of training tells when the machine becomes slower:
-    the work grows with the seconds a step takes, compared with the fastest pace since the probe.
+    The work is measured by a timed probe. Between two probes the pace of training tells when the machine becomes
+    slower: the work grows with the seconds a step takes, compared with the fastest pace since the probe.
 
     The slack is half the work plus 20 s, for a machine that slows down while it paints. Where 5 % of the budget is more
     than that, the slack grows to what a machine needs that falls to half its speed at the very first photo (the work

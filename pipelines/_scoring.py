@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from monet.scoring.weights import InceptionWeights
+    from monet.workflow.display import Display
     from monet.workflow.evaluate import Scorer
 
 
@@ -40,28 +42,53 @@ def add_scoring_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def make_scorer(options: argparse.Namespace) -> Scorer:
+def make_scorer(
+    options: argparse.Namespace, reference: Path, display: Display, weights: InceptionWeights | None = None
+) -> Scorer:
     """The scorer that the options ask for.
+
+    Args:
+        options: those of `add_scoring_options`.
+        reference: what is compared with.
+        display: shows progress.
+        weights: of Inception; those that the options name, or the released ones, by default.
 
     Raises:
         InputError: the weights cannot be had or used.
     """
     import platformdirs
-    import torch
 
     from monet.device import choose_device
     from monet.machine import available_processors
     from monet.scoring.cache import FeatureCache
     from monet.scoring.inception import FeatureExtractor
-    from monet.scoring.weights import downloaded_weights, named_weights
     from monet.workflow.evaluate import Scorer
-    from pipelines._display import Bars
 
-    if options.inception_weights:
-        weights = named_weights(options.inception_weights)
-    else:
-        weights = downloaded_weights(Path(torch.hub.get_dir()))
+    weights = weights or find_weights(options, download=True)
+    assert weights
     workers = available_processors()
-    extractor = FeatureExtractor(weights, options.feature_layer, device=choose_device("auto"), workers=workers)
-    cache = FeatureCache(platformdirs.user_cache_path("monet") / "features")
-    return Scorer(extractor, cache=cache, workers=workers, display=Bars())
+    return Scorer(
+        FeatureExtractor(weights, options.feature_layer, device=choose_device("auto"), workers=workers),
+        reference=reference,
+        training=options.train_paintings,
+        epsilon=options.epsilon,
+        cache=FeatureCache(platformdirs.user_cache_path("monet") / "features"),
+        workers=workers,
+        display=display,
+    )
+
+
+def find_weights(options: argparse.Namespace, *, download: bool) -> InceptionWeights | None:
+    """The weights that the options name, or the released ones; None where these are not here and not to be downloaded.
+
+    Raises:
+        InputError: they cannot be read, or not be downloaded.
+    """
+    import torch
+
+    from monet.scoring.weights import cached_weights, downloaded_weights, named_weights
+
+    hub = Path(torch.hub.get_dir())
+    if options.inception_weights:
+        return named_weights(options.inception_weights)
+    return downloaded_weights(hub) if download else cached_weights(hub)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,17 +28,17 @@ def main(arguments: Sequence[str]) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from monet.files import require_writable, write_json
     from monet.scoring.score import CAVEAT
+    from pipelines._display import Bars
 
     if options.json:
         require_writable(options.json)
-    scorer = make_scorer(options)
-    found = scorer.evaluate(options.generated, options.reference, options.train_paintings, epsilon=options.epsilon)
-    score = found.score
+    found = make_scorer(options, options.reference, Bars()).evaluate(options.generated)
+    score, fid, mifid = found.score, found.fid.interval(), found.mifid.interval()
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    counted = "itself" if score.memorization_distance < score.epsilon else "1"
-    print(f"MiFID                  {score.mifid:.5f}")
-    print(f"FID                    {score.fid:.5f}")
+    counted = "itself" if found.memorized else "1"
+    print(f"MiFID                  {score.mifid:.5f}  (95 %: {mifid.low:.4g} to {mifid.high:.4g})")
+    print(f"FID                    {score.fid:.5f}  (95 %: {fid.low:.4g} to {fid.high:.4g})")
     print(
         f"memorization distance  {score.memorization_distance:.6f}  (counts as {counted}: epsilon is {score.epsilon:g})"
     )
@@ -47,8 +46,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     compared = f"{score.num_generated:,} images against {score.num_reference:,}, layer {found.feature_layer}"
     print(f"{compared}; lower is better; {CAVEAT}")
     if options.json:
-        values = dataclasses.asdict(found)
-        write_json(options.json, values.pop("score") | values)
+        write_json(options.json, found.numbers())
         print(f"wrote {options.json}")
     return 0
 

@@ -1,22 +1,27 @@
-"""Train, paint every photo, validate: from a folder of photos to a valid images.zip."""
+"""Train, paint every photo, validate, score: from a folder of photos to a valid images.zip."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines._command import run_command
+from pipelines._scoring import add_scoring_options, find_weights, make_scorer
 
 if TYPE_CHECKING:
+    from monet.workflow.candidates import Candidate
     from monet.workflow.job import Job
-    from monet.workflow.submit import Submission
+    from monet.workflow.scoring import Scoring
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
-    from monet.workflow.submit import submit
+    from monet.clock import format_duration
+    from monet.workflow.submit import submit, summary
+    from monet.workflow.verdict import remarks
     from pipelines._run import make_job, run_parser
 
     parser = run_parser("submit", __doc__ or "")
@@ -24,9 +29,30 @@ def main(arguments: Sequence[str]) -> int:
         "--zip", type=Path, metavar="FILE", help="the archive (default: images.zip in the run's folder)"
     )
     parser.add_argument("--skip-bad", action="store_true", help="leave photos out of the archive that cannot be read")
+    parser.add_argument(
+        "--paint-with",
+        metavar="best|F",
+        help="with --resume: no more training; paint with this checkpoint of the run, or with the best one that was "
+        "scored (python -m pipelines.compare)",
+    )
+    parser.add_argument(
+        "--score",
+        choices=["auto", "yes", "no"],
+        default="auto",
+        help="score the archive against the paintings; auto: where the Inception weights are at hand and it takes at "
+        "most a tenth of the budget; yes: in any case, downloading the weights (default: auto)",
+    )
+    add_scoring_options(parser)
     job, options = make_job(parser, arguments, paint=True)
-    submission = submit(job, options.zip or job.folder.archive)
-    print(_summary(job, submission))
+    paint_with = _paint_with(options, job)
+    path = options.zip or job.folder.archive
+    submission = submit(job, path, _scoring(options, job), paint_with)
+    print("\n".join(summary(submission, job.layout.rules)))
+    if submission.evaluation:
+        print("\n".join(f"note: {line}" for line in remarks()))
+    if submission.late:
+        print(f"late by {format_duration(submission.late)}")
+    print(f"look at {job.folder.report} and {job.folder.samples / 'generated.png'}")
     if not submission.report.valid:
         first = submission.report.problems[0]
         more = len(submission.report.problems) - 1
@@ -40,22 +66,47 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _summary(job: Job, submission: Submission) -> str:
-    from monet.clock import format_duration
+def _scoring(options: argparse.Namespace, job: Job) -> Scoring:
+    """How the archive is to be scored. Released weights that cannot be had are no failure; what was named must do."""
+    from monet.scoring.weights import FILE_NAME, NoWeights
+    from monet.workflow.scoring import Scoring
 
-    outcome = submission.outcome
-    decay = "learning rate decayed to 0" if outcome.landed else "decay unfinished: --resume goes on"
-    lines = [
-        f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({decay})",
-        f"wrote {submission.path}: {submission.num_images:,} images"
-        + (f", valid by the {job.layout.rules} rules" if submission.report.valid else ""),
-    ]
-    if submission.skipped:
-        lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in submission.skipped)}")
-    if submission.late:
-        lines.append(f"late by {format_duration(submission.late)}")
-    lines.append(f"look at {job.folder.samples / 'generated.png'} and {job.folder.curves}")
-    return "\n".join(lines)
+    if options.score == "no":
+        return Scoring(None, "--score no")
+    try:
+        weights = find_weights(options, download=options.score == "yes")
+    except NoWeights as error:
+        return Scoring(None, str(error))
+    if weights is None:
+        return Scoring(
+            None,
+            f"no Inception weights at hand: --score yes downloads them (96 MB), or name a copy of {FILE_NAME} with "
+            "--inception-weights",
+        )
+    scorer = make_scorer(options, job.layout.paintings[0].parent, job.display, weights)
+    return Scoring(scorer, always=options.score == "yes")
+
+
+def _paint_with(options: argparse.Namespace, job: Job) -> Candidate | None:
+    """The checkpoint that is to paint, if one is asked for."""
+    from monet.errors import InputError
+    from monet.workflow.candidates import read_candidate
+    from monet.workflow.scores import best_candidate
+
+    if options.paint_with is None:
+        return None
+    if job.checkpoint is None:
+        raise InputError(
+            f"--paint-with needs a run that was trained: {job.folder.path} holds none; name one with --run"
+        )
+    if options.paint_with == "best":
+        return best_candidate(job.folder)
+    path = Path(options.paint_with)
+    if path.parent != Path() and path.resolve().parent != job.folder.checkpoints.resolve():
+        raise InputError(
+            f"{path} belongs to another run: paint with python -m pipelines.generate --checkpoint {path} …"
+        )
+    return read_candidate(job.folder, job.folder.checkpoints / path.name)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class Purpose(IntEnum):
     POOL_A = 5
     POOL_B = 6
     SAMPLE_GRID = 7
+    COMPARISON = 8
 
 
 def uniforms(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.float64]:

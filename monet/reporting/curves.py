@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,31 +57,63 @@ def save_curves(steps: Sequence[Mapping[str, Any]], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    pairs = np.array([step["pairs"] for step in steps], dtype=np.float64)
-    losses = {name: np.array([step["losses"].get(name, math.nan) for step in steps]) for name in _LABELS}
-    panels = {title: names for title, names in _PANELS.items() if np.isfinite(losses[names[0]]).any()}
+    drawings = panels(steps)
     figure = Figure(figsize=(11, 7), layout="constrained")
     axes = figure.subplots(2, 3).flatten()
-    for axis, (title, names) in zip(axes, panels.items(), strict=False):
-        for name, color in zip(names, _COLORS, strict=True):
-            axis.plot(pairs, losses[name], color=color, alpha=0.15, linewidth=0.6)
-            axis.plot(pairs, smoothed(losses[name]), color=color, label=_LABELS[name])
-        top = np.nanpercentile([losses[name] for name in names], 99.5) * 1.15
-        axis.set_ylim(0, top if top > 0 else None)
+    for axis, draw in zip(axes, drawings.values(), strict=False):
+        draw(axis)
+    for axis, title in zip(axes, drawings, strict=False):
         axis.set_title(title)
-        axis.legend(loc="upper right", fontsize=8)
-    rates = {"Learning rate": "learning_rate", "Pairs a second": "pairs_per_second"}
-    for axis, (title, name) in zip(axes[len(panels) :], rates.items(), strict=False):
-        axis.plot(pairs[1:], [step[name] for step in steps[1:]], color=_COLORS[0])  # the first speed is not known
-        axis.set_ylim(0, None)
-        axis.set_title(title)
-    for axis in axes[: len(panels) + len(rates)]:
-        axis.set_xlabel("pairs")
-        axis.grid(alpha=0.25)
-    for axis in axes[len(panels) + len(rates) :]:
+    for axis in axes[len(drawings) :]:
         axis.set_visible(False)
     with written_whole(path) as file:
         FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
+
+
+def panels(steps: Sequence[Mapping[str, Any]]) -> dict[str, Callable[[Any], None]]:
+    """What there is to draw about a training: a title, and a function that draws on matplotlib's axes.
+
+    Args:
+        steps: what `read_metrics` returned; at least one.
+    """
+    pairs = np.array([step["pairs"] for step in steps], dtype=np.float64)
+    losses = {name: np.array([step["losses"].get(name, math.nan) for step in steps]) for name in _LABELS}
+
+    def draw_losses(axis: Any, names: Sequence[str]) -> None:
+        for name, color in zip(names, _COLORS, strict=True):
+            axis.plot(pairs, losses[name], color=color, alpha=0.15, linewidth=0.6, rasterized=True)
+            axis.plot(*thinned(pairs, smoothed(losses[name])), color=color, label=_LABELS[name])
+        top = np.nanpercentile([losses[name] for name in names], 99.5) * 1.15
+        axis.set_ylim(0, top if top > 0 else None)
+        axis.legend(loc="upper right", fontsize=8)
+        _finish(axis)
+
+    def draw_rate(axis: Any, name: str) -> None:
+        values = np.array([step[name] for step in steps])
+        axis.plot(*thinned(pairs[1:], values[1:]), color=_COLORS[0])  # the first speed is not known
+        axis.set_ylim(0, None)
+        _finish(axis)
+
+    known = {title: names for title, names in _PANELS.items() if np.isfinite(losses[names[0]]).any()}
+    rates = {"Learning rate": "learning_rate", "Pairs a second": "pairs_per_second"}
+    return {
+        **{title: partial(draw_losses, names=names) for title, names in known.items()},
+        **{title: partial(draw_rate, name=name) for title, name in rates.items()},
+    }
+
+
+def thinned(
+    pairs: NDArray[np.float64], values: NDArray[np.float64], most: int = 600
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Every so many points, so that at most `most` and the last one are left."""
+    stride = max(1, len(pairs) // most)
+    chosen = np.unique([*range(0, len(pairs), stride), *([len(pairs) - 1] if len(pairs) else [])]).astype(int)
+    return pairs[chosen], values[chosen]
+
+
+def _finish(axis: Any) -> None:
+    axis.set_xlabel("pairs")
+    axis.grid(alpha=0.25)
 
 
 def smoothed(values: NDArray[np.float64], share: float = 0.02) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,15 +41,23 @@ class ImageSet:
         Raises:
             InputError: one cannot be read.
         """
+        return self.read(self.names)
+
+    def read(self, names: Iterable[str]) -> Iterator[bytes]:
+        """The bytes of some images, in the order in which they are asked for.
+
+        Raises:
+            InputError: one cannot be read.
+        """
         if self.path.is_dir():
-            for name in self.names:
+            for name in names:
                 try:
                     yield (self.path / name).read_bytes()
                 except OSError as error:
                     raise InputError(f"{self.path / name} cannot be read: {error.strerror or error}") from error
             return
         with _opened(self.path) as archive:
-            for name in self.names:
+            for name in names:
                 try:
                     yield archive.read(name)
                 except Exception as error:  # damaged members make zipfile and its decompressors raise nearly anything

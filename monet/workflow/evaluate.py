@@ -1,94 +1,155 @@
-"""Scoring one set of images against another."""
+"""Scoring sets of images against one reference."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monet.clock import Clock
 from monet.errors import InputError
+from monet.scoring.bootstrap import resampled_counts, resampled_distances
 from monet.scoring.cache import FeatureCache, FeatureKey
+from monet.scoring.evaluation import Evaluation, evaluated
+from monet.scoring.frechet import FrechetReference
 from monet.scoring.images import ImageSet, open_images
 from monet.scoring.inception import FeatureExtractor
-from monet.scoring.score import Score, score
 from monet.workflow.display import Display
 
 logger = logging.getLogger(__name__)
 
+DRAWS = 400
+"""Resamplings for an interval."""
+
 _BATCH = 32
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """A score, and what it was made with."""
-
-    score: Score
-    """The numbers."""
-    feature_layer: str
-    """Layer of the network."""
-    weights: str
-    """Where its weights come from."""
-    weights_sha256: str
-    """Of the weights' file."""
-    weights_known: bool
-    """They are torch-fidelity's released ones."""
-    warnings: tuple[str, ...]
-    """What makes the score worth less than it looks."""
-
-
 class Scorer:
-    """Scores sets of images with one network, each set once.
+    """Scores sets of images with one network against one reference; every set goes through the network once.
 
     Args:
         extractor: images to features.
+        reference: folder or archive of what is compared with.
+        training: of the paintings that could have been memorized; the reference by default.
+        epsilon: threshold of the memorization distance.
         cache: features that are known already.
         workers: threads that decode.
         display: shows progress.
+
+    Raises:
+        InputError: epsilon is out of range.
     """
 
     def __init__(
-        self, extractor: FeatureExtractor, *, cache: FeatureCache, workers: int, display: Display | None = None
+        self,
+        extractor: FeatureExtractor,
+        *,
+        reference: Path,
+        training: Path | None = None,
+        epsilon: float = 0.1,
+        cache: FeatureCache,
+        workers: int,
+        display: Display | None = None,
     ) -> None:
+        if not 0 < epsilon <= 1:
+            raise InputError(f"epsilon is {epsilon}: give a number above 0 and up to 1")
+        self.reference = reference
+        self.training = training or reference
+        self.epsilon = epsilon
         self._extractor = extractor
         self._cache = cache
         self._workers = workers
         self._display = display or Display()
 
-    def evaluate(
-        self, generated: Path, reference: Path, training: Path | None = None, *, epsilon: float = 0.1
-    ) -> Evaluation:
+    def evaluate(self, generated: Path) -> Evaluation:
         """Scores a folder or an archive.
-
-        Args:
-            generated: what is scored.
-            reference: what it is compared with.
-            training: the paintings that could have been memorized; the reference by default.
-            epsilon: threshold of the memorization distance.
 
         Raises:
             InputError: a set is empty, too small, unreadable or of mixed sizes.
         """
-        if not 0 < epsilon <= 1:
-            raise InputError(f"epsilon is {epsilon}: give a number above 0 and up to 1")
-        sets = [open_images(path) for path in (generated, reference, *([training] if training else []))]
-        digests = [images.digest() for images in sets]
-        features = [self._features(images, digest) for images, digest in zip(sets, digests, strict=True)]
+        images = open_images(generated)
+        _, reference, reference_digest = self._reference
+        _, training, _ = self._training
+        digest = images.digest()
         warnings = []
-        if digests[0] == digests[1]:
-            warnings.append(f"{generated} and {reference} hold the same images: a distance of 0 is no triumph")
+        if digest == reference_digest:
+            warnings.append(f"{generated} and {self.reference} hold the same images: a distance of 0 is no triumph")
         if not self._extractor.weights.known:
             warnings.append(f"{self._extractor.weights.source} are not torch-fidelity's released weights")
-        return Evaluation(
-            score=score(features[0], features[1], features[2] if training else None, epsilon=epsilon),
-            feature_layer=self._extractor.layer,
-            weights=self._extractor.weights.source,
-            weights_sha256=self._extractor.weights.sha256,
-            weights_known=self._extractor.weights.known,
+        return evaluated(
+            self._features(images, digest),
+            reference,
+            training,
+            epsilon=self.epsilon,
+            draws=DRAWS,
+            layer=self._extractor.layer,
+            weights=self._extractor.weights,
             warnings=tuple(warnings),
         )
+
+    def prepare(self) -> None:
+        """Reads the reference now.
+
+        Raises:
+            InputError: it is empty, too small, unreadable or of mixed sizes.
+        """
+        assert self._reference
+        assert self._training
+
+    @property
+    def paintings(self) -> ImageSet:
+        """The paintings that could have been memorized, in the order of `Closeness.painting`."""
+        return self._training[0]
+
+    @property
+    def basis(self) -> dict[str, str | float]:
+        """What scores must have in common to be compared, besides the photos."""
+        return {
+            "reference": self._reference[2],
+            "training": self._training[2],
+            "weights_sha256": self._extractor.weights.sha256,
+            "feature_layer": self._extractor.layer,
+            "epsilon": self.epsilon,
+        }
+
+    def extraction_seconds(self, images: int, clock: Clock) -> float:
+        """How long the network takes here for so many images, measured with a few."""
+        batch = np.random.default_rng(0).integers(0, 256, (_BATCH, 256, 256, 3), dtype=np.uint8)
+        start = clock()
+        self._extractor.features([batch])
+        return (clock() - start) / len(batch) * images
+
+    def seconds(self, images: int, clock: Clock) -> float:
+        """How long `evaluate` takes here for so many images, measured with a few.
+
+        Args:
+            images: in the set.
+            clock: tells the time.
+        """
+        reference = self._reference[1]
+        rows, draws = min(images, 1000), 2 * self._workers
+        some = np.resize(reference, (rows, reference.shape[1]))
+        start = clock()
+        resampled_distances(some, FrechetReference(reference), resampled_counts(rows, draws, seed=0))
+        per_draw = (clock() - start) / draws * max(1.0, images / rows)
+        return self.extraction_seconds(images, clock) + DRAWS * per_draw
+
+    @cached_property
+    def _reference(self) -> tuple[ImageSet, NDArray[np.float32], str]:
+        images = open_images(self.reference)
+        digest = images.digest()
+        return images, self._features(images, digest), digest
+
+    @cached_property
+    def _training(self) -> tuple[ImageSet, NDArray[np.float32], str]:
+        if self.training == self.reference:
+            return self._reference
+        images = open_images(self.training)
+        digest = images.digest()
+        return images, self._features(images, digest), digest
 
     def _features(self, images: ImageSet, digest: str) -> NDArray[np.float32]:
         """Features of a set, (N, D), from the cache where they are there whole."""

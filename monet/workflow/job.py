@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,8 @@ class Job:
     """Dotted names of the settings given on the command line itself: only these may change a run's horizon."""
     paint: bool = True
     """Painting follows training, so its time is kept free."""
+    afterwards: Callable[[], float] | None = None
+    """Measures how many seconds scoring takes after the painting; their time is kept free, too."""
     skip_bad: bool = False
     """Photos that cannot be read are left out of the archive; otherwise they end the job before training."""
     clock: Clock

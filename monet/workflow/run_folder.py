@@ -20,7 +20,10 @@ from monet.training.events import Incident, StepEvent
 
 logger = logging.getLogger(__name__)
 
-_OWN = {"config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "samples", "curves.png", "images.zip"}
+_OWN = {
+    *("config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "samples"),
+    *("curves.png", "scores.jsonl", "report.html", "images.zip"),
+}
 
 
 class RunFolder:
@@ -38,6 +41,9 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.curves = path / "curves.png"
         self.archive = path / "images.zip"
+        self.environment = path / "environment.json"
+        self.scores = path / "scores.jsonl"
+        self.report = path / "report.html"
 
     def open(self, resume: bool) -> dict[str, Any] | None:
         """Checks that a command may work here.
@@ -80,10 +86,16 @@ class RunFolder:
             pairs: pairs that the checkpoint has seen.
         """
         write_text(self.path / "config.yaml", yaml.safe_dump(to_dict(config), sort_keys=False))
-        file = self.path / "environment.json"
-        earlier = json.loads(file.read_text(encoding="utf-8"))["processes"] if file.exists() and pairs else []
-        write_json(file, {"processes": [*earlier, {"from_pair": pairs, **environment}]})
+        earlier = self.processes() if pairs else []
+        write_json(self.environment, {"processes": [*earlier, {"from_pair": pairs, **environment}]})
         self._cut_metrics(pairs)
+
+    def processes(self) -> list[dict[str, Any]]:
+        """The machine and the software of each process that trained this run, as far as they are known."""
+        try:
+            return list(json.loads(self.environment.read_text(encoding="utf-8"))["processes"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
 
     def write_step(self, event: StepEvent) -> None:
         """Adds a step to the metrics."""

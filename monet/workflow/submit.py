@@ -1,10 +1,12 @@
-"""The whole way: train, paint every photo, validate the archive, show what came out."""
+"""The whole way: train, paint every photo, validate and score the archive, show what came out."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import logging
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +21,15 @@ from monet.data.stream import Purpose, permutation
 from monet.errors import Interrupted
 from monet.files import require_writable
 from monet.reporting.grids import image_grid, save_image
+from monet.reporting.report import Row, figure, span
+from monet.scoring.evaluation import Evaluation
 from monet.training.trainer import Outcome
+from monet.workflow.candidates import Candidate, read_candidate
 from monet.workflow.job import Job
-from monet.workflow.train import train
+from monet.workflow.report import write_submission
+from monet.workflow.scores import add_score, identity_of, score_values
+from monet.workflow.scoring import Scoring
+from monet.workflow.train import Trained, ready_to_paint, train
 
 logger = logging.getLogger(__name__)
 
@@ -41,43 +49,124 @@ class Submission:
     """What validation says of it."""
     skipped: tuple[BadImage, ...]
     """Photos that could not be read and were left out on request."""
+    checkpoint: Candidate
+    """What painted."""
+    chosen: bool
+    """That checkpoint was asked for, instead of more training."""
     outcome: Outcome
-    """How training ended."""
+    """How its training ended."""
+    evaluation: Evaluation | None
+    """The score."""
+    not_scored: str
+    """Why there is none."""
     late: float
     """Seconds past the deadline; 0 when in time."""
 
 
-def submit(job: Job, path: Path) -> Submission:
-    """Trains a run, paints every photo into an archive, and checks it.
+def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Candidate | None = None) -> Submission:
+    """Trains a run, paints every photo into an archive, checks and scores it, and writes the report.
 
     Args:
         job: what is asked for.
         path: the archive; it takes this name only when it is complete.
+        scoring: how the archive is scored; not at all by default.
+        paint_with: a checkpoint of the run that paints instead of any further training.
 
     Raises:
         MonetError: what `train` raises, or the archive cannot be written.
         Interrupted: told to end; the training is saved.
     """
     require_writable(path)
-    trained = train(job)
+    scoring = scoring or Scoring(None, "not asked for")
+    count = len(job.layout.to_paint)
+    scoring.prepare(count, job.deadline, job.clock)
+    if scoring.scorer:
+        job = dataclasses.replace(job, afterwards=lambda: scoring.measure(count, job.clock))
+    trained = ready_to_paint(job, paint_with) if paint_with else train(job)
     photos = trained.photos
-    logger.info("painting %d photos", len(photos))
-    job.display.begin("painting", len(photos), "photos")
+    begun = job.clock()
+    _paint(job, trained, path)
+    painted = job.clock()
+    report = archive.validate(path, job.layout.rules)
+    save_image(generated_grid(photos, path, job.config.training.seed), job.folder.samples / "generated.png")
+    used = paint_with or read_candidate(job.folder, job.folder.last)
+    row = _score(job, scoring, path, photos, used, painted - begun)
+    submission = Submission(
+        path=path,
+        num_images=len(photos),
+        report=report,
+        skipped=trained.skipped,
+        checkpoint=used,
+        chosen=paint_with is not None,
+        outcome=trained.outcome,
+        evaluation=row.evaluation if row else None,
+        not_scored=scoring.why_not,
+        late=0.0,
+    )
+    write_submission(job.folder, job.config, path, photos, summary(submission, job.layout.rules), row, scoring.scorer)
+    late = max(0.0, -job.deadline.remaining()) if job.deadline else 0.0
+    if late:
+        logger.warning("late by %s: the machine slowed down by more than half after training", format_duration(late))
+    return dataclasses.replace(submission, late=late)
+
+
+def summary(submission: Submission, rules: str) -> list[str]:
+    """What came of it, a sentence a line."""
+    outcome = submission.outcome
+    decay = "learning rate decayed to 0" if outcome.landed else "decay unfinished: --resume goes on"
+    lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({decay})"]
+    if submission.chosen:
+        lines.append(f"painted with {submission.checkpoint.path}, as asked for")
+    valid = f", valid by the {rules} rules" if submission.report.valid else ""
+    lines.append(f"wrote {submission.path}: {submission.num_images:,} images{valid}")
+    if submission.skipped:
+        lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in submission.skipped)}")
+    if found := submission.evaluation:
+        mifid = found.mifid.interval()
+        lines.append(
+            f"MiFID {figure(mifid.value)} (95 %: {span(mifid)}), FID {figure(found.score.fid)}, memorization distance "
+            f"{figure(found.score.memorization_distance)}, layer {found.feature_layer}"
+        )
+    else:
+        lines.append(f"not scored: {submission.not_scored}")
+    return lines
+
+
+def _paint(job: Job, trained: Trained, path: Path) -> None:
+    logger.info("painting %d photos", len(trained.photos))
+    job.display.begin("painting", len(trained.photos), "photos")
     try:
-        count = trained.painter.paint_archive(photos, path, job.display.advance)
+        trained.painter.paint_archive(trained.photos, path, job.display.advance)
     except Interrupted as stop:
         kept = (
             f"stopped while painting; the training is saved in {job.folder.last}: add --resume to the command to paint"
         )
         raise Interrupted(stop.signal_number, kept) from None
     job.display.end()
-    report = archive.validate(path, job.layout.rules)
-    save_image(generated_grid(photos, path, job.config.training.seed), job.folder.samples / "generated.png")
-    late = max(0.0, -job.deadline.remaining()) if job.deadline else 0.0
-    if late:
-        logger.warning("late by %s: the machine slowed down by more than half after training", format_duration(late))
-    return Submission(
-        path=path, num_images=count, report=report, skipped=trained.skipped, outcome=trained.outcome, late=late
+
+
+def _score(
+    job: Job, scoring: Scoring, path: Path, photos: Sequence[Path], used: Candidate, painting_seconds: float
+) -> Row | None:
+    """Scores the archive, and keeps the score with the run."""
+    begun = job.clock()
+    try:
+        found = scoring.score(path, job.deadline)
+    except Interrupted as stop:
+        raise Interrupted(stop.signal_number, f"stopped while scoring; {path} is complete") from None
+    if found is None or scoring.scorer is None:
+        return None
+    basis = {"photos": identity_of(photos), **scoring.scorer.basis}
+    add_score(job.folder.scores, score_values(used, "ema", basis, found))
+    return Row(
+        run=used.run,
+        name=used.path.name,
+        epochs=used.epochs,
+        pairs=used.pairs,
+        evaluation=found,
+        best=True,
+        painting_seconds=painting_seconds,
+        scoring_seconds=job.clock() - begun,
     )
 
 

@@ -10,18 +10,21 @@ from typing import Any
 
 import torch
 
+from monet import checkpoint
 from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
 from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.store import BadImage, ImageStore, load_images, paintable, summary_of_bad
 from monet.device import Precision, choose_device, choose_precision, compile_problem, describe_machine
 from monet.errors import InputError, Interrupted
-from monet.generation.painter import Painter, seconds_per_photo
+from monet.generation.painter import Painter, seconds_per_photo, unreadable
 from monet.machine import available_memory
+from monet.models import generator_from_checkpoint
 from monet.reporting.curves import read_metrics, save_curves
 from monet.training.events import Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, run_facts
 from monet.training.trainer import Outcome, Trainer
+from monet.workflow.candidates import Candidate
 from monet.workflow.job import Job
 from monet.workflow.samples import SampleGrids, readable
 
@@ -86,8 +89,26 @@ def train(job: Job) -> Trained:
         f", from pair {state.counters.pairs:,}" if job.checkpoint else "",
     )
     outcome = _run(job, state, source, timekeeper, device, precision, facts)
-    painter = _painter(config, state.painting_networks().generator_ab, device, precision)
+    painter = make_painter(config, state.painting_networks().generator_ab, device, precision)
     return Trained(outcome=outcome, painter=painter, photos=to_paint, skipped=skipped)
+
+
+def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
+    """What an earlier checkpoint of the run leaves for painting, without any training.
+
+    Raises:
+        InputError: the checkpoint, or photos to be painted, cannot be read.
+    """
+    contents = checkpoint.load(candidate.path)
+    device = choose_device(job.config.training.device)
+    bad = tuple(unreadable(job.layout.to_paint))
+    painter = make_painter(job.config, generator_from_checkpoint(contents), device, contents["precision"])
+    return Trained(
+        outcome=Outcome(candidate.pairs, candidate.seconds, candidate.landed, interrupted=False),
+        painter=painter,
+        photos=paintable(job.layout.to_paint, bad, job.skip_bad),
+        skipped=bad,
+    )
 
 
 def _require_an_end(job: Job) -> None:
@@ -102,13 +123,12 @@ def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Pr
         return None
     batch_size = job.config.generation.batch_size
     generator = copy.deepcopy(state.painting_networks().generator_ab)
-    painter = _painter(job.config, generator, device, precision)
+    painter = make_painter(job.config, generator, device, precision)
     sample = readable(job.layout.to_paint, batch_size) if job.paint else []
 
     def measure() -> float:
-        if not sample:
-            return 0.0
-        return len(job.layout.to_paint) * seconds_per_photo(painter, sample, job.clock)
+        painting = len(job.layout.to_paint) * seconds_per_photo(painter, sample, job.clock) if sample else 0.0
+        return painting + (job.afterwards() if job.afterwards else 0.0)
 
     reserve = Reserve(measure, job.deadline.budget, pace)
     _require_time(job, reserve)
@@ -121,14 +141,16 @@ def _require_time(job: Job, reserve: Reserve | None) -> None:
         return
     passed = job.deadline.budget - job.deadline.remaining()
     count, work = len(job.layout.to_paint), format_duration(reserve.work)
-    reason = f"painting {count:,} photos takes about {work} here" if job.paint else "ending takes up to 20s"
+    what = f"painting {count:,} photos{' and scoring them' if job.afterwards else ''}"
+    reason = f"{what} takes about {work} here" if job.paint else "ending takes up to 20s"
     raise InputError(
         f"a budget of {job.config.budget} leaves no time to train: {format_duration(passed)} are gone, and {reason}; "
         f"give --budget more than {format_duration(passed + 1.5 * reserve.work + 20)}"
     )
 
 
-def _painter(config: Config, generator: torch.nn.Module, device: torch.device, precision: Precision) -> Painter:
+def make_painter(config: Config, generator: torch.nn.Module, device: torch.device, precision: Precision) -> Painter:
+    """A painter with the settings of a run."""
     return Painter(
         generator,
         device=device,

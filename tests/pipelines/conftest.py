@@ -26,6 +26,14 @@ def _signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_weights_at_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever the machine's own caches hold."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+        yield
+
+
 def command(name: str, *words: object) -> int:
     """Runs a command in this process; returns its exit code."""
     return run_command(import_module(f"pipelines.{name}").main, [str(word) for word in words])

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,7 +18,7 @@ from PIL import Image
 from monet import checkpoint
 from monet.errors import MonetError
 from monet.workflow.run_folder import RunFolder
-from tests.conftest import TINY, fill_folder
+from tests.conftest import TINY, fill_folder, picture
 from tests.pipelines.conftest import ROOT, command
 
 SMALL = [*TINY, "--training.epochs", "2", "--training.save_every", "1"]
@@ -42,6 +43,7 @@ def test_a_run_leaves_what_the_design_says(finished: Path) -> None:
         "environment.json",
         "images.zip",
         "metrics.jsonl",
+        "report.html",
         "samples/epoch-0001.png",
         "samples/epoch-0002.png",
         "samples/generated.png",
@@ -50,8 +52,8 @@ def test_a_run_leaves_what_the_design_says(finished: Path) -> None:
     steps = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     assert [step["pairs"] for step in steps] == list(range(2, 17, 2))
     assert all({"progress", "learning_rate", "losses"} <= step.keys() for step in steps)
-    for picture in finished.rglob("*.png"):
-        Image.open(picture).load()
+    for image in finished.rglob("*.png"):
+        Image.open(image).load()
 
 
 def test_the_archive_holds_one_256_rgb_jpeg_a_photo(finished: Path, tiny_data: Path) -> None:
@@ -85,10 +87,92 @@ def test_the_last_lines_say_what_was_written_and_what_to_do_next(
     assert lines[0].startswith("trained on 16 pairs in ")
     assert lines[0].endswith("(learning rate decayed to 0)")
     assert lines[1] == f"wrote {zip_path}: 6 images, valid by the any rules"
-    assert lines[2] == f"look at {tmp_path / 'run' / 'samples' / 'generated.png'} and {tmp_path / 'run' / 'curves.png'}"
+    assert lines[2].startswith("not scored: no Inception weights at hand: --score yes downloads them (96 MB)")
+    assert (
+        lines[3] == f"look at {tmp_path / 'run' / 'report.html'} and {tmp_path / 'run' / 'samples' / 'generated.png'}"
+    )
     assert "training on cpu in fp32, 12 photos and 5 paintings" in captured.err
     assert zip_path.exists()
     assert not (tmp_path / "run" / "images.zip").exists()
+
+
+@pytest.mark.parametrize("score", ["auto", "yes"])
+def test_the_archive_is_scored_against_the_paintings_that_were_trained_on(
+    score: str, tiny_data: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "out.json"
+    weights = ("--feature-layer", "192", "--inception-weights", random_weights)
+    assert command("submit", "--data", tiny_data, "--run", run, *SMALL, "--score", score, *weights) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("MiFID ")
+    (values,) = [json.loads(line) for line in (run / "scores.jsonl").read_text().splitlines()]
+    assert (values["checkpoint"], values["epochs"], values["num_generated"]) == ("last.pt", 2.0, 6)
+    same = ("--generated", run / "images.zip", "--reference", tiny_data / "trainB", "--json", out)
+    assert command("evaluate", *same, *weights) == 0
+    assert json.loads(out.read_text())["mifid"] == pytest.approx(values["mifid"], rel=1e-9)
+    assert "<h2>Scores</h2>" in (run / "report.html").read_text()
+
+
+def test_without_weights_and_network_a_run_is_not_scored_and_succeeds(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    run = tmp_path / "run"
+    assert command("submit", "--data", tiny_data, "--run", run, *SMALL, "--score", "yes") == 0
+    captured = capsys.readouterr()
+    (line,) = [line for line in captured.out.splitlines() if line.startswith("not scored: ")]
+    assert "no download (no network): put weights-inception-2015-12-05-6726825d.pth" in line
+    assert captured.err.index("no network") < captured.err.index("training on")  # said before, and again at the end
+    assert (run / "images.zip").exists()
+    assert "no network" in (run / "report.html").read_text()
+
+
+def test_weights_that_cannot_do_what_is_asked_are_refused_before_training(
+    tiny_data: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--data", tiny_data, "--run", tmp_path / "run", *SMALL, "--inception-weights", random_weights)
+    assert command("submit", *words) == 2
+    assert "layer 2048 of" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_paintings_of_different_sizes_are_not_scored_against(
+    tiny_data: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    picture(1, (80, 64)).save(data / "trainB" / "wide.jpg")
+    weights = ("--feature-layer", "192", "--inception-weights", random_weights)
+    assert command("submit", "--data", data, "--run", tmp_path / "run", *SMALL, *weights) == 0
+    assert f"not scored: {data / 'trainB'} holds images of different sizes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["best"], "holds none; name one with --run"),
+        (["--resume", "best"], "holds none; name one with --run"),
+    ],
+)
+def test_painting_with_a_checkpoint_needs_a_run(
+    words: list[str], message: str, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    *options, chosen = words
+    assert command("submit", "--data", tiny_data, "--run", tmp_path / "run", *options, "--paint-with", chosen) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_painting_with_another_runs_checkpoint_is_refused(
+    finished: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.pt"
+    words = ("--data", tiny_data, "--run", finished, "--resume", "--zip", tmp_path / "images.zip", "--paint-with")
+    assert command("submit", *words, other) == 2
+    assert f"{other} belongs to another run" in capsys.readouterr().err
+    assert command("submit", *words, "epoch-0009.pt") == 2
+    assert f"no checkpoint {finished / 'checkpoints' / 'epoch-0009.pt'}" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_refused_without_resume_and_goes_on_with_more_epochs(

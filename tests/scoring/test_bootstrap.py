@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monet.scoring.bootstrap import interval, resampled_counts, resampled_distances, tied_with_leader
+from monet.scoring.bootstrap import (
+    Resampled,
+    resampled_counts,
+    resampled_distances,
+    resampled_fid,
+    resampled_mifid,
+)
 from monet.scoring.frechet import FrechetReference, frechet_distance
 
 
@@ -29,12 +35,28 @@ def test_a_resampled_distance_is_that_of_the_repeated_rows(reference: int, colum
 def test_an_interval_holds_its_estimate_though_resampling_is_biased() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 40)), rng.normal(size=(50, 40))
-    reference = FrechetReference(y)
-    value = reference.distance(x)
-    draws = resampled_distances(x, reference, resampled_counts(60, 200, seed=0))
-    assert np.quantile(draws, 0.025) > value  # the plain interval misses it
-    found = interval(value, draws)
-    assert found.low < value < found.high
+    reference, counts = FrechetReference(y), resampled_counts(60, 200, seed=0)
+    found = resampled_fid(x, reference, counts)
+    assert found.value == reference.distance(x)
+    assert np.quantile(resampled_distances(x, reference, counts), 0.025) > found.value  # the plain interval misses it
+    assert found.draws.mean() == pytest.approx(found.value)
+    assert found.interval().low < found.value < found.interval().high
+
+
+def test_the_ends_of_an_interval_leave_an_equal_share_of_draws_outside() -> None:
+    found = Resampled(50.0, np.arange(101.0)).interval(0.9)
+    assert (found.value, found.low, found.high) == pytest.approx((50.0, 5.0, 95.0))
+    assert not found.holds_zero
+    assert Resampled(0.1, np.array([-1.0, 0.1, 1.0])).interval().holds_zero
+
+
+def test_a_mifid_is_resampled_with_its_own_memorization_distance() -> None:
+    fid = Resampled(6.0, np.array([5.0, 6.0, 7.0]))
+    distances = np.array([0.05, np.nan, 0.25])  # the middle image has no direction
+    counts = np.array([[3, 0, 0], [1, 1, 1], [0, 2, 1]])
+    found = resampled_mifid(fid, distances, counts, epsilon=0.2)
+    assert found.value == pytest.approx(6.0 / 0.15)
+    assert found.draws == pytest.approx([5.0 / 0.05, 6.0 / 0.15, 7.0])  # the last distance, 0.25, counts as 1
 
 
 def coverage(repetitions: int, draws: int) -> float:
@@ -54,9 +76,7 @@ def coverage(repetitions: int, draws: int) -> float:
         one = photos + 0.3 * rng.normal(size=photos.shape)
         two = photos + 0.3 * rng.normal(size=photos.shape) + shift
         counts = resampled_counts(len(photos), draws, seed=repetition)
-        values = [reference.distance(features) for features in (one, two)]
-        samples = [resampled_distances(features, reference, counts) for features in (one, two)]
-        found = interval(values[1] - values[0], samples[1] - samples[0])
+        found = (resampled_fid(two, reference, counts) - resampled_fid(one, reference, counts)).interval()
         held += found.low <= truth <= found.high
     return held / repetitions
 
@@ -65,14 +85,14 @@ def test_the_interval_of_a_difference_holds_the_true_one_about_as_often_as_it_sa
     assert 0.90 <= coverage(200, 200) <= 0.99
 
 
-def test_the_leader_ties_with_itself_and_with_what_cannot_be_told_apart() -> None:
+def test_paired_resamplings_tell_apart_what_intervals_of_their_own_would_not() -> None:
     rng = np.random.default_rng(0)
     reference = FrechetReference(rng.normal(size=(60, 6)))
-    photos = rng.normal(size=(200, 6))
-    sets = [photos + 1.0, photos, photos + 1e-4 * rng.normal(size=photos.shape)]
-    counts = resampled_counts(200, 100, seed=0)
-    values = [reference.distance(features) for features in sets]
-    found = tied_with_leader(values, [resampled_distances(features, reference, counts) for features in sets])
-    tied = [item.low <= 0 <= item.high for item in found]
-    assert tied == [False, True, True]
-    assert min(item.value for item in found) == 0
+    photos, counts = rng.normal(size=(200, 6)), resampled_counts(200, 100, seed=0)
+    best, close, equal = (
+        resampled_fid(features, reference, counts)
+        for features in (photos, photos + 0.1, photos + 1e-4 * rng.normal(size=photos.shape))
+    )
+    assert close.interval().low < best.interval().high
+    assert not (close - best).interval().holds_zero
+    assert (equal - best).interval().holds_zero

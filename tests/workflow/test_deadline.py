@@ -7,12 +7,13 @@ import signal
 import zipfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from torch import Tensor
 
 from monet import recipes
+from monet.clock import Clock, Deadline
 from monet.data.layout import Layout, find_layout
 from monet.data.store import ImageStore, load_images
 from monet.errors import InputError, Interrupted
@@ -20,8 +21,10 @@ from monet.generation.painter import Painter
 from monet.models import ResnetGenerator
 from monet.workflow import train as workflow
 from monet.workflow.display import Interrupts
+from monet.workflow.evaluate import Scorer
 from monet.workflow.job import Job
 from monet.workflow.run_folder import RunFolder
+from monet.workflow.scoring import Scoring
 from monet.workflow.submit import Submission, submit
 from tests.conftest import TINY, FakeClock
 
@@ -59,6 +62,7 @@ class Machine:
         *overrides: str,
         explicit: Collection[str] = ("budget",),
         interrupts: Interrupts | None = None,
+        scoring: Scoring | None = None,
     ) -> Submission:
         config = recipes.resolve({}, [*TINY, "--generation.batch_size", "2", "--budget", budget, *overrides])
         job = Job(
@@ -71,7 +75,7 @@ class Machine:
             explicit=frozenset(explicit),
             interrupts=interrupts or Interrupts(),
         )
-        return submit(job, self.folder.archive)
+        return submit(job, self.folder.archive, scoring)
 
     @property
     def painting(self) -> bool:
@@ -130,6 +134,33 @@ def test_a_machine_that_falls_further_finishes_the_archive_and_says_how_late_it_
     assert submission.late > 60
     assert submission.num_images == PHOTOS
     assert "late by " in caplog.text
+
+
+class SlowScoring(Scoring):
+    """Finds nothing, and takes its time over it."""
+
+    SECONDS = 90.0
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(cast(Scorer, object()))
+        self._machine = machine
+
+    def prepare(self, *_: object) -> None:
+        """Nothing to read."""
+
+    def measure(self, images: int, clock: Clock) -> float:
+        return self.SECONDS * (self._machine.factor if self._machine.slow() else 1.0)
+
+    def score(self, archive: Path, deadline: Deadline | None) -> None:
+        self._machine.clock.advance(self.measure(PHOTOS, self._machine.clock))
+
+
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_the_time_that_scoring_takes_is_kept_free(machine: Machine, share: float | None) -> None:
+    budget = 1500
+    machine.slow, machine.factor = lambda: share is not None and machine.elapsed > share * budget, 2.0
+    checked(machine, machine.submit(f"{budget}s", scoring=SlowScoring(machine)), budget)
+    assert budget - machine.elapsed <= max(0.05 * budget, 0.5 * (PAINTING + SlowScoring.SECONDS) + 20) + 24
 
 
 def test_a_budget_that_cannot_hold_the_painting_is_refused_with_the_time_it_takes(machine: Machine) -> None:

@@ -1,0 +1,154 @@
+"""`report.html`: what a run, or a comparison of runs, came to. One file without a script that opens anywhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from monet.clock import format_duration
+from monet.reporting.charts import score_chart, training_charts
+from monet.scoring.bootstrap import Interval
+from monet.scoring.evaluation import Evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of the ranking."""
+
+    run: str
+    """Name of the run; empty for the photos as they are."""
+    name: str
+    """Of the checkpoint."""
+    epochs: float | None = None
+    """Epochs seen."""
+    pairs: int | None = None
+    """Pairs seen."""
+    evaluation: Evaluation
+    """Its scores."""
+    behind: Interval | None = None
+    """MiFID less the best one's; None where there is nothing to compare."""
+    best: bool = False
+    """It is the one to submit."""
+    painting_seconds: float
+    """Time to paint the photos."""
+    scoring_seconds: float
+    """Time to score them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """The shown photos as one checkpoint paints them."""
+
+    title: str
+    images: Sequence[bytes]
+    """JPEG files, one for each shown photo."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Close:
+    """A generated image between its photo and the training painting that it comes closest to; JPEG or PNG files."""
+
+    photo: bytes
+    painted: bytes
+    painting: bytes
+    photo_name: str
+    painting_name: str
+    distance: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What is known about the training of a run."""
+
+    name: str
+    settings: dict[str, str]
+    """Every setting by its dotted name."""
+    processes: Sequence[dict[str, Any]]
+    """Machine and software of each process, as `environment.json` has them."""
+    steps: Sequence[dict[str, Any]]
+    """What `read_metrics` returned."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All that the page shows."""
+
+    title: str
+    verdict: Sequence[str]
+    """What to do and why, the first line first."""
+    remarks: Sequence[str] = ()
+    """What stands beside every score."""
+    compared: str = ""
+    """What the scores compare, in a sentence."""
+    rows: Sequence[Row] = ()
+    """The best first."""
+    unpainted: Row | None = None
+    """The photos as they are."""
+    photo_names: Sequence[str]
+    """Of the photos that are shown."""
+    columns: Sequence[Column]
+    """The photos, then each checkpoint."""
+    closest: dict[str, Sequence[Close]] = field(default_factory=dict)
+    """By checkpoint."""
+    runs: Sequence[RunFacts]
+    """The runs that the checkpoints belong to."""
+
+
+def render(report: Report) -> str:
+    """The page."""
+    charts: dict[str, list[tuple[float, Interval]]] = {}
+    for row in sorted(report.rows, key=lambda row: row.epochs or 0.0):
+        charts.setdefault(row.run, []).append((row.epochs or 0.0, row.evaluation.mifid.interval()))
+    unpainted = report.unpainted.evaluation.mifid.interval() if report.unpainted else None
+    names = list(dict.fromkeys(name for run in report.runs for name in run.settings))
+    return _template().render(
+        report=report,
+        score_chart=score_chart(charts, unpainted) if len(report.rows) > 1 else None,
+        training={run.name: training_charts(run.steps) for run in report.runs},
+        settings=[
+            (name, values, len(set(values)) > 1)
+            for name in names
+            for values in [[run.settings.get(name, "—") for run in report.runs]]
+        ],
+        training_time={run.name: run.steps[-1]["seconds"] for run in report.runs if run.steps},
+        pairs_seen={run.name: run.steps[-1]["pairs"] for run in report.runs if run.steps},
+    )
+
+
+def figure(value: float) -> str:
+    """A score to four significant digits, with a true minus sign."""
+    return f"{value:#.4g}".rstrip(".").replace("-", "−")
+
+
+def span(interval: Interval) -> str:
+    """An interval, as it follows its value."""
+    return f"{figure(interval.low)} to {figure(interval.high)}"
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("monet.reporting", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        figure=figure, span=span, duration=format_duration, image=_image_address, svg=_svg_address
+    )
+    return environment.get_template("report.html.jinja")
+
+
+def _image_address(data: bytes) -> str:
+    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _svg_address(drawing: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"

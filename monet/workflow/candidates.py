@@ -1,0 +1,124 @@
+"""The checkpoints of a run that one could paint with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from monet import checkpoint
+from monet.config import Config, from_dict
+from monet.data.stream import PairStream
+from monet.errors import InputError
+from monet.models import generator_from_checkpoint
+from monet.workflow.run_folder import RunFolder
+
+Weights = Literal["ema", "raw"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A checkpoint, without its tensors."""
+
+    run: str
+    """The run as it is called in tables."""
+    folder: RunFolder
+    """The run's folder."""
+    path: Path
+    """The file."""
+    config: Config
+    """Settings of the run when it was saved."""
+    pairs: int
+    """Pairs seen."""
+    epochs: float
+    """The same in epochs."""
+    seconds: float
+    """Training time."""
+    landed: bool
+    """The learning rate had decayed to 0."""
+    digest: str
+    """SHA-256 of the weights that paint."""
+
+    @property
+    def name(self) -> str:
+        """The run and the file."""
+        return f"{self.run}/{self.path.name}"
+
+
+def find_all(runs: Sequence[Path], weights: Weights = "ema") -> list[Candidate]:
+    """The checkpoints of several runs; see `find_candidates`. Runs are called by their folder's name, or by the whole
+    path where two have the same name."""
+    paths = list(dict.fromkeys(runs))
+    names = Counter(path.name for path in paths)
+    return [
+        candidate
+        for path in paths
+        for candidate in find_candidates(path, weights, name=path.name if names[path.name] == 1 else str(path))
+    ]
+
+
+def find_candidates(run: Path, weights: Weights = "ema", name: str | None = None) -> list[Candidate]:
+    """All checkpoints of a run, the youngest first; of several that hold the same generator, the first by name: a
+    kept one rather than `last.pt`, which changes when the run goes on.
+
+    Args:
+        run: its folder.
+        weights: averaged where the run has them, or raw.
+        name: of the run in tables; the folder's by default.
+
+    Raises:
+        InputError: there is no such run, it has no checkpoints, or one cannot be read.
+    """
+    folder = RunFolder(run)
+    paths = sorted(folder.checkpoints.glob("*.pt"))
+    if not paths:
+        raise InputError(f"{run} holds no checkpoints: give the folder of a run, such as runs/NAME")
+    found: dict[str, Candidate] = {}
+    for path in paths:
+        candidate = read_candidate(folder, path, weights, name or run.name)
+        found.setdefault(candidate.digest, candidate)
+    return sorted(found.values(), key=lambda candidate: candidate.pairs)
+
+
+def read_candidate(folder: RunFolder, path: Path, weights: Weights = "ema", name: str = "") -> Candidate:
+    """What a checkpoint says of itself.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    contents = checkpoint.load(path)
+    config, counters = from_dict(contents["config"]), contents["counters"]
+    return Candidate(
+        run=name or folder.path.name,
+        folder=folder,
+        path=path,
+        config=config,
+        pairs=counters["pairs"],
+        epochs=counters["pairs"] / _samples_per_epoch(config, contents),
+        seconds=counters["seconds"],
+        landed=counters["progress"] >= 1,
+        digest=generator_digest(generator_from_checkpoint(contents, weights=weights)),
+    )
+
+
+def generator_digest(generator: nn.Module) -> str:
+    """SHA-256 of a network's weights."""
+    whole = hashlib.sha256()
+    for name, value in sorted(generator.state_dict().items()):
+        whole.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return whole.hexdigest()
+
+
+def _samples_per_epoch(config: Config, contents: dict[str, Any]) -> int:
+    return PairStream(
+        contents["data"]["photos"],
+        contents["data"]["paintings"],
+        samples_per_epoch=config.data.samples_per_epoch,
+        sampling=config.data.sampling,
+        seed=config.training.seed,
+    ).samples_per_epoch

@@ -1,0 +1,256 @@
+"""Which checkpoint to submit: each paints the same photos, is scored, and takes its rank with its uncertainty."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from monet import checkpoint
+from monet.clock import Clock, format_duration
+from monet.config import to_dict
+from monet.data.stream import Purpose, permutation
+from monet.device import Precision
+from monet.errors import InputError
+from monet.generation.painter import Painter
+from monet.models import generator_from_checkpoint
+from monet.reporting.report import Close
+from monet.scoring.bootstrap import Interval
+from monet.scoring.evaluation import Evaluation
+from monet.workflow.candidates import Candidate, Weights
+from monet.workflow.display import Display
+from monet.workflow.evaluate import Scorer
+from monet.workflow.exhibits import choose_shown, closest_pictures, painted
+
+logger = logging.getLogger(__name__)
+
+LEADERBOARD = (
+    "identical runs scored on the real leaderboard differed by a standard deviation of 1.9: there, a gain of under "
+    "about 4 points from a single run proves nothing"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A checkpoint that has been scored, or the photos as they are."""
+
+    candidate: Candidate | None
+    """The checkpoint; None for the photos themselves."""
+    evaluation: Evaluation
+    """What it scored."""
+    painting_seconds: float
+    """Time to paint."""
+    scoring_seconds: float
+    """Time to score."""
+    shown: tuple[bytes, ...]
+    """JPEG files: the photos that are shown, painted."""
+    closest: tuple[Close, ...]
+    """The closest of all to a training painting."""
+    behind: Interval
+    """MiFID less the leader's, from the same resamplings."""
+
+    @property
+    def name(self) -> str:
+        """As it is called in tables."""
+        return self.candidate.name if self.candidate else "the photos, unpainted"
+
+    @property
+    def tied(self) -> bool:
+        """It cannot be told from the leader."""
+        return self.behind.holds_zero
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """Runs of one recipe that differ in nothing but the seed, by their last checkpoints."""
+
+    names: tuple[str, ...]
+    seeds: tuple[int, ...]
+    mean: float
+    """Of MiFID."""
+    deviation: float
+    """Standard deviation over the runs, over N − 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What was found."""
+
+    contenders: tuple[Contender, ...]
+    """The best first."""
+    unpainted: Contender
+    """The photos as they are: what every checkpoint should beat."""
+    repeats: tuple[Repeats, ...]
+    """Recipes with several runs."""
+    photos: tuple[Path, ...]
+    """What was painted."""
+    shown: tuple[Path, ...]
+    """Those that are shown."""
+    found: int
+    """Photos in the folder."""
+    weights: Weights
+    """Which weights painted."""
+
+    @property
+    def leader(self) -> Contender:
+        """The checkpoint to submit."""
+        return self.contenders[0]
+
+
+def choose_photos(photos: Sequence[Path], sample: int | None, seed: int) -> tuple[Path, ...]:
+    """All photos, or a random choice of them, in their order.
+
+    Raises:
+        InputError: the sample is smaller than two, or larger than what is there.
+    """
+    if sample is None:
+        return tuple(photos)
+    if not 2 <= sample <= len(photos):
+        raise InputError(f"a sample of {sample} photos: give 2 to {len(photos)}, which is all there are")
+    chosen = permutation(seed, Purpose.COMPARISON, 0, len(photos))[:sample]
+    return tuple(photos[index] for index in sorted(chosen))
+
+
+def compare(
+    candidates: Sequence[Candidate],
+    photos: Sequence[Path],
+    scorer: Scorer,
+    *,
+    found: int,
+    weights: Weights = "ema",
+    device: torch.device,
+    precision: Precision,
+    clock: Clock,
+    display: Display | None = None,
+    on_scored: Callable[[Candidate, Evaluation], None] = lambda *_: None,
+) -> Comparison:
+    """Paints the photos with every checkpoint, scores and ranks them.
+
+    Args:
+        candidates: checkpoints.
+        photos: all of them readable.
+        scorer: against the reference.
+        found: photos that these were chosen from.
+        weights: averaged where a run has them, or raw.
+        device: where the generators run.
+        precision: of their convolutions.
+        clock: tells the time.
+        display: shows progress.
+        on_scored: called after each checkpoint.
+
+    Raises:
+        InputError: a checkpoint or an image cannot be read.
+        MonetError: no room for an archive.
+    """
+    scorer.prepare()
+    trial = _Trial(tuple(photos), scorer, clock, display or Display(), device, precision)
+    logger.info("%d photos as they are, to compare with", len(photos))
+    unpainted = trial.contend(None, nn.Identity(), 8, 95)
+    contenders = []
+    for number, candidate in enumerate(candidates, 1):
+        logger.info("%d of %d: %s", number, len(candidates), candidate.name)
+        generator = generator_from_checkpoint(checkpoint.load(candidate.path), weights=weights)
+        settings = candidate.config.generation
+        contender = trial.contend(candidate, generator, settings.batch_size, settings.quality)
+        contenders.append(contender)
+        on_scored(candidate, contender.evaluation)
+        if left := len(candidates) - number:
+            each = contender.painting_seconds + contender.scoring_seconds
+            logger.info("about %s to go", format_duration(left * each))
+    leader = min(contenders, key=lambda contender: contender.evaluation.score.mifid)
+    ranked = sorted(
+        (_placed(contender, leader) for contender in contenders), key=lambda contender: contender.behind.value
+    )
+    return Comparison(
+        contenders=tuple(ranked),
+        unpainted=_placed(unpainted, leader),
+        repeats=_repeats(contenders),
+        photos=trial.photos,
+        shown=trial.shown,
+        found=found,
+        weights=weights,
+    )
+
+
+def _placed(contender: Contender, leader: Contender) -> Contender:
+    behind = (contender.evaluation.mifid - leader.evaluation.mifid).interval()
+    return replace(contender, behind=behind)
+
+
+class _Trial:
+    """The same for every checkpoint."""
+
+    def __init__(
+        self,
+        photos: tuple[Path, ...],
+        scorer: Scorer,
+        clock: Clock,
+        display: Display,
+        device: torch.device,
+        precision: Precision,
+    ) -> None:
+        self.photos, self.shown = photos, choose_shown(photos)
+        self._scorer, self._clock, self._display = scorer, clock, display
+        self._device, self._precision = device, precision
+
+    def contend(self, candidate: Candidate | None, generator: nn.Module, batch_size: int, quality: int) -> Contender:
+        painter = Painter(
+            generator, device=self._device, precision=self._precision, batch_size=batch_size, quality=quality
+        )
+        with tempfile.TemporaryDirectory(prefix="monet-") as folder:
+            archive = Path(folder) / "images.zip"
+            begun = self._clock()
+            self._display.begin("painting", len(self.photos), "photos")
+            painter.paint_archive(self.photos, archive, self._display.advance)
+            self._display.end()
+            between = self._clock()
+            evaluation = self._scorer.evaluate(archive)
+            return Contender(
+                candidate=candidate,
+                evaluation=evaluation,
+                painting_seconds=between - begun,
+                scoring_seconds=self._clock() - between,
+                shown=tuple(painted(archive, self.photos, self.shown)),
+                closest=closest_pictures(archive, self.photos, evaluation, self._scorer.paintings),
+                behind=Interval(0, 0, 0),
+            )
+
+
+def _repeats(contenders: Sequence[Contender]) -> tuple[Repeats, ...]:
+    """Groups the last checkpoints of the runs by their settings, less the seed."""
+    last: dict[str, Contender] = {}
+    for contender in contenders:
+        assert contender.candidate
+        last[contender.candidate.run] = contender  # the one with the most pairs comes last
+    groups: dict[str, list[Contender]] = {}
+    for contender in last.values():
+        assert contender.candidate
+        groups.setdefault(_recipe(contender.candidate), []).append(contender)
+    return tuple(_as_repeats(group) for group in groups.values() if len(group) > 1)
+
+
+def _recipe(candidate: Candidate) -> str:
+    """The settings that make a difference to what is learned, less the seed."""
+    values: dict[str, Any] = to_dict(candidate.config)
+    for name in ("seed", "device", "save_every"):
+        del values["training"][name]
+    del values["generation"]
+    return repr(values)
+
+
+def _as_repeats(group: Sequence[Contender]) -> Repeats:
+    scores = [contender.evaluation.score.mifid for contender in group]
+    candidates = [contender.candidate for contender in group if contender.candidate]
+    return Repeats(
+        names=tuple(candidate.name for candidate in candidates),
+        seeds=tuple(candidate.config.training.seed for candidate in candidates),
+        mean=statistics.mean(scores),
+        deviation=statistics.stdev(scores),
+    )

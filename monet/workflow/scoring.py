@@ -1,0 +1,74 @@
+"""Scoring as the last part of a submission: whether there is time for it, and why not."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from monet.clock import Clock, Deadline, format_duration
+from monet.errors import InputError
+from monet.scoring.evaluation import Evaluation
+from monet.workflow.evaluate import Scorer
+
+logger = logging.getLogger(__name__)
+
+SHARE = 0.1
+"""Of the budget, that scoring may take without being asked for."""
+
+
+class Scoring:
+    """Scores the archive where that is wanted and possible; a score that cannot be had is no failure.
+
+    Args:
+        scorer: None where nothing is scored.
+        why_not: the reason for that.
+        always: score even if it takes more than a tenth of the budget.
+    """
+
+    def __init__(self, scorer: Scorer | None, why_not: str = "", *, always: bool = False) -> None:
+        self.scorer = scorer
+        self.why_not = why_not
+        self._always = always
+        self._expected = 0.0
+
+    def prepare(self, images: int, deadline: Deadline | None, clock: Clock) -> None:
+        """Decides whether there is time to score so many images, and reads the reference."""
+        if self.scorer is None:
+            logger.info("not going to score: %s", self.why_not)
+            return
+        takes = 0.0 if self._always or deadline is None else self.scorer.extraction_seconds(images, clock)
+        if deadline and takes > SHARE * deadline.budget:
+            self._give_up(
+                f"it would take about {format_duration(takes)}, over a tenth of the budget; --score yes takes that "
+                "time from the training, and python -m pipelines.evaluate scores the archive at any time"
+            )
+            return
+        try:
+            self.scorer.prepare()
+        except InputError as error:
+            self._give_up(str(error))
+
+    def measure(self, images: int, clock: Clock) -> float:
+        """Seconds that scoring so many images takes now; 0 where nothing is scored."""
+        if self.scorer is not None:
+            self._expected = self.scorer.seconds(images, clock)
+        return self._expected
+
+    def score(self, archive: Path, deadline: Deadline | None) -> Evaluation | None:
+        """Scores the archive, unless the time is up."""
+        if self.scorer is None:
+            return None
+        if deadline and deadline.remaining() < self._expected:
+            left = format_duration(deadline.remaining())
+            self._give_up(f"{left} are left, and it takes about {format_duration(self._expected)}")
+            return None
+        logger.info("scoring")
+        try:
+            return self.scorer.evaluate(archive)
+        except InputError as error:
+            self._give_up(str(error))
+            return None
+
+    def _give_up(self, reason: str) -> None:
+        self.scorer, self.why_not, self._expected = None, reason, 0.0
+        logger.warning("not scored: %s", reason)

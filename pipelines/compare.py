@@ -1,0 +1,143 @@
+"""Score the checkpoints of one or more runs on the same photos: which one to submit, and how sure that is."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines._command import command_parser, run_command
+from pipelines._scoring import add_scoring_options, make_scorer
+
+if TYPE_CHECKING:
+    from monet.scoring.evaluation import Evaluation
+    from monet.workflow.candidates import Candidate
+    from monet.workflow.compare import Comparison, Contender
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command; returns its exit code."""
+    parser = command_parser("compare", __doc__ or "")
+    parser.add_argument(
+        "--run", type=Path, nargs="+", required=True, metavar="DIR", help="runs whose checkpoints are compared"
+    )
+    parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="the folder of photos to paint")
+    parser.add_argument(
+        "--reference", type=Path, required=True, metavar="ZIP|DIR", help="the paintings that they are compared with"
+    )
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="so many photos, the same for every checkpoint (default: all)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of the choice of the sample (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--weights", choices=["ema", "raw"], default="ema", help="averaged weights where there are some (default: ema)"
+    )
+    parser.add_argument("--skip-bad", action="store_true", help="leave photos out that cannot be read")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    add_scoring_options(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there, too")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="the page (default: report.html in the first run's folder)"
+    )
+    return _compare(parser.parse_args(arguments))
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from monet.data.layout import list_images
+    from monet.data.store import paintable
+    from monet.device import choose_device, choose_precision
+    from monet.errors import InputError
+    from monet.files import require_writable, write_json
+    from monet.generation.painter import unreadable
+    from monet.workflow.candidates import find_all
+    from monet.workflow.compare import choose_photos, compare
+    from monet.workflow.report import write_comparison
+    from monet.workflow.run_folder import RunFolder
+    from monet.workflow.scores import add_score, identity_of, score_values
+    from monet.workflow.verdict import as_dict, remarks, verdict
+    from pipelines._display import Bars
+
+    if options.seed < 0:
+        raise InputError(f"--seed is {options.seed}: give 0 or more")
+    report = options.report or RunFolder(options.run[0]).report
+    for path in (report, *([options.json] if options.json else [])):
+        require_writable(path)
+    display = Bars()
+    candidates = find_all(options.run, options.weights)
+    found = list_images(options.photos)
+    chosen = choose_photos(found, options.sample, options.seed)
+    photos = paintable(chosen, unreadable(chosen), options.skip_bad)
+    scorer = make_scorer(options, options.reference, display)
+    basis = {"photos": identity_of(photos), **scorer.basis}
+
+    def keep(candidate: Candidate, evaluation: Evaluation) -> None:
+        add_score(candidate.folder.scores, score_values(candidate, options.weights, basis, evaluation))
+
+    device = choose_device(options.device)
+    comparison = compare(
+        candidates,
+        photos,
+        scorer,
+        found=len(found),
+        weights=options.weights,
+        device=device,
+        precision=choose_precision("auto", device, time.monotonic),
+        clock=time.monotonic,
+        display=display,
+        on_scored=keep,
+    )
+    for warning in comparison.leader.evaluation.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(_table(comparison))
+    print("\n".join(verdict(comparison)))
+    print("\n".join(f"note: {line}" for line in remarks()))
+    write_comparison(comparison, scorer, report)
+    if options.json:
+        write_json(options.json, as_dict(comparison))
+    print(f"wrote {report}" + (f" and {options.json}" if options.json else ""))
+    return 0
+
+
+def _table(comparison: Comparison) -> str:
+    lines: list[tuple[str, ...]] = [
+        ("", "checkpoint", "epochs", "MiFID", "95 %", "behind the best", "FID", "memorization")
+    ]
+    lines += [
+        _line(str(rank), contender, "tied" if contender.tied else "")
+        for rank, contender in enumerate(comparison.contenders, 1)
+    ]
+    lines.append(_line("", comparison.unpainted, ""))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if column == 1 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _line(rank: str, contender: Contender, tie: str) -> tuple[str, ...]:
+    from monet.reporting.report import figure, span
+
+    score, candidate = contender.evaluation.score, contender.candidate
+    behind = "" if rank == "1" else f"{figure(contender.behind.value)} ({tie or span(contender.behind)})"
+    return (
+        rank,
+        contender.name,
+        f"{candidate.epochs:.3g}" if candidate else "",
+        figure(score.mifid),
+        span(contender.evaluation.mifid.interval()),
+        behind,
+        figure(score.fid),
+        figure(score.memorization_distance),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,79 @@
+"""When a submission is scored, when not, and what is said then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from monet.clock import Deadline
+from monet.errors import InputError
+from monet.workflow.evaluate import Scorer
+from monet.workflow.scoring import Scoring
+from tests.conftest import FakeClock
+
+
+class FakeScorer:
+    """Takes a second for every image."""
+
+    def __init__(self, bad_reference: str = "", bad_archive: str = "") -> None:
+        self.bad_reference, self.bad_archive = bad_reference, bad_archive
+        self.scored: list[Path] = []
+
+    def extraction_seconds(self, images: int, clock: FakeClock) -> float:
+        return float(images)
+
+    seconds = extraction_seconds
+
+    def prepare(self) -> None:
+        if self.bad_reference:
+            raise InputError(self.bad_reference)
+
+    def evaluate(self, generated: Path) -> str:
+        if self.bad_archive:
+            raise InputError(self.bad_archive)
+        self.scored.append(generated)
+        return "score"
+
+
+def scoring(scorer: FakeScorer, *, always: bool = False) -> Scoring:
+    return Scoring(cast(Scorer, scorer), always=always)
+
+
+@pytest.mark.parametrize(("budget", "always", "scored"), [(1000, False, True), (999, False, False), (999, True, True)])
+def test_it_may_take_a_tenth_of_the_budget_unless_it_was_asked_for(
+    clock: FakeClock, budget: float, always: bool, scored: bool
+) -> None:
+    scorer = FakeScorer()
+    stage, deadline = scoring(scorer, always=always), Deadline(clock, clock.now, budget)
+    stage.prepare(100, deadline, clock)
+    assert (stage.measure(100, clock) == 100) == scored
+    assert (stage.score(Path("images.zip"), deadline) is not None) == scored
+    assert scorer.scored == [Path("images.zip")] * scored
+    if not scored:
+        assert "it would take about 1m40s, over a tenth of the budget; --score yes" in stage.why_not
+
+
+def test_without_a_deadline_there_is_always_time(clock: FakeClock) -> None:
+    stage = scoring(FakeScorer())
+    stage.prepare(100_000, None, clock)
+    assert stage.score(Path("images.zip"), None) is not None
+
+
+def test_it_does_not_begin_when_the_time_is_up(clock: FakeClock) -> None:
+    stage, deadline = scoring(FakeScorer()), Deadline(clock, clock.now, 1000)
+    stage.prepare(100, deadline, clock)
+    stage.measure(100, clock)
+    clock.advance(950)
+    assert stage.score(Path("images.zip"), deadline) is None
+    assert stage.why_not == "50s are left, and it takes about 1m40s"
+
+
+def test_a_reference_or_an_archive_that_cannot_be_scored_is_no_failure(clock: FakeClock) -> None:
+    stage = scoring(FakeScorer(bad_reference="trainB holds images of different sizes"))
+    stage.prepare(1, None, clock)
+    assert (stage.score(Path("images.zip"), None), stage.why_not) == (None, "trainB holds images of different sizes")
+    stage = scoring(FakeScorer(bad_archive="images.zip holds 1 image"))
+    stage.prepare(1, None, clock)
+    assert (stage.score(Path("images.zip"), None), stage.why_not) == (None, "images.zip holds 1 image")
