@@ -148,7 +148,7 @@ class Reserve:
     """The time that must be left when training stops: what the work after it takes, and some slack.
 
     The work is measured by a timed probe. Between two probes the pace of training tells when the machine becomes
-    slower: the work grows with the seconds a step takes, compared with the fastest pace since the probe.
+    slower: the work grows with the seconds a step takes, compared with the fastest pace so far.
 
     The slack is half the work plus 20 s, for a machine that slows down while it paints. Where 5 % of the budget is more
     than that, the slack grows to what a machine needs that falls to half its speed at the very first photo (the work
@@ -168,10 +168,13 @@ class Reserve:
         self._probes = [measure()]
 
     def measure_again(self) -> None:
-        """Probes once more. What was thought before counts no longer: the pace is learned anew, too."""
+        """Probes once more. Where that takes longer than the last time, the pace that belongs to it is learned anew;
+        else the fastest pace so far stays what later steps are compared with."""
+        self._slower(self._pace.seconds_per_step)
         self._probes.append(self._measure())
         self._pace.restart()
-        self._fastest = math.inf
+        if self.measured > 1.2 * self._probes[-2]:
+            self._fastest = math.inf
         if self.measured > 0:
             logger.info("what follows training now takes about %s", format_duration(self.measured))
 
@@ -197,11 +200,14 @@ class Reserve:
 
     def seconds(self) -> float:
         """The reserve at the present pace."""
-        work = self.work
+        return self.seconds_for(self.work)
+
+    def seconds_for(self, work: float) -> float:
+        """The reserve where the work takes so many seconds."""
         return work + max(0.5 * work + 20.0, min(work + 20.0, 0.045 * self._budget))
 
     def _slower(self, pace: float | None) -> float:
-        """How much slower steps are than they were at best since the last probe, from 1."""
+        """How much slower steps are than they were at best, from 1."""
         if (known := self._pace.seconds_per_step) is None or not pace:
             return 1.0
         self._fastest = min(self._fastest, known)
@@ -336,10 +342,12 @@ class Timekeeper:
     def _waits(self) -> bool:
         """Goes on for up to half a minute where the machine is suddenly far slower than the slack is meant for: a few
         seconds of something else on a busy machine are no reason to end a training of hours."""
-        if self._reserve is None or self._landing_ends is not None or self._progress >= 0.9:
+        if self._reserve is None or self._deadline is None or self._landing_ends is not None or self._progress >= 0.9:
             return False
         if self._reserve.work <= _HICCUP * self._reserve.usual:
             return False
+        if self._deadline.remaining() < self._reserve.seconds_for(self._reserve.usual) + 30.0:
+            return False  # even if it passes, training is over
         if self._waiting_since is None:
             self._waiting_since = self._clock()
             logger.info("the machine is very slow at the moment: seeing whether that lasts")

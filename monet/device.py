@@ -34,7 +34,7 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError:
         raise InputError(f"no device {name!r}: give auto, cpu, cuda, cuda:0 or mps") from None
     if problem := device_problem(device):
-        raise InputError(f"device {name} does not work here: {problem}; give --training.device auto or cpu")
+        raise InputError(f"device {name} does not work here: {problem}; give auto or cpu")
     return device
 
 
@@ -83,6 +83,17 @@ def choose_precision(setting: str, device: torch.device, clock: Clock) -> Precis
             return "bf16"
         return "fp16" if torch.cuda.get_device_capability(device) >= (7, 0) else "fp32"
     return "bf16" if device.type == "cpu" and _bf16_is_faster(clock) else "fp32"
+
+
+def suitable_precision(stored: Precision, device: torch.device, clock: Clock) -> Precision:
+    """The precision in which a run was trained, where this device is made for it; else the one that `auto` chooses."""
+    on_cuda = device.type == "cuda"
+    made_for_it = {
+        "fp32": True,
+        "fp16": on_cuda,
+        "bf16": device.type == "cpu" or (on_cuda and torch.cuda.is_bf16_supported(including_emulation=False)),
+    }
+    return stored if made_for_it[stored] else choose_precision("auto", device, clock)
 
 
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[Any]:

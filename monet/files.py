@@ -56,9 +56,9 @@ def require_writable(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 text file whole."""
+    """Writes a UTF-8 text file whole; what is no text, such as parts of odd file names, becomes a question mark."""
     with written_whole(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="replace"))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -260,6 +260,31 @@ def test_a_machine_that_becomes_faster_gives_its_time_back_to_training() -> None
     assert 1800 - over <= max(90, 70) + 1
 
 
+@pytest.mark.parametrize(
+    ("budget", "paint", "step"),
+    [(480, 80, 0.1), (600, 120, 0.5), (1800, 400, 0.5), (1800, 70, 0.15), (3600, 600, 8.0), (17_100, 300, 0.3)],
+)
+@pytest.mark.parametrize("later", [0.5, 1, 2, 3, 5, 8, 12])
+def test_a_slowdown_right_after_a_probe_is_noticed(budget: float, paint: float, step: float, later: float) -> None:
+    steady = Machine(budget=budget, step=step, paint=paint, slow_from=math.inf, factor=1.0)
+    probe, ends = steady.probe, list[float]()
+
+    def noted() -> float:
+        found = probe()
+        ends.append(steady.elapsed)
+        return found
+
+    steady.probe = noted  # type: ignore[method-assign]
+    steady.run()
+    assert len(ends) == 5  # before training, three on the way, one at the end
+    for end in ends[:-1]:
+        machine = Machine(budget=budget, step=step, paint=paint, slow_from=end + later, factor=2.0)
+        over, _ = machine.run()
+        if budget - end - later > 2 * paint + 20 + 6 * step:  # else it cannot even paint in time
+            assert over <= budget
+        assert over <= budget + max(0, 0.5 * paint - 20)
+
+
 @pytest.mark.parametrize("factor", [4.0, 30.0])
 @pytest.mark.parametrize(("begins", "lasts"), [(140, 25), (1000, 25), (1300, 15), (60, 2)])
 def test_a_hiccup_of_the_machine_ends_no_training(begins: float, lasts: float, factor: float) -> None:

@@ -39,7 +39,7 @@ def test_an_unknown_device_is_refused(name: str) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_named_device_that_is_absent_is_refused_with_the_reason() -> None:
-    with pytest.raises(InputError, match="device cuda does not work here: .*; give --training.device auto or cpu"):
+    with pytest.raises(InputError, match="device cuda does not work here: .*; give auto or cpu"):
         choose_device("cuda")
 
 

@@ -30,7 +30,7 @@ def score_chart(runs: Mapping[str, Sequence[tuple[float, Interval]]], unpainted:
                 [max(0.0, score.high - score.value) for score in scores],
             ]
             values = [score.value for score in scores]
-            axis.errorbar(epochs, values, reach, color=color, marker="o", markersize=4, capsize=3, label=name)
+            axis.errorbar(epochs, values, reach, color=color, marker="o", markersize=4, capsize=3, label=_plain(name))
         axis.set_xlabel("epochs")
         axis.set_ylabel("MiFID (lower is better)")
         axis.grid(alpha=0.25)
@@ -46,6 +46,11 @@ def training_charts(steps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         steps: what `read_metrics` returned; none give no charts.
     """
     return {title: _svg(draw, (4.2, 2.8)) for title, draw in panels(steps).items()} if steps else {}
+
+
+def _plain(name: str) -> str:
+    """A name as a label: matplotlib takes dollars for mathematics, and leaves out what begins with an underscore."""
+    return f" {name}".replace("$", r"\$")
 
 
 def _svg(draw: Callable[[Any], None], size: tuple[float, float]) -> str:
