@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
+
     from monet.scoring.weights import InceptionWeights
     from monet.workflow.display import Display
     from monet.workflow.evaluate import Scorer
@@ -43,7 +45,11 @@ def add_scoring_options(parser: argparse.ArgumentParser) -> None:
 
 
 def make_scorer(
-    options: argparse.Namespace, reference: Path, display: Display, weights: InceptionWeights | None = None
+    options: argparse.Namespace,
+    reference: Path,
+    display: Display,
+    weights: InceptionWeights | None = None,
+    device: torch.device | None = None,
 ) -> Scorer:
     """The scorer that the options ask for.
 
@@ -52,23 +58,27 @@ def make_scorer(
         reference: what is compared with.
         display: shows progress.
         weights: of Inception; those that the options name, or the released ones, by default.
+        device: where Inception runs; an accelerator that works, by default.
 
     Raises:
-        InputError: the weights cannot be had or used.
+        InputError: the weights cannot be had or used, or there are no training paintings where they are said to be.
     """
     import platformdirs
 
     from monet.device import choose_device
     from monet.machine import available_processors
     from monet.scoring.cache import FeatureCache
+    from monet.scoring.images import open_images
     from monet.scoring.inception import FeatureExtractor
     from monet.workflow.evaluate import Scorer
 
+    if options.train_paintings:
+        open_images(options.train_paintings)
     weights = weights or find_weights(options, download=True)
     assert weights
     workers = available_processors()
     return Scorer(
-        FeatureExtractor(weights, options.feature_layer, device=choose_device("auto"), workers=workers),
+        FeatureExtractor(weights, options.feature_layer, device=device or choose_device("auto"), workers=workers),
         reference=reference,
         training=options.train_paintings,
         epsilon=options.epsilon,

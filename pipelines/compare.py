@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -18,11 +19,20 @@ if TYPE_CHECKING:
     from monet.workflow.compare import Comparison, Contender
 
 
+logger = logging.getLogger("monet")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
     parser = command_parser("compare", __doc__ or "")
     parser.add_argument(
-        "--run", type=Path, nargs="+", required=True, metavar="DIR", help="runs whose checkpoints are compared"
+        "--run",
+        type=Path,
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="DIR",
+        help="runs whose checkpoints are compared",
     )
     parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="the folder of photos to paint")
     parser.add_argument(
@@ -50,8 +60,8 @@ def main(arguments: Sequence[str]) -> int:
 def _compare(options: argparse.Namespace) -> int:
     from monet.data.layout import list_images
     from monet.data.store import paintable
-    from monet.device import choose_device, choose_precision
-    from monet.errors import InputError
+    from monet.device import Precision, choose_device
+    from monet.errors import InputError, MonetError
     from monet.files import require_writable, write_json
     from monet.generation.painter import unreadable
     from monet.workflow.candidates import find_all
@@ -62,23 +72,25 @@ def _compare(options: argparse.Namespace) -> int:
     from monet.workflow.verdict import as_dict, remarks, verdict
     from pipelines._display import Bars
 
-    if options.seed < 0:
-        raise InputError(f"--seed is {options.seed}: give 0 or more")
     report = options.report or RunFolder(options.run[0]).report
     for path in (report, *([options.json] if options.json else [])):
         require_writable(path)
-    display = Bars()
+    display, device = Bars(), choose_device(options.device)
     candidates = find_all(options.run, options.weights)
     found = list_images(options.photos)
     chosen = choose_photos(found, options.sample, options.seed)
+    scorer = make_scorer(options, options.reference, display, device=device)
     photos = paintable(chosen, unreadable(chosen), options.skip_bad)
-    scorer = make_scorer(options, options.reference, display)
+    if len(photos) < 2:
+        raise InputError(f"{options.photos} holds {len(photos)} photo that can be painted: a score needs at least two")
     basis = {"photos": identity_of(photos), **scorer.basis}
 
-    def keep(candidate: Candidate, evaluation: Evaluation) -> None:
-        add_score(candidate.folder.scores, score_values(candidate, options.weights, basis, evaluation))
+    def keep(candidate: Candidate, precision: Precision, evaluation: Evaluation) -> None:
+        try:
+            add_score(candidate.folder.scores, score_values(candidate, options.weights, precision, basis, evaluation))
+        except MonetError as error:
+            logger.warning("the score is not kept with its run: %s", error)
 
-    device = choose_device(options.device)
     comparison = compare(
         candidates,
         photos,
@@ -86,7 +98,6 @@ def _compare(options: argparse.Namespace) -> int:
         found=len(found),
         weights=options.weights,
         device=device,
-        precision=choose_precision("auto", device, time.monotonic),
         clock=time.monotonic,
         display=display,
         on_scored=keep,
@@ -96,11 +107,20 @@ def _compare(options: argparse.Namespace) -> int:
     print(_table(comparison))
     print("\n".join(verdict(comparison)))
     print("\n".join(f"note: {line}" for line in remarks()))
-    write_comparison(comparison, scorer, report)
     if options.json:
         write_json(options.json, as_dict(comparison))
+    write_comparison(comparison, scorer, report)
     print(f"wrote {report}" + (f" and {options.json}" if options.json else ""))
+    print(f"paint with it: {_how(comparison)}")
     return 0
+
+
+def _how(comparison: Comparison) -> str:
+    best = comparison.leader.candidate
+    assert best
+    if comparison.weights == "raw":
+        return f"python -m pipelines.generate --checkpoint {best.path} --weights raw --photos DIR --zip FILE"
+    return f"python -m pipelines.submit --data DIR --run {best.folder.path} --resume --paint-with {best.path.name}"
 
 
 def _table(comparison: Comparison) -> str:

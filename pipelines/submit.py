@@ -68,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _scoring(options: argparse.Namespace, job: Job) -> Scoring:
     """How the archive is to be scored. Released weights that cannot be had are no failure; what was named must do."""
+    from monet.device import choose_device
     from monet.scoring.weights import FILE_NAME, NoWeights
     from monet.workflow.scoring import Scoring
 
@@ -83,7 +84,8 @@ def _scoring(options: argparse.Namespace, job: Job) -> Scoring:
             f"no Inception weights at hand: --score yes downloads them (96 MB), or name a copy of {FILE_NAME} with "
             "--inception-weights",
         )
-    scorer = make_scorer(options, job.layout.paintings[0].parent, job.display, weights)
+    device = choose_device(job.config.training.device)
+    scorer = make_scorer(options, job.layout.paintings[0].parent, job.display, weights, device)
     return Scoring(scorer, always=options.score == "yes")
 
 

@@ -23,7 +23,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and where the true value lies in 95 of 100 cases, as far as the photos that were drawn decide it."""
+    """An estimate, and how far other photos would move it.
+
+    What lies in it in 95 of 100 cases is the score that so many photos have on average. A Fréchet distance of few
+    images is larger than that of many; this bias is part of the score, here as on a leaderboard.
+    """
 
     value: float
     low: float

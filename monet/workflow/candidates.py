@@ -41,6 +41,8 @@ class Candidate:
     """Training time."""
     landed: bool
     """The learning rate had decayed to 0."""
+    data: tuple[int, int]
+    """Photos and paintings that were learned from."""
     digest: str
     """SHA-256 of the weights that paint."""
 
@@ -52,13 +54,13 @@ class Candidate:
 
 def find_all(runs: Sequence[Path], weights: Weights = "ema") -> list[Candidate]:
     """The checkpoints of several runs; see `find_candidates`. Runs are called by their folder's name, or by the whole
-    path where two have the same name."""
-    paths = list(dict.fromkeys(runs))
-    names = Counter(path.name for path in paths)
+    path where two have the same name. A run that is named twice counts once."""
+    folders = {path.resolve(): path for path in reversed(runs)}
+    names = Counter(folder.name for folder in folders)
     return [
         candidate
-        for path in paths
-        for candidate in find_candidates(path, weights, name=path.name if names[path.name] == 1 else str(path))
+        for folder, path in reversed(folders.items())
+        for candidate in find_candidates(path, weights, name=folder.name if names[folder.name] == 1 else str(folder))
     ]
 
 
@@ -80,21 +82,27 @@ def find_candidates(run: Path, weights: Weights = "ema", name: str | None = None
         raise InputError(f"{run} holds no checkpoints: give the folder of a run, such as runs/NAME")
     found: dict[str, Candidate] = {}
     for path in paths:
-        candidate = read_candidate(folder, path, weights, name or run.name)
+        candidate = read_candidate(folder, path, weights, name)
         found.setdefault(candidate.digest, candidate)
     return sorted(found.values(), key=lambda candidate: candidate.pairs)
 
 
-def read_candidate(folder: RunFolder, path: Path, weights: Weights = "ema", name: str = "") -> Candidate:
+def read_candidate(folder: RunFolder, path: Path, weights: Weights = "ema", name: str | None = None) -> Candidate:
     """What a checkpoint says of itself.
 
     Raises:
         InputError: it cannot be read.
     """
-    contents = checkpoint.load(path)
+    return candidate_of(folder, path, checkpoint.load(path), weights, name)
+
+
+def candidate_of(
+    folder: RunFolder, path: Path, contents: dict[str, Any], weights: Weights = "ema", name: str | None = None
+) -> Candidate:
+    """The same for a checkpoint that is loaded."""
     config, counters = from_dict(contents["config"]), contents["counters"]
     return Candidate(
-        run=name or folder.path.name,
+        run=name or folder.path.resolve().name,
         folder=folder,
         path=path,
         config=config,
@@ -102,6 +110,7 @@ def read_candidate(folder: RunFolder, path: Path, weights: Weights = "ema", name
         epochs=counters["pairs"] / _samples_per_epoch(config, contents),
         seconds=counters["seconds"],
         landed=counters["progress"] >= 1,
+        data=(contents["data"]["photos"], contents["data"]["paintings"]),
         digest=generator_digest(generator_from_checkpoint(contents, weights=weights)),
     )
 

@@ -15,16 +15,16 @@ from torch import nn
 
 from monet import checkpoint
 from monet.clock import Clock, format_duration
-from monet.config import to_dict
+from monet.config import GenerationConfig, to_dict
 from monet.data.stream import Purpose, permutation
-from monet.device import Precision
+from monet.device import Precision, suitable_precision
 from monet.errors import InputError
 from monet.generation.painter import Painter
 from monet.models import generator_from_checkpoint
 from monet.reporting.report import Close
 from monet.scoring.bootstrap import Interval
 from monet.scoring.evaluation import Evaluation
-from monet.workflow.candidates import Candidate, Weights
+from monet.workflow.candidates import Candidate, Weights, candidate_of
 from monet.workflow.display import Display
 from monet.workflow.evaluate import Scorer
 from monet.workflow.exhibits import choose_shown, closest_pictures, painted
@@ -69,10 +69,12 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class Repeats:
-    """Runs of one recipe that differ in nothing but the seed, by their last checkpoints."""
+    """Finished runs of one recipe on the same data that differ in nothing but the seed, by their last checkpoints."""
 
     names: tuple[str, ...]
     seeds: tuple[int, ...]
+    unfinished: int
+    """Runs of this recipe that are left out, because their learning rate had not decayed."""
     mean: float
     """Of MiFID."""
     deviation: float
@@ -108,8 +110,10 @@ def choose_photos(photos: Sequence[Path], sample: int | None, seed: int) -> tupl
     """All photos, or a random choice of them, in their order.
 
     Raises:
-        InputError: the sample is smaller than two, or larger than what is there.
+        InputError: the sample is smaller than two, or larger than what is there, or the seed is out of range.
     """
+    if not 0 <= seed < 2**63:
+        raise InputError(f"--seed is {seed}: give 0 to {2**63 - 1}")
     if sample is None:
         return tuple(photos)
     if not 2 <= sample <= len(photos):
@@ -126,10 +130,9 @@ def compare(
     found: int,
     weights: Weights = "ema",
     device: torch.device,
-    precision: Precision,
     clock: Clock,
     display: Display | None = None,
-    on_scored: Callable[[Candidate, Evaluation], None] = lambda *_: None,
+    on_scored: Callable[[Candidate, Precision, Evaluation], None] = lambda *_: None,
 ) -> Comparison:
     """Paints the photos with every checkpoint, scores and ranks them.
 
@@ -140,30 +143,38 @@ def compare(
         found: photos that these were chosen from.
         weights: averaged where a run has them, or raw.
         device: where the generators run.
-        precision: of their convolutions.
         clock: tells the time.
         display: shows progress.
-        on_scored: called after each checkpoint.
+        on_scored: called after each checkpoint, with the precision in which it painted: that of the run, as `submit`
+            has it.
 
     Raises:
-        InputError: a checkpoint or an image cannot be read.
+        InputError: an image, or every checkpoint, cannot be read.
         MonetError: no room for an archive.
     """
     scorer.prepare()
-    trial = _Trial(tuple(photos), scorer, clock, display or Display(), device, precision)
+    trial = _Trial(tuple(photos), scorer, clock, display or Display(), device)
     logger.info("%d photos as they are, to compare with", len(photos))
-    unpainted = trial.contend(None, nn.Identity(), 8, 95)
+    unpainted = trial.contend(None, nn.Identity(), "fp32", GenerationConfig())
     contenders = []
-    for number, candidate in enumerate(candidates, 1):
-        logger.info("%d of %d: %s", number, len(candidates), candidate.name)
-        generator = generator_from_checkpoint(checkpoint.load(candidate.path), weights=weights)
-        settings = candidate.config.generation
-        contender = trial.contend(candidate, generator, settings.batch_size, settings.quality)
+    for number, listed in enumerate(candidates, 1):
+        logger.info("%d of %d: %s", number, len(candidates), listed.name)
+        try:
+            contents = checkpoint.load(listed.path)
+        except InputError as error:  # it was whole when this began
+            logger.warning("left out: %s", error)
+            continue
+        candidate = candidate_of(listed.folder, listed.path, contents, weights, listed.run)  # it may have gone on
+        precision = suitable_precision(contents["precision"], device, clock)
+        generator = generator_from_checkpoint(contents, weights=weights)
+        contender = trial.contend(candidate, generator, precision, candidate.config.generation)
         contenders.append(contender)
-        on_scored(candidate, contender.evaluation)
+        on_scored(candidate, precision, contender.evaluation)
         if left := len(candidates) - number:
             each = contender.painting_seconds + contender.scoring_seconds
             logger.info("about %s to go", format_duration(left * each))
+    if not contenders:
+        raise InputError("no checkpoint is left to compare")
     leader = min(contenders, key=lambda contender: contender.evaluation.score.mifid)
     ranked = sorted(
         (_placed(contender, leader) for contender in contenders), key=lambda contender: contender.behind.value
@@ -194,15 +205,19 @@ class _Trial:
         clock: Clock,
         display: Display,
         device: torch.device,
-        precision: Precision,
     ) -> None:
         self.photos, self.shown = photos, choose_shown(photos)
-        self._scorer, self._clock, self._display = scorer, clock, display
-        self._device, self._precision = device, precision
+        self._scorer, self._clock, self._display, self._device = scorer, clock, display, device
 
-    def contend(self, candidate: Candidate | None, generator: nn.Module, batch_size: int, quality: int) -> Contender:
+    def contend(
+        self, candidate: Candidate | None, generator: nn.Module, precision: Precision, settings: GenerationConfig
+    ) -> Contender:
         painter = Painter(
-            generator, device=self._device, precision=self._precision, batch_size=batch_size, quality=quality
+            generator,
+            device=self._device,
+            precision=precision,
+            batch_size=settings.batch_size,
+            quality=settings.quality,
         )
         with tempfile.TemporaryDirectory(prefix="monet-") as folder:
             archive = Path(folder) / "images.zip"
@@ -224,33 +239,33 @@ class _Trial:
 
 
 def _repeats(contenders: Sequence[Contender]) -> tuple[Repeats, ...]:
-    """Groups the last checkpoints of the runs by their settings, less the seed."""
-    last: dict[str, Contender] = {}
-    for contender in contenders:
-        assert contender.candidate
-        last[contender.candidate.run] = contender  # the one with the most pairs comes last
-    groups: dict[str, list[Contender]] = {}
-    for contender in last.values():
-        assert contender.candidate
-        groups.setdefault(_recipe(contender.candidate), []).append(contender)
-    return tuple(_as_repeats(group) for group in groups.values() if len(group) > 1)
+    """Groups the last checkpoints of the runs by all that they learned from, but for the seed."""
+    last = {found.candidate.run: found for found in contenders if found.candidate}  # the one with the most pairs stays
+    groups: dict[str, list[tuple[Candidate, float]]] = {}
+    for found in last.values():
+        assert found.candidate
+        groups.setdefault(_recipe(found.candidate), []).append((found.candidate, found.evaluation.score.mifid))
+    repeats = []
+    for group in groups.values():
+        finished = [(candidate, mifid) for candidate, mifid in group if candidate.landed]
+        scores = [mifid for _, mifid in finished]
+        if len({candidate.digest for candidate, _ in finished}) == len(finished) > 1:
+            repeats.append(
+                Repeats(
+                    names=tuple(candidate.name for candidate, _ in finished),
+                    seeds=tuple(candidate.config.training.seed for candidate, _ in finished),
+                    unfinished=len(group) - len(finished),
+                    mean=statistics.mean(scores),
+                    deviation=statistics.stdev(scores),
+                )
+            )
+    return tuple(repeats)
 
 
 def _recipe(candidate: Candidate) -> str:
-    """The settings that make a difference to what is learned, less the seed."""
+    """The settings and the data that make a difference to what is learned, less the seed."""
     values: dict[str, Any] = to_dict(candidate.config)
     for name in ("seed", "device", "save_every"):
         del values["training"][name]
     del values["generation"]
-    return repr(values)
-
-
-def _as_repeats(group: Sequence[Contender]) -> Repeats:
-    scores = [contender.evaluation.score.mifid for contender in group]
-    candidates = [contender.candidate for contender in group if contender.candidate]
-    return Repeats(
-        names=tuple(candidate.name for candidate in candidates),
-        seeds=tuple(candidate.config.training.seed for candidate in candidates),
-        mean=statistics.mean(scores),
-        deviation=statistics.stdev(scores),
-    )
+    return repr((values, candidate.data))

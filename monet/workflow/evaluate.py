@@ -22,6 +22,8 @@ from monet.workflow.display import Display
 logger = logging.getLogger(__name__)
 
 _BATCH = 32
+_MOST_ROWS = 20_000
+"""Images with which the resampling is timed; more of them take proportionally longer."""
 
 
 class Scorer:
@@ -126,19 +128,23 @@ class Scorer:
         return (clock() - start) / len(batch) * images
 
     def seconds(self, images: int, clock: Clock) -> float:
-        """How long `evaluate` takes here for so many images, measured with a few.
+        """How long `evaluate` takes here for so many images, measured with a few images and a few resamplings.
 
         Args:
             images: in the set.
             clock: tells the time.
         """
         reference = self._reference[1]
-        rows, draws = min(images, 1000), 2 * self._workers
-        some = np.resize(reference, (rows, reference.shape[1]))
-        start = clock()
-        resampled_distances(some, FrechetReference(reference), resampled_counts(rows, draws, seed=0))
-        per_draw = (clock() - start) / draws * max(1.0, images / rows)
-        return self.extraction_seconds(images, clock) + self.draws * per_draw
+        rows = min(images, _MOST_ROWS)
+        features = np.resize(reference, (rows, reference.shape[1]))
+        took = []
+        for draws in (self._workers, 3 * self._workers):
+            start = clock()
+            resampled_distances(features, FrechetReference(reference), resampled_counts(rows, draws, seed=0))
+            took.append(clock() - start)
+        each = max(0.0, took[1] - took[0]) / (2 * self._workers)
+        resampling = max(took[0], took[1] + each * (self.draws - 3 * self._workers))
+        return self.extraction_seconds(images, clock) + resampling * images / rows
 
     @cached_property
     def _reference(self) -> tuple[ImageSet, NDArray[np.float32], str]:

@@ -30,7 +30,8 @@ def write_comparison(comparison: Comparison, scorer: Scorer, path: Path) -> None
         MonetError: it cannot be written.
     """
     contenders = comparison.contenders
-    runs = {found.candidate.run: found.candidate for found in contenders if found.candidate}
+    in_order = sorted(contenders, key=_in_training_order)
+    runs = {found.candidate.run: found.candidate for found in in_order if found.candidate}  # the last of each
     several = len(runs) > 1
     report = Report(
         title=f"Checkpoints of {', '.join(runs)}",
@@ -47,10 +48,14 @@ def write_comparison(comparison: Comparison, scorer: Scorer, path: Path) -> None
                     title=_title(found, several) + (" (best)" if found is comparison.leader else ""),
                     images=found.shown,
                 )
-                for found in sorted(contenders, key=_in_training_order)
+                for found in in_order
             ),
         ],
-        closest={_title(found, several): found.closest for found in contenders},
+        closest={
+            _title(found, several): found.closest
+            for found in contenders
+            if found is comparison.leader or found.tied or found.evaluation.memorized
+        },
         runs=[run_facts(name, candidate.folder, candidate.config) for name, candidate in runs.items()],
     )
     write_text(path, render(report))

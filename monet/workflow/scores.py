@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monet.device import Precision
 from monet.errors import InputError, MonetError
 from monet.scoring.evaluation import Evaluation
-from monet.workflow.candidates import Candidate, Weights, read_candidate
+from monet.workflow.candidates import Candidate, Weights, find_candidates
 from monet.workflow.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
 
 _NEEDED = {"checkpoint", "generator", "weights_used", "basis", "mifid"}
 
 
-def score_values(candidate: Candidate, weights: Weights, basis: Mapping[str, Any], found: Evaluation) -> dict[str, Any]:
+def score_values(
+    candidate: Candidate, weights: Weights, precision: Precision, basis: Mapping[str, Any], found: Evaluation
+) -> dict[str, Any]:
     """A line.
 
     Args:
         candidate: the checkpoint.
         weights: which of its weights painted.
-        basis: what scores must have in common to be compared.
+        precision: in which they did.
+        basis: what scores must have in common to be compared, besides that and the JPEG quality.
         found: what it scored.
     """
+    basis = {**basis, "precision": precision, "quality": candidate.config.generation.quality}
     return {
         "checkpoint": candidate.path.name,
         "epochs": round(candidate.epochs, 3),
@@ -71,22 +79,29 @@ def read_scores(path: Path) -> list[dict[str, Any]]:
 
 
 def best_candidate(folder: RunFolder, weights: Weights = "ema") -> Candidate:
-    """The checkpoint of a run with the lowest MiFID, among those that can be compared with the last one scored: of the
-    same photos and references, in the same way.
+    """The checkpoint of a run with the lowest MiFID.
+
+    Scores count for the generators that are there now, whatever their files are called; of each, its last score. They
+    are compared where they were made in the same way (photos, references, network, precision): of several ways the one
+    by which most checkpoints were scored, and of equal ones the last.
 
     Raises:
-        InputError: none was scored, or the best one is gone or has changed since.
+        InputError: none was scored.
     """
-    scores = [values for values in read_scores(folder.scores) if values["weights_used"] == weights]
-    compare = f"python -m pipelines.compare --run {folder.path} … finds the best one"
-    if not scores:
-        raise InputError(f"no checkpoint of {folder.path} has a score: {compare}")
-    alike = [values for values in scores if values["basis"] == scores[-1]["basis"]]
-    best = min(alike, key=lambda values: values["mifid"])
-    path = folder.checkpoints / best["checkpoint"]
-    if not path.exists():
-        raise InputError(f"{path}, the best one, is gone: {compare}")
-    candidate = read_candidate(folder, path, weights)
-    if candidate.digest != best["generator"]:
-        raise InputError(f"{path}, the best one, has changed since it was scored: {compare}")
-    return candidate
+    candidates = {candidate.digest: candidate for candidate in find_candidates(folder.path, weights)}
+    ways: dict[str, dict[str, float]] = {}
+    for values in read_scores(folder.scores):
+        if values["weights_used"] == weights and values["generator"] in candidates:
+            way = json.dumps(values["basis"], sort_keys=True)
+            scores = ways.pop(way, {})
+            ways[way] = scores | {values["generator"]: values["mifid"]}  # the last one used stands last
+    if not ways:
+        raise InputError(
+            f"no checkpoint of {folder.path} has a score: python -m pipelines.compare --run {folder.path} … gives them"
+        )
+    scores = max(reversed(ways.values()), key=len)
+    best = candidates[min(scores, key=lambda digest: scores[digest])]
+    logger.info(
+        "%s has the lowest MiFID of %d that were scored, of %d checkpoints", best.path, len(scores), len(candidates)
+    )
+    return best

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from monet.clock import Clock, Deadline, format_duration
@@ -36,17 +37,15 @@ class Scoring:
         if self.scorer is None:
             logger.info("not going to score: %s", self.why_not)
             return
-        takes = 0.0 if self._always or deadline is None else self.scorer.extraction_seconds(images, clock)
-        if deadline and takes > SHARE * deadline.budget:
-            self._give_up(
-                f"it would take about {format_duration(takes)}, over a tenth of the budget; --score yes takes that "
-                "time from the training, and python -m pipelines.evaluate scores the archive at any time"
-            )
-            return
-        try:
-            self.scorer.prepare()
-        except InputError as error:
-            self._give_up(str(error))
+        if images < 2:
+            self._give_up(f"{images} image: a score needs at least two")
+        elif self._fits(self.scorer.extraction_seconds, images, deadline, clock):  # before the reference is read
+            try:
+                self.scorer.prepare()
+            except InputError as error:
+                self._give_up(str(error))
+            else:
+                self._fits(self.scorer.seconds, images, deadline, clock)
 
     def measure(self, images: int, clock: Clock) -> float:
         """Seconds that scoring so many images takes now; 0 where nothing is scored."""
@@ -68,6 +67,20 @@ class Scoring:
         except InputError as error:
             self._give_up(str(error))
             return None
+
+    def _fits(
+        self, measure: Callable[[int, Clock], float], images: int, deadline: Deadline | None, clock: Clock
+    ) -> bool:
+        if self._always or deadline is None:
+            return True
+        takes = measure(images, clock)
+        if takes <= SHARE * deadline.budget:
+            return True
+        self._give_up(
+            f"it would take about {format_duration(takes)}, over a tenth of the budget; --score yes takes that time "
+            "from the training, and python -m pipelines.evaluate scores the archive at any time"
+        )
+        return False
 
     def _give_up(self, reason: str) -> None:
         self.scorer, self.why_not, self._expected = None, reason, 0.0

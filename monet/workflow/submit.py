@@ -25,6 +25,7 @@ from monet.reporting.report import Row, figure, span
 from monet.scoring.evaluation import Evaluation
 from monet.training.trainer import Outcome
 from monet.workflow.candidates import Candidate, read_candidate
+from monet.workflow.evaluate import Scorer
 from monet.workflow.job import Job
 from monet.workflow.report import write_submission
 from monet.workflow.scores import add_score, identity_of, score_values
@@ -76,13 +77,20 @@ def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Can
         MonetError: what `train` raises, or the archive cannot be written.
         Interrupted: told to end; the training is saved.
     """
-    require_writable(path)
+    for file in (path, job.folder.report):
+        require_writable(file)
+    if paint_with and "budget" not in job.explicit:  # the one that the run was trained with says nothing here
+        job = dataclasses.replace(job, config=dataclasses.replace(job.config, budget=None))
     scoring = scoring or Scoring(None, "not asked for")
     count = len(job.layout.to_paint)
     scoring.prepare(count, job.deadline, job.clock)
     if scoring.scorer:
         job = dataclasses.replace(job, afterwards=lambda: scoring.measure(count, job.clock))
-    trained = ready_to_paint(job, paint_with) if paint_with else train(job)
+    if paint_with:
+        trained = ready_to_paint(job, paint_with)
+        scoring.measure(count, job.clock)
+    else:
+        trained = train(job)
     photos = trained.photos
     begun = job.clock()
     _paint(job, trained, path)
@@ -90,7 +98,7 @@ def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Can
     report = archive.validate(path, job.layout.rules)
     save_image(generated_grid(photos, path, job.config.training.seed), job.folder.samples / "generated.png")
     used = paint_with or read_candidate(job.folder, job.folder.last)
-    row = _score(job, scoring, path, photos, used, painted - begun)
+    row = _score(job, scoring, path, trained, used, painted - begun)
     submission = Submission(
         path=path,
         num_images=len(photos),
@@ -103,10 +111,12 @@ def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Can
         not_scored=scoring.why_not,
         late=0.0,
     )
-    write_submission(job.folder, job.config, path, photos, summary(submission, job.layout.rules), row, scoring.scorer)
+    if paint_with is None or not job.folder.report.exists():  # a comparison's report goes on being true
+        _report(job, submission, photos, row, scoring.scorer)
     late = max(0.0, -job.deadline.remaining()) if job.deadline else 0.0
     if late:
-        logger.warning("late by %s: the machine slowed down by more than half after training", format_duration(late))
+        reason = "the budget is too short" if paint_with else "the machine slowed down by more than half after training"
+        logger.warning("late by %s: %s", format_duration(late), reason)
     return dataclasses.replace(submission, late=late)
 
 
@@ -132,6 +142,15 @@ def summary(submission: Submission, rules: str) -> list[str]:
     return lines
 
 
+def _report(job: Job, submission: Submission, photos: Sequence[Path], row: Row | None, scorer: Scorer | None) -> None:
+    """Writes the report. The archive is what counts: a report that fails is mentioned, and no more."""
+    verdict = summary(submission, job.layout.rules)
+    try:
+        write_submission(job.folder, job.config, submission.path, photos, verdict, row, scorer)
+    except Exception as error:
+        logger.warning("no report: %s: %s", type(error).__name__, error)
+
+
 def _paint(job: Job, trained: Trained, path: Path) -> None:
     logger.info("painting %d photos", len(trained.photos))
     job.display.begin("painting", len(trained.photos), "photos")
@@ -146,7 +165,7 @@ def _paint(job: Job, trained: Trained, path: Path) -> None:
 
 
 def _score(
-    job: Job, scoring: Scoring, path: Path, photos: Sequence[Path], used: Candidate, painting_seconds: float
+    job: Job, scoring: Scoring, path: Path, trained: Trained, used: Candidate, painting_seconds: float
 ) -> Row | None:
     """Scores the archive, and keeps the score with the run."""
     begun = job.clock()
@@ -156,8 +175,8 @@ def _score(
         raise Interrupted(stop.signal_number, f"stopped while scoring; {path} is complete") from None
     if found is None or scoring.scorer is None:
         return None
-    basis = {"photos": identity_of(photos), **scoring.scorer.basis}
-    add_score(job.folder.scores, score_values(used, "ema", basis, found))
+    basis = {"photos": identity_of(trained.photos), **scoring.scorer.basis}
+    add_score(job.folder.scores, score_values(used, "ema", trained.precision, basis, found))
     return Row(
         run=used.run,
         name=used.path.name,

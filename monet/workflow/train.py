@@ -15,7 +15,14 @@ from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
 from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.store import BadImage, ImageStore, load_images, paintable, summary_of_bad
-from monet.device import Precision, choose_device, choose_precision, compile_problem, describe_machine
+from monet.device import (
+    Precision,
+    choose_device,
+    choose_precision,
+    compile_problem,
+    describe_machine,
+    suitable_precision,
+)
 from monet.errors import InputError, Interrupted
 from monet.generation.painter import Painter, seconds_per_photo, unreadable
 from monet.machine import available_memory
@@ -40,6 +47,8 @@ class Trained:
 
     outcome: Outcome
     painter: Painter
+    precision: Precision
+    """In which it paints."""
     photos: tuple[Path, ...]
     """The photos to paint, all of them readable."""
     skipped: tuple[BadImage, ...]
@@ -71,11 +80,8 @@ def train(job: Job) -> Trained:
         _require_time(job, reserve)
     source = PairSource(photos, paintings, config.data, seed=config.training.seed, device=device)
     facts = run_facts(config, precision, len(photos), len(paintings))
-    if job.checkpoint and job.checkpoint["data"] != facts["data"]:
-        raise InputError(
-            f"the run in {job.folder.path} saw {_count(job.checkpoint['data'])}; here are {_count(facts['data'])}: "
-            "go on with the same data, or start another run"
-        )
+    if job.checkpoint:
+        _require_same_data(job, job.checkpoint["data"], facts["data"])
     machine = describe_machine(device) | {"precision": precision} | job.environment
     job.folder.begin(config, machine, state.counters.pairs)
 
@@ -90,7 +96,7 @@ def train(job: Job) -> Trained:
     )
     outcome = _run(job, state, source, timekeeper, device, precision, facts)
     painter = make_painter(config, state.painting_networks().generator_ab, device, precision)
-    return Trained(outcome=outcome, painter=painter, photos=to_paint, skipped=skipped)
+    return Trained(outcome=outcome, painter=painter, precision=precision, photos=to_paint, skipped=skipped)
 
 
 def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
@@ -101,14 +107,28 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
     """
     contents = checkpoint.load(candidate.path)
     device = choose_device(job.config.training.device)
-    bad = tuple(unreadable(job.layout.to_paint))
-    painter = make_painter(job.config, generator_from_checkpoint(contents), device, contents["precision"])
+    learned_from = [unreadable(paths) for paths in (job.layout.photos, job.layout.paintings)]
+    counts = [len(job.layout.photos) - len(learned_from[0]), len(job.layout.paintings) - len(learned_from[1])]
+    _require_same_data(job, contents["data"], {"photos": counts[0], "paintings": counts[1]})
+    same = job.layout.to_paint == job.layout.photos
+    bad = tuple(learned_from[0] if same else unreadable(job.layout.to_paint))
+    precision = suitable_precision(contents["precision"], device, job.clock)
+    painter = make_painter(job.config, generator_from_checkpoint(contents), device, precision)
     return Trained(
         outcome=Outcome(candidate.pairs, candidate.seconds, candidate.landed, interrupted=False),
         painter=painter,
         photos=paintable(job.layout.to_paint, bad, job.skip_bad),
         skipped=bad,
+        precision=precision,
     )
+
+
+def _require_same_data(job: Job, then: dict[str, int], now: dict[str, int]) -> None:
+    if then != now:
+        raise InputError(
+            f"the run in {job.folder.path} saw {_count(then)}; here are {_count(now)}: go on with the same data, or "
+            "start another run"
+        )
 
 
 def _require_an_end(job: Job) -> None:

@@ -21,9 +21,10 @@ def verdict(comparison: Comparison) -> list[str]:
     lines += _doubts(comparison)
     for repeats in comparison.repeats:
         seeds = ", ".join(map(str, repeats.seeds))
+        left_out = f"; {repeats.unfinished} unfinished left out" if repeats.unfinished else ""
         lines.append(
             f"{len(repeats.seeds)} runs of one recipe (seeds {seeds}), each by its last checkpoint: MiFID "
-            f"{figure(repeats.mean)} ± {figure(repeats.deviation)} (mean ± SD)"
+            f"{figure(repeats.mean)} ± {figure(repeats.deviation)} (mean ± SD{left_out})"
         )
     if len(comparison.photos) < comparison.found:
         lines.append(

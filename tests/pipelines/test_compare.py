@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from monet import checkpoint
+from monet.errors import InputError
 from tests.conftest import TINY, fill_folder
 from tests.pipelines.conftest import command
 
@@ -71,7 +73,8 @@ def test_every_checkpoint_is_scored_as_evaluate_scores_what_generate_paints_with
     assert found["recommended"] == ranked[0]["checkpoint"]
     for item in ranked:
         archive, out = tmp_path / "images.zip", tmp_path / "one.json"
-        assert command("generate", "--checkpoint", item["checkpoint"], "--photos", photos, "--zip", archive) == 0
+        paint = ("--photos", photos, "--zip", archive, "--precision", "fp32")  # that of the run
+        assert command("generate", "--checkpoint", item["checkpoint"], *paint) == 0
         words = ("--generated", archive, "--reference", tiny_data / "trainB", "--feature-layer", "192")
         assert command("evaluate", *words, "--inception-weights", random_weights, "--json", out) == 0
         alone = json.loads(out.read_text())
@@ -93,7 +96,8 @@ def test_the_terminal_shows_a_ranking_and_what_to_submit(
     assert any(line.startswith(f"submit first/{best}: MiFID ") and "the lowest of 3" in line for line in lines)
     assert any("under about 4 points from a single run proves nothing" in line for line in lines)
     assert any("for ranking only" in line for line in lines)
-    assert lines[-1] == f"wrote {run / 'report.html'} and {tmp_path / 'found.json'}"
+    assert lines[-2] == f"wrote {run / 'report.html'} and {tmp_path / 'found.json'}"
+    assert lines[-1].endswith(f"--run {run} --resume --paint-with {best}")
 
 
 def test_the_report_is_one_file_that_needs_no_network(run: Path, scoring: list[object]) -> None:
@@ -104,7 +108,7 @@ def test_the_report_is_one_file_that_needs_no_network(run: Path, scoring: list[o
     assert "<script" not in page
     for words in ("epoch-0001.pt", "Score by epoch", "Closest to a training painting", "Cycle consistency"):
         assert words in page
-    assert page.count('<img src="data:image/jpeg;base64,') >= 6 * 4 + 3 * 4 * 3
+    assert page.count('<img src="data:image/jpeg;base64,') >= 6 * 4 + 4 * 3
 
 
 def test_a_sample_is_the_same_photos_for_every_checkpoint_and_every_call(
@@ -156,23 +160,134 @@ def test_submit_paints_with_the_best_checkpoint_without_training_on(
     assert (tmp_path / "first.zip").exists()
 
 
-def test_the_best_checkpoint_must_still_be_what_was_scored(
+def best_of(run: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `--paint-with best` paints with, by what it says."""
+    capsys.readouterr()
+    words = ("--data", tiny_data, "--run", run, "--resume", "--score", "no", "--paint-with", "best")
+    assert command("submit", *words) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("painted with ")]
+    return Path(line.removeprefix("painted with ").removesuffix(", as asked for")).name
+
+
+def test_best_counts_the_generators_that_are_there_now(
     run: Path, scoring: list[object], tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("--data", tiny_data, "--run", run, "--resume", "--score", "no", "--paint-with")
-    assert command("submit", *words, "best") == 2
+    words = ("--data", tiny_data, "--run", run, "--resume", "--score", "no", "--paint-with", "best")
+    assert command("submit", *words) == 2
     assert f"no checkpoint of {run} has a score: python -m pipelines.compare --run {run}" in capsys.readouterr().err
     assert command("compare", "--run", run, *scoring) == 0
     lines = [json.loads(line) for line in (run / "scores.jsonl").read_text().splitlines()]
-    best = run / "checkpoints" / min(lines, key=lambda values: values["mifid"])["checkpoint"]
-    contents = checkpoint.load(best)
+    first, second, third = (run / "checkpoints" / item["checkpoint"] for item in sorted(lines, key=by_mifid))
+    assert best_of(run, tiny_data, capsys) == first.name
+
+    contents = checkpoint.load(first)  # it changes: its score says nothing any more
     next(iter(contents["networks"]["generator_ab"].values())).add_(1)
-    checkpoint.save(best, contents)
-    assert command("submit", *words, "best") == 2
-    assert f"{best}, the best one, has changed since it was scored" in capsys.readouterr().err
-    best.unlink()
-    assert command("submit", *words, "best") == 2
-    assert f"{best}, the best one, is gone" in capsys.readouterr().err
+    checkpoint.save(first, contents)
+    assert best_of(run, tiny_data, capsys) == second.name
+    second.rename(second.with_name("mine.pt"))  # another name for the same generator
+    assert best_of(run, tiny_data, capsys) in {"mine.pt", "last.pt"}
+    second.with_name("mine.pt").unlink()
+    (run / "checkpoints" / "last.pt").write_bytes(third.read_bytes())
+    assert best_of(run, tiny_data, capsys) == third.name
+    assert command("compare", "--run", run, *scoring) == 0  # what it advised
+    assert best_of(run, tiny_data, capsys) in {first.name, third.name}
+
+
+def by_mifid(values: dict[str, Any]) -> float:
+    return float(values["mifid"])
+
+
+def test_best_is_taken_where_most_checkpoints_were_scored_alike(
+    run: Path, scoring: list[object], tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("compare", "--run", run, *scoring) == 0
+    lines = [json.loads(line) for line in (run / "scores.jsonl").read_text().splitlines()]
+    ranked = sorted(lines, key=by_mifid)
+    with open(run / "scores.jsonl", "a") as file:  # a score of other photos, of one checkpoint alone
+        other = {**ranked[-1], "mifid": 0.001, "basis": {**ranked[-1]["basis"], "photos": "others"}}
+        file.write(json.dumps(other) + "\n")
+    assert best_of(run, tiny_data, capsys) == ranked[0]["checkpoint"]
+
+
+def test_painting_with_the_best_leaves_the_comparison_where_it_is(
+    run: Path, scoring: list[object], tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("compare", "--run", run, *scoring) == 0
+    before = (run / "report.html").read_text()
+    best_of(run, tiny_data, capsys)
+    assert (run / "report.html").read_text() == before
+
+
+def test_runs_are_counted_once_and_all_of_them(
+    run: Path, scoring: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin = Path(shutil.copytree(run, tmp_path / "deeper" / "first"))
+    monkeypatch.chdir(run)
+    words = ("--run", ".", run, "--run", twin, "--report", tmp_path / "report.html")
+    found = numbers(tmp_path / "found.json", *words, *scoring, "--sample", "4")
+    paths = {Path(item["checkpoint"]).resolve() for item in found["checkpoints"]}
+    assert len(found["checkpoints"]) == len(paths) == 6
+    assert found["repeats"] == []  # the same generators are no repetition
+    page = (tmp_path / "report.html").read_text()
+    assert f"{twin}/epoch-0001.pt" in page
+    assert f"{run}/epoch-0001.pt" in page
+
+
+def test_a_run_that_cannot_be_written_to_is_compared_all_the_same(
+    run: Path, scoring: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "scores.jsonl").mkdir()
+    found = numbers(tmp_path / "found.json", "--run", run, *scoring, "--report", tmp_path / "report.html")
+    assert len(found["checkpoints"]) == 3
+    assert "the score is not kept with its run: cannot write" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_goes_on_meanwhile_is_ranked_as_what_it_is(
+    run: Path, scoring: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = run / "checkpoints"
+    (checkpoints / "epoch-0003.pt").unlink()
+    whole = checkpoint.load
+    read: list[str] = []
+
+    def replaced(path: Path) -> dict[str, Any]:
+        read.append(path.name)
+        if path.name == "last.pt" and read.count("last.pt") == 2:  # a training replaced it since it was listed
+            return whole(checkpoints / "epoch-0002.pt")
+        if path.name == "epoch-0001.pt" and read.count("epoch-0001.pt") == 2:
+            raise InputError("it is gone")
+        return whole(path)
+
+    monkeypatch.setattr(checkpoint, "load", replaced)
+    found = numbers(tmp_path / "found.json", "--run", run, *scoring)
+    assert sorted((Path(item["checkpoint"]).name, item["pairs"]) for item in found["checkpoints"]) == [
+        ("epoch-0002.pt", 16),
+        ("last.pt", 16),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a$b_$c", "_first", "first run", "<b>"])
+def test_a_run_may_have_any_name(trained: Path, scoring: list[object], tmp_path: Path, name: str) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / name))
+    assert command("compare", "--run", run, *scoring, "--sample", "4") == 0
+    assert "Score by epoch" in (run / "report.html").read_text()
+
+
+def test_a_photo_may_have_any_name(run: Path, scoring: list[object], photos: Path, tmp_path: Path) -> None:
+    odd = Path(shutil.copytree(photos, tmp_path / "odd"))
+    for number, photo in enumerate(sorted(odd.iterdir())):
+        photo.rename(odd / os.fsdecode(b"caf\xe9 %d.jpg" % number))
+    assert command("compare", "--run", run, *scoring, "--photos", odd) == 0
+    assert "caf? " in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_raw_weights_are_painted_by_generate(
+    run: Path, scoring: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("compare", "--run", run, *scoring, "--weights", "raw") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("paint with it: python -m pipelines.generate --checkpoint ")
+    assert "--weights raw" in last
 
 
 def test_a_torn_line_of_scores_is_left_out(run: Path, scoring: list[object], tiny_data: Path) -> None:
@@ -205,7 +320,10 @@ def test_damage_exits_2_and_is_named(
         (["--reference", "nowhere"], "no folder or archive nowhere"),
         (["--feature-layer", "2048"], "gives the same features for any image"),
         (["--report", "."], ". is a folder: give the name of a file"),
-        (["--seed", "-1"], "--seed is -1: give 0 or more"),
+        (["--seed", "-1"], "--seed is -1: give 0 to"),
+        (["--seed", str(2**64)], f"--seed is {2**64}: give 0 to"),
+        (["--train-paintings", "nowhere"], "no folder or archive nowhere"),
+        (["--device", "abacus"], "no device 'abacus'"),
     ],
 )
 def test_a_mistake_exits_2_with_one_line(
@@ -227,6 +345,11 @@ def test_a_photo_that_cannot_be_read_stops_the_command_or_is_left_out(
     assert command("compare", *words) == 2
     assert "bad.jpg" in capsys.readouterr().err
     assert numbers(tmp_path / "found.json", *words, "--skip-bad")["num_photos"] == 12
+    for photo in photos.iterdir():
+        if photo.name != "0.jpg":
+            (spoilt / photo.name).write_bytes(b"nothing")
+    assert command("compare", *words, "--skip-bad") == 2
+    assert f"{spoilt} holds 1 photo that can be painted: a score needs at least two" in capsys.readouterr().err
 
 
 def test_reading_the_json_back_gives_finite_numbers(run: Path, scoring: list[object], tmp_path: Path) -> None:

@@ -139,6 +139,60 @@ def test_weights_that_cannot_do_what_is_asked_are_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_training_paintings_that_are_not_there_are_refused_before_training(
+    tiny_data: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = ("--feature-layer", "192", "--inception-weights", random_weights, "--train-paintings", "nowhere")
+    assert command("submit", "--data", tiny_data, "--run", tmp_path / "run", *SMALL, *weights) == 2
+    assert "no folder or archive nowhere" in capsys.readouterr().err
+
+
+def test_a_single_photo_is_painted_and_not_scored(
+    tiny_data: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    for photo in list((data / "testA").iterdir())[1:]:
+        photo.unlink()
+    weights = ("--feature-layer", "192", "--inception-weights", random_weights, "--budget", "10m")
+    assert command("submit", "--data", data, "--run", tmp_path / "run", *SMALL, *weights) == 0
+    assert "not scored: 1 image: a score needs at least two" in capsys.readouterr().out
+
+
+def test_a_report_that_fails_does_not_hide_the_archive(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a chart")
+
+    monkeypatch.setattr("monet.workflow.submit.write_submission", broken)
+    assert command("submit", "--data", tiny_data, "--run", tmp_path / "run", *SMALL) == 0
+    captured = capsys.readouterr()
+    assert "no report: ValueError: a chart" in captured.err
+    assert "images.zip: 6 images, valid" in captured.out
+
+
+def test_painting_with_a_checkpoint_needs_the_data_of_its_run(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill_folder(tmp_path / "data" / "trainA", 3, 0)
+    fill_folder(tmp_path / "data" / "trainB", 5, 9)
+    words = ("--data", tmp_path / "data", "--run", finished, "--resume", "--paint-with", "last.pt")
+    assert command("submit", *words, "--zip", tmp_path / "images.zip") == 2
+    assert "saw 12 photos and 5 paintings; here are 3 photos and 5 paintings" in capsys.readouterr().err
+
+
+def test_the_budget_of_the_training_does_not_bind_later_painting(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--data", tiny_data, "--run", tmp_path / "run")
+    assert command("submit", *words, *SMALL, "--budget", "10m") == 0
+    again = (*words, "--resume", "--paint-with", "last.pt")
+    assert command("submit", *again) == 0
+    assert "late" not in capsys.readouterr().err
+    assert command("submit", *again, "--budget", "1s") == 0
+    assert "the budget is too short" in capsys.readouterr().err
+
+
 def test_paintings_of_different_sizes_are_not_scored_against(
     tiny_data: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

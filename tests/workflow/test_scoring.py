@@ -70,10 +70,18 @@ def test_it_does_not_begin_when_the_time_is_up(clock: FakeClock) -> None:
     assert stage.why_not == "50s are left, and it takes about 1m40s"
 
 
-def test_a_reference_or_an_archive_that_cannot_be_scored_is_no_failure(clock: FakeClock) -> None:
-    stage = scoring(FakeScorer(bad_reference="trainB holds images of different sizes"))
-    stage.prepare(1, None, clock)
-    assert (stage.score(Path("images.zip"), None), stage.why_not) == (None, "trainB holds images of different sizes")
-    stage = scoring(FakeScorer(bad_archive="images.zip holds 1 image"))
-    stage.prepare(1, None, clock)
-    assert (stage.score(Path("images.zip"), None), stage.why_not) == (None, "images.zip holds 1 image")
+@pytest.mark.parametrize(
+    ("scorer", "images", "reason"),
+    [
+        (FakeScorer(bad_reference="images of different sizes"), 9, "images of different sizes"),
+        (FakeScorer(bad_archive="cannot be decoded"), 9, "cannot be decoded"),
+        (FakeScorer(), 1, "1 image: a score needs at least two"),
+    ],
+)
+@pytest.mark.parametrize("budget", [None, 1000.0])
+def test_what_cannot_be_scored_is_no_failure(
+    clock: FakeClock, scorer: FakeScorer, images: int, reason: str, budget: float | None
+) -> None:
+    stage, deadline = scoring(scorer), budget and Deadline(clock, clock.now, budget)
+    stage.prepare(images, deadline or None, clock)
+    assert (stage.score(Path("images.zip"), deadline or None), stage.why_not) == (None, reason)

@@ -27,6 +27,7 @@ def contender(name: str | None, mifid: float, behind: Interval, distance: float 
         epochs=1.0,
         seconds=1.0,
         landed=True,
+        data=(10, 5),
         digest=str(name),
     )
     score = Score(
@@ -112,9 +113,10 @@ def test_memorization_is_pointed_out() -> None:
 
 
 def test_repeats_and_samples_are_mentioned() -> None:
-    repeats = Repeats(names=("a/last.pt", "b/last.pt"), seeds=(0, 1), mean=41.25, deviation=1.9)
+    repeats = Repeats(names=("a/last.pt", "b/last.pt"), seeds=(0, 1), unfinished=1, mean=41.25, deviation=1.9)
     lines = verdict(replace(comparison(BEST), repeats=(repeats,), found=7038))
     assert lines[1] == (
-        "2 runs of one recipe (seeds 0, 1), each by its last checkpoint: MiFID 41.25 ± 1.900 (mean ± SD)"
+        "2 runs of one recipe (seeds 0, 1), each by its last checkpoint: MiFID 41.25 ± 1.900 (mean ± SD; 1 unfinished "
+        "left out)"
     )
     assert lines[2].startswith("a sample of 10 of 7,038 photos: with fewer photos every FID comes out higher")
