@@ -51,7 +51,15 @@ class ResizeConvolution(nn.Conv2d):
         with torch.autocast(x.device.type, enabled=False):
             summed = F.avg_pool2d(taps, 2, stride=1, divisor_override=1)
         kernel = summed.reshape(outputs, inputs, 4, 4).transpose(0, 1)
-        return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, self.bias, stride=2, padding=3)
+        return F.conv_transpose2d(_replicated(x), kernel, self.bias, stride=2, padding=3)
+
+
+def _replicated(x: Tensor) -> Tensor:
+    """Replication padding by 1. What PyTorch's own takes for the layout of its gradient is wrong when compiled."""
+    if not torch.compiler.is_compiling():
+        return F.pad(x, (1, 1, 1, 1), mode="replicate")
+    x = torch.cat((x[..., :1, :], x, x[..., -1:, :]), -2)
+    return torch.cat((x[..., :1], x, x[..., -1:]), -1)
 
 
 class HeadConvolution(nn.Conv2d):

@@ -76,7 +76,7 @@ class Trainer:
         save_interval: seconds between saves of `last.pt`.
         listeners: functions to call.
         told_to_end: asked after each step; True ends training with a save.
-        compiled: run the networks through `torch.compile`.
+        networks: compiled ones that share their weights with the state's; the state's own by default.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Trainer:
         save_interval: float = 600.0,
         listeners: Listeners | None = None,
         told_to_end: Callable[[], bool] = lambda: False,
-        compiled: bool = False,
+        networks: Networks | None = None,
     ) -> None:
         self.state = state
         self._config = config
@@ -108,7 +108,7 @@ class Trainer:
         self._save_interval = save_interval
         self._listeners = listeners or Listeners()
         self._told_to_end = told_to_end
-        self._networks = _compiled(state.networks) if compiled else state.networks
+        self._networks = networks or state.networks
         self._guard = Guard(device, list(state.networks.named().values()))
         self._taken: list[_Taken] = []
         self._speeds: deque[tuple[int, float]] = deque(maxlen=20)
@@ -127,9 +127,7 @@ class Trainer:
             self._keep(epoch)  # the process before may have been killed between a save and its copy
         while not (stopped := self._timekeeper.should_stop(counters.pairs, self._pause())) and not self._told_to_end():
             start = self._clock()
-            self._step()
-            if self._device.type == "cpu" or self._due(self._looked, 1.0):
-                self._look()
+            self.take_step()
             self._timekeeper.pace.record(self._clock() - start)
             if self._epochs() > epoch:
                 self._look()
@@ -144,6 +142,12 @@ class Trainer:
         landed = stopped and self._timekeeper.land(counters.pairs)
         self.save()
         return Outcome(counters.pairs, counters.seconds, landed, interrupted=not stopped)
+
+    def take_step(self) -> None:
+        """Takes the next step, and reports those that are done; an accelerator may still be working on it."""
+        self._step()
+        if self._device.type == "cpu" or self._due(self._looked, 1.0):
+            self._look()
 
     def save(self) -> None:
         """Writes `last.pt`."""
@@ -313,8 +317,3 @@ class Trainer:
 def _loss_names(identity: bool) -> list[str]:
     names = ["adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b"]
     return [*names, *(["identity_a", "identity_b"] if identity else []), "discriminator_a", "discriminator_b"]
-
-
-def _compiled(networks: Networks) -> Networks:
-    compiled: dict[str, Any] = {name: torch.compile(network) for name, network in networks.named().items()}
-    return Networks(**compiled)

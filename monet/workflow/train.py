@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from monet.device import (
 from monet.errors import InputError, Interrupted
 from monet.generation.painter import Painter, seconds_per_photo, unreadable
 from monet.machine import available_memory
-from monet.models import generator_from_checkpoint
+from monet.models import Networks, generator_from_checkpoint
 from monet.reporting.curves import read_metrics, save_curves
+from monet.training.compiling import compiled_networks
 from monet.training.events import Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, run_facts
 from monet.training.trainer import Outcome, Trainer
@@ -37,8 +39,10 @@ from monet.workflow.samples import SampleGrids, readable
 
 logger = logging.getLogger(__name__)
 
-_WORTH_COMPILING = 600.0
-"""Seconds of training from which on `compile: auto` compiles on an accelerator."""
+_WORTH_COMPILING = {"cuda": 600.0, "cpu": 1200.0}
+"""Seconds of training from which on `compile: auto` compiles."""
+_WORTH_COMPILING_PARAMETERS = 1_000_000
+"""Parameters of a generator from which on it does so on a CPU: a small one gains nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,7 @@ def train(job: Job) -> Trained:
     machine = describe_machine(device) | {"precision": precision} | job.environment
     job.folder.begin(config, machine, state.counters.pairs)
 
+    compiled = _compiled(job, state, reserve, device, precision)
     timekeeper = _timekeeper(job, state, reserve, pace, source.stream.samples_per_epoch)
     logger.info(
         "training on %s in %s, %d photos and %d paintings%s",
@@ -94,7 +99,7 @@ def train(job: Job) -> Trained:
         len(paintings),
         f", from pair {state.counters.pairs:,}" if job.checkpoint else "",
     )
-    outcome = _run(job, state, source, timekeeper, device, precision, facts)
+    outcome = _run(job, state, source, timekeeper, device, precision, facts, compiled)
     painter = make_painter(config, state.painting_networks().generator_ab, device, precision)
     return Trained(outcome=outcome, painter=painter, precision=precision, photos=to_paint, skipped=skipped)
 
@@ -244,6 +249,7 @@ def _run(
     device: torch.device,
     precision: Precision,
     facts: dict[str, Any],
+    compiled: Networks | None,
 ) -> Outcome:
     budget = job.config.budget_seconds
     samples = SampleGrids(job, device)
@@ -270,7 +276,7 @@ def _run(
             save_interval=600.0 if budget is None else min(600.0, budget / 10),
             listeners=Listeners(on_step, samples.save, on_incident),
             told_to_end=told_to_end,
-            compiled=_should_compile(job.config, device, timekeeper),
+            networks=compiled,
         )
         outcome = trainer.run()
     job.display.end(outcome.landed)
@@ -284,16 +290,36 @@ def _run(
     return outcome
 
 
-def _should_compile(config: Config, device: torch.device, timekeeper: Timekeeper) -> bool:
-    setting = config.training.compile
-    if setting == "off":
-        return False
-    if setting == "auto" and (device.type != "cuda" or timekeeper.allowed() < _WORTH_COMPILING):
-        return False
+def _compiled(
+    job: Job, state: TrainingState, reserve: Reserve | None, device: torch.device, precision: Precision
+) -> Networks | None:
+    """The compiled networks, where that is asked for, or worth its time. The time is no training time."""
+    if not should_compile(job, state, reserve, device):
+        return None
     problem = compile_problem(device)
     if problem:
         logger.warning("torch.compile does not work here (%s): going on without it", problem)
-    return problem is None
+        return None
+    begun = job.clock()
+    logger.info("compiling the networks")
+    networks = compiled_networks(state, job.config, device, precision)
+    if networks:
+        logger.info("compiled in %s", format_duration(job.clock() - begun))
+    return networks
+
+
+def should_compile(job: Job, state: TrainingState, reserve: Reserve | None, device: torch.device) -> bool:
+    """Whether compiling the networks is asked for, or earns back the time that it takes."""
+    setting = job.config.training.compile
+    if setting != "auto":
+        return setting == "on"
+    if device.type not in _WORTH_COMPILING:
+        return False
+    parameters = sum(parameter.numel() for parameter in state.networks.generator_ab.parameters())
+    if device.type == "cpu" and (job.deadline is None or parameters < _WORTH_COMPILING_PARAMETERS):
+        return False
+    left = job.deadline.remaining() - (reserve.seconds() if reserve else 0.0) if job.deadline else math.inf
+    return left >= _WORTH_COMPILING[device.type]
 
 
 def _count(data: dict[str, int]) -> str:

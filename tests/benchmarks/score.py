@@ -7,11 +7,7 @@ distance with a matrix square root. Both sides take turns; the median of several
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +15,12 @@ import numpy as np
 import torch
 
 from monet.data.drawing import draw
-from monet.device import describe_machine
 from monet.machine import available_processors
 from monet.scoring.frechet import frechet_distance
 from monet.scoring.images import open_images
 from monet.scoring.inception import LAYERS, FeatureExtractor
 from monet.scoring.weights import named_weights
-
-
-def in_turns(sides: dict[str, Callable[[], Any]], turns: int) -> dict[str, float]:
-    """Seconds of each side: the median of several turns, after one that warms up."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(turns + 1):
-        for name, work in sides.items():
-            start = time.perf_counter()
-            work()
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(measured) for name, measured in times.items()}
+from tests.benchmarks.measure import in_turns, machine, write_json
 
 
 def frechet(generated: int, reference: int, width: int, turns: int) -> dict[str, float]:
@@ -99,8 +83,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    machine = describe_machine(torch.device("cpu"))
-    print(f"{machine['processor']}, {machine['processors']} processors, torch {machine['torch']}, fp32")
+    described = machine(torch.device("cpu"))
     distance = frechet(7038, 300, 2048, options.turns)
     print(f"Fréchet distance, 7,038 against 300 at 2,048: torch-fidelity {distance['torch-fidelity']:.2f} s, ", end="")
     print(f"monet {distance['monet']:.3f} s: {distance['torch-fidelity'] / distance['monet']:.0f}×", end="")
@@ -110,8 +93,7 @@ def main() -> None:
         rate, ratio = options.images / features[name], features["torch-fidelity"] / features[name]
         print(f"features of layer {options.feature_layer}, {name:<18} {rate:6.1f} images/s  {ratio:.2f}×")
     print(f"largest relative difference of a feature: {features['difference']:.1e}")
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "frechet": distance, "features": features}, indent=2))
+    write_json(options.json, {"machine": described, "frechet": distance, "features": features})
 
 
 if __name__ == "__main__":

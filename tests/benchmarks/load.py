@@ -1,0 +1,93 @@
+"""Whether data is ever the limit, side by side with a plain loader: python -m tests.benchmarks.load
+
+The plain loader does what public implementations do for every image of every step: open it with Pillow, resize it
+bicubically, crop and flip it, make a tensor of it. Here a domain is decoded once, and a step takes its pairs from
+memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from monet import recipes
+from monet.data.batches import PairSource
+from monet.data.drawing import draw
+from monet.data.store import load_images
+from monet.device import choose_device
+from tests.benchmarks.measure import in_turns, machine, print_table, write_json
+from tests.benchmarks.train_step import trainer
+
+
+def plain(photo: Path, load_size: int, crop_size: int) -> torch.Tensor:
+    """One image, as a plain loader makes it."""
+    image = Image.open(photo).convert("RGB").resize((load_size, load_size), Image.Resampling.BICUBIC)
+    left, top = (random.randint(0, load_size - crop_size) for _ in range(2))
+    image = image.crop((left, top, left + crop_size, top + crop_size))
+    if random.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Times batches of both, and a training step of the recipe."""
+    device = choose_device(options.device)
+    described = machine(device)
+    config = recipes.resolve(recipes.read(options.recipe), ["--training.device", str(device)])
+    data, size = config.data, config.training.batch_size
+    with tempfile.TemporaryDirectory() as folder:
+        photos = [Path(folder) / f"{index:04d}.jpg" for index in range(options.images)]
+        for index, photo in enumerate(photos):
+            draw(0, "photo", index).save(photo, quality=95)
+        begun = time.perf_counter()
+        stores = [load_images(photos, data.load_size, memory_limit=2**33) for _ in range(2)]
+        reading = (time.perf_counter() - begun) / (2 * len(photos))
+        source = PairSource(stores[0], stores[1], data, seed=0, device=device)
+        positions = itertools.count()
+
+        def batch() -> None:
+            first = next(positions) * size
+            source.batch(range(first, first + size))
+
+        def plain_batch() -> None:
+            chosen = random.choices(photos, k=2 * size)
+            torch.stack([plain(photo, data.load_size, data.crop_size) for photo in chosen]).to(device)
+
+        took = in_turns({"reference": plain_batch, "monet": batch}, options.turns, warm_up=3, device=device)
+    step = in_turns({"step": trainer(config, device, False).take_step}, 3, warm_up=2, device=device)["step"]
+    return {"machine": described, "seconds": took, "step": step, "seconds_per_image_read": reading}
+
+
+def main() -> None:
+    """Measures, and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", default="kaggle-top15")
+    parser.add_argument("--images", type=int, default=128)
+    parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    found = measure(options)
+    print(f"recipe {options.recipe}: a step takes {found['step'] * 1e3:.0f} ms, its batch included; ", end="")
+    print(f"reading a domain once takes {found['seconds_per_image_read'] * 1e3:.2f} ms an image")
+    print_table(
+        ["a step's batch", "ms", "ratio", "share of a step"],
+        [
+            [name, f"{took * 1e3:.2f}", f"{found['seconds']['reference'] / took:.1f}×", f"{took / found['step']:.1%}"]
+            for name, took in found["seconds"].items()
+        ],
+    )
+    write_json(options.json, found)
+
+
+if __name__ == "__main__":
+    main()

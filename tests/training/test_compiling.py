@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from monet import recipes
+from monet.config import Config
+from monet.device import compile_problem
+from monet.training import compiling
+from monet.training.compiling import compiled_networks
+from monet.training.state import TrainingState
+from monet.training.step import GeneratorPass, generator_pass
+from tests.conftest import TINY
+
+CPU = torch.device("cpu")
+
+
+def tiny(**model: str) -> Config:
+    return recipes.resolve({"model": model}, TINY)
+
+
+def snapshot(state: TrainingState) -> list[Tensor]:
+    networks = state.networks.named().values()
+    return [value.clone() for network in networks for value in network.state_dict().values()]
+
+
+def same(state: TrainingState, before: list[Tensor]) -> bool:
+    return all(torch.equal(value, kept) for value, kept in zip(snapshot(state), before, strict=True))
+
+
+@pytest.mark.skipif(compile_problem(CPU) is not None, reason="needs a C++ compiler that torch.compile can use")
+def test_compiled_networks_are_the_same_functions_and_trying_them_out_leaves_nothing() -> None:
+    config = tiny(upsample="resize", norm="batch")
+    state = TrainingState.create(config, CPU, "fp32")
+    before = snapshot(state)
+    networks = compiled_networks(state, config, CPU, "fp32")
+    assert networks
+    assert same(state, before)
+    assert all(p.grad is None for p in state.networks.generators() + state.networks.discriminators())
+    a, b = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1 for seed in (1, 2))
+
+    def passed(which: object) -> tuple[GeneratorPass, list[Tensor]]:
+        made = generator_pass(which, a, b, lambda_cycle=10.0, lambda_identity=0.5)  # type: ignore[arg-type]
+        return made, list(torch.autograd.grad(made.total, state.networks.generators()))
+
+    (eager, gradients), (compiled, compiled_gradients) = passed(state.networks), passed(networks)
+    for name, loss in eager.losses.items():
+        assert compiled.losses[name].item() == pytest.approx(loss.item(), rel=1e-5)
+    for one, other in zip(gradients, compiled_gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_compiler_that_fails_on_the_networks_is_done_without(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> GeneratorPass:
+        for network in state.networks.named().values():
+            for buffer in network.buffers():
+                buffer.add_(1)  # as a batch does that gets half way
+        raise AssertionError("expected size 32==32, stride 1==4096\nand much more")
+
+    config = tiny(norm="batch")
+    state = TrainingState.create(config, CPU, "fp32")
+    before = snapshot(state)
+    monkeypatch.setattr(compiling, "generator_pass", broken)
+    assert compiled_networks(state, config, CPU, "fp32") is None
+    assert same(state, before)
+    assert "torch.compile fails here (AssertionError: expected size 32==32, stride 1==4096): going on" in caplog.text
