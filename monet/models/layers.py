@@ -15,7 +15,8 @@ Norm = Literal["instance", "batch"]
 class InstanceNorm(nn.Module):
     """Instance normalisation without learned scale and shift (Ulyanov et al. 2016), eps 1e-5.
 
-    Computed as group normalisation with one channel a group, which is the same function and faster on a CPU. PyTorch's kernels keep its statistics in fp32 whatever the input's type; the output has the input's type.
+    Computed as group normalisation with one channel a group, which is the same function and faster on a CPU. PyTorch's
+    kernels keep its statistics in fp32 whatever the input's type; the output has the input's type.
     """
 
     def __init__(self, channels: int) -> None:
