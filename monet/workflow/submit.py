@@ -18,7 +18,7 @@ from monet.clock import format_duration
 from monet.data.decode import decode
 from monet.data.store import BadImage
 from monet.data.stream import Purpose, permutation
-from monet.errors import Interrupted
+from monet.errors import Interrupted, MonetError
 from monet.files import require_writable
 from monet.reporting.grids import image_grid, save_image
 from monet.reporting.report import Row, figure, span
@@ -176,7 +176,10 @@ def _score(
     if found is None or scoring.scorer is None:
         return None
     basis = {"photos": identity_of(trained.photos), **scoring.scorer.basis}
-    add_score(job.folder.scores, score_values(used, "ema", trained.precision, basis, found))
+    try:
+        add_score(job.folder.scores, score_values(used, "ema", trained.precision, basis, found))
+    except MonetError as error:
+        logger.warning("the score is not kept with its run: %s", error)
     return Row(
         run=used.run,
         name=used.path.name,
