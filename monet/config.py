@@ -111,7 +111,12 @@ class TrainingConfig(_Finite):
     epochs: int | None = None
     """Length of the run in epochs; null: the clock decides."""
     batch_size: int = 1
-    """Pairs a step."""
+    """Pairs a step, in each process: where several train together, a step has that many times more."""
+    accumulation: int = 1
+    """Parts (one a pair at most) that a batch goes through in; their gradients add up to the same step. Less memory."""
+    activation_checkpointing: bool = False
+    """Compute the generators' activations once more for the gradient instead of keeping them: a third of the memory
+    for about a third more time."""
     learning_rate: float = 2e-4
     """Adam's learning rate until the decay starts."""
     betas: tuple[float, float] = (0.5, 0.999)
@@ -144,6 +149,7 @@ class TrainingConfig(_Finite):
         _require(self.batch_size >= 1, f"training.batch_size is {self.batch_size}: give at least 1")
         _require(self.learning_rate > 0, f"training.learning_rate is {self.learning_rate}: give a number above 0")
         _require(all(0 <= b < 1 for b in self.betas), f"training.betas is {self.betas}: give two numbers from 0 to 1")
+        _require(self.accumulation >= 1, f"training.accumulation is {self.accumulation}: give at least 1")
         for name in ("decay_start", "ema"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"training.{name} is {value}: give a number from 0 to below 1")
@@ -194,6 +200,11 @@ class Config:
                     parse_duration(value)
                 except ValueError as error:
                     raise ValueError(f"{name}: {error}") from None
+        _require(
+            not (self.training.activation_checkpointing and self.model.norm == "batch"),
+            "training.activation_checkpointing with model.norm batch would count every batch twice in the running "
+            "statistics: choose one of them",
+        )
         part = 2**self.model.downsamplings
         for side, what in ((self.data.crop_size, "data.crop_size is"), (256, "photos are painted at")):
             _require(

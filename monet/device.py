@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from monet.clock import Clock
+from monet.distributed import Group
 from monet.errors import InputError
 from monet.machine import available_processors, compiler, processor_name, total_memory
 
@@ -36,6 +37,24 @@ def choose_device(name: str) -> torch.device:
     if problem := device_problem(device):
         raise InputError(f"device {name} does not work here: {problem}; give auto or cpu")
     return device
+
+
+def own_device(name: str, group: Group) -> torch.device:
+    """The device of this process among several: each has a GPU of its own.
+
+    Raises:
+        InputError: as `choose_device`, or the machine has fewer GPUs than processes.
+    """
+    device = choose_device(name)
+    if group.world_size == 1 or device.type == "cpu":
+        return device
+    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    if count < group.local_world_size or ":" in name:
+        raise InputError(
+            f"{group.local_world_size} processes here cannot each have a GPU of their own (device {name}, {count} CUDA "
+            "GPUs): start as many as there are GPUs, with --training.device auto, or give --training.device cpu"
+        )
+    return choose_device(f"cuda:{group.local_rank}")
 
 
 def device_problem(device: torch.device) -> str | None:

@@ -17,6 +17,19 @@ class InputError(MonetError):
     exit_code = 2
 
 
+class FailedElsewhere(MonetError):
+    """Another process of a run failed, and says why itself.
+
+    Args:
+        message: for the case that it cannot.
+        exit_code: what this process is to return.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class Interrupted(BaseException):
     """The process was told to end, and what it had is saved. Like KeyboardInterrupt no error that anyone may swallow.
 

@@ -8,14 +8,18 @@ import io
 import logging
 import signal
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
-from monet.errors import InputError, Interrupted, MonetError
+from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError
 from monet.workflow.display import Interrupts
+from pipelines._processes import is_first, is_one_of_several
 
+_ECHO = 1.0
+"""Seconds in which a second signal is the first one again, as a terminal and torchrun both send it on Ctrl-C."""
 AT_END: list[Callable[[], None]] = []
 """Called when a command ends, however it ends, before its error is printed: closes progress bars."""
 
@@ -39,12 +43,15 @@ def command_parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
+def run_command(
+    main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None, *, several: bool = False
+) -> int:
     """Runs a command and turns its errors into one line and an exit code.
 
     Args:
         main: takes the command line and returns the exit code.
         arguments: the command line; that of the process by default.
+        several: the command knows what to do where torchrun starts several processes.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
@@ -54,6 +61,8 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
             stream.reconfigure(errors="replace")  # a terminal without × is no reason to fail
     try:
         Signals()  # from the first slow import on
+        if is_one_of_several() and not several:
+            raise InputError("torchrun is for submit and train: start this command without it")
         try:
             return main(arguments)
         finally:
@@ -62,8 +71,9 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
     except (MonetError, Interrupted) as error:
         if debug:
             traceback.print_exc()
-        prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
-        print(f"{prefix}{error}", file=sys.stderr)
+        if is_first() or not isinstance(error, (FailedElsewhere, Interrupted)):
+            prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
+            print(f"{prefix}{error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
@@ -80,6 +90,7 @@ class Signals(Interrupts):
 
     def __init__(self) -> None:
         self._deferred = False
+        self._received_at = 0.0
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._receive)
 
@@ -93,10 +104,13 @@ class Signals(Interrupts):
             self._deferred = False
 
     def _receive(self, number: int, _: FrameType | None) -> None:
+        if self.received is not None and time.monotonic() - self._received_at < _ECHO:
+            return
         if not self._deferred or self.received is not None:
             raise Interrupted(number, "stopped")
-        self.received = number
-        print("\nstopping after this step; once more to stop at once", file=sys.stderr)
+        self.received, self._received_at = number, time.monotonic()
+        if is_first():
+            print("\nstopping after this step; once more to stop at once", file=sys.stderr)
 
 
 def _set_up_logging(debug: bool) -> None:

@@ -15,6 +15,7 @@ import pipelines
 from pipelines._command import Signals, command_parser
 
 if TYPE_CHECKING:
+    from monet.data.layout import Layout
     from monet.workflow.job import Job
 
 
@@ -62,10 +63,12 @@ def make_job(
         InputError: something on the command line cannot be used.
     """
     from monet import recipes
+    from monet.workflow.display import Display
     from monet.workflow.find_data import find_data
     from monet.workflow.job import Job, merged_config
     from monet.workflow.run_folder import RunFolder
     from pipelines._display import Bars
+    from pipelines._processes import join
 
     options, rest = parser.parse_known_args(arguments)
     overrides = list(rest)
@@ -76,13 +79,19 @@ def make_job(
     named = recipes.read(options.recipe) if options.recipe else {}
     recipes.resolve(named, overrides, source=f"recipe {options.recipe}")
 
-    folder = RunFolder(
-        options.run or Path("runs") / datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
-    )
-    stored = folder.open(options.resume)
-    display, interrupts = Bars(), Signals()
-    layout = find_data(options.data, cache_folder=platformdirs.user_cache_path("monet"), display=display)
-    values = named if options.recipe or stored else recipes.read(_default_recipe(options.data))
+    group = join()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    folder = RunFolder(group.lead(lambda: options.run or Path("runs") / now.strftime("%Y%m%d-%H%M%S")))
+    stored = group.lead(lambda: folder.open(options.resume))
+    display, interrupts = Display() if group.rank else Bars(), Signals()
+
+    def find() -> Layout:
+        return find_data(options.data, cache_folder=platformdirs.user_cache_path("monet"), display=display)
+
+    layout = find() if group.local_rank == 0 else None
+    group.any(False)  # on each machine one process draws or downloads, while the others wait
+    layout = layout or find()
+    values = named if options.recipe or stored else recipes.read(group.lead(lambda: _default_recipe(options.data)))
     config = recipes.resolve(values, overrides)
     explicit = recipes.names_in(overrides)
     if stored:
@@ -98,6 +107,7 @@ def make_job(
         clock=time.monotonic,
         started=pipelines.STARTED,
         environment={"command": [parser.prog, *arguments]},
+        group=group,
         display=display,
         interrupts=interrupts,
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
     from monet.clock import format_duration
-    from monet.workflow.submit import submit, summary
+    from monet.workflow.submit import assist, submit, summary
     from monet.workflow.verdict import remarks
     from pipelines._run import make_job, run_parser
 
@@ -46,7 +46,12 @@ def main(arguments: Sequence[str]) -> int:
     job, options = make_job(parser, arguments, paint=True)
     paint_with = _paint_with(options, job)
     path = options.zip or job.folder.archive
+    if job.group.rank:
+        assist(job, path, paint_with)
+        job.group.close()
+        return 0
     submission = submit(job, path, _scoring(options, job), paint_with)
+    job.group.close()
     print("\n".join(summary(submission, job.layout.rules)))
     if submission.evaluation:
         print("\n".join(f"note: {line}" for line in remarks()))
@@ -112,4 +117,4 @@ def _paint_with(options: argparse.Namespace, job: Job) -> Candidate | None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_command(main, several=True))

@@ -16,6 +16,9 @@ def main(arguments: Sequence[str]) -> int:
 
     job, _ = make_job(run_parser("train", __doc__ or ""), arguments, paint=False)
     outcome = train(job).outcome
+    job.group.close()
+    if job.group.rank:
+        return 0
     decay = "learning rate decayed to 0" if outcome.landed else "decay unfinished: --resume goes on"
     print(f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({decay})")
     print(f"wrote {job.folder.last}: paint with python -m pipelines.generate --checkpoint {job.folder.last} …")
@@ -23,4 +26,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_command(main, several=True))

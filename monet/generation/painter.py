@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from monet.clock import Clock
 from monet.data.decode import UnreadableImage, decode
 from monet.data.store import BadImage
 from monet.device import Precision, autocast, single_threaded
+from monet.distributed import Group
 from monet.errors import MonetError
 from monet.machine import available_processors
 from monet.threads import ahead
@@ -58,27 +60,44 @@ class Painter:
         """Batches that hold two photos for each worker."""
 
     def paint_archive(
-        self, photos: Sequence[Path], path: Path, on_batch: Callable[[int], None] = lambda _: None
+        self,
+        photos: Sequence[Path],
+        path: Path,
+        on_batch: Callable[[int], None] = lambda _: None,
+        group: Group | None = None,
     ) -> int:
         """Paints photos into an archive, one 256×256 JPEG each, under flat unique names.
+
+        Several processes take the batches in turns; the first one writes what they all painted.
 
         Args:
             photos: the files; any size (shorter side to 256, centre square).
             path: the archive; it takes this name only when it is complete.
             on_batch: called with the number of photos of each batch that is written.
+            group: the processes that paint together; each is to call this with the same photos.
 
         Returns:
-            The number of images written.
+            The number of images written by this process.
 
         Raises:
             MonetError: the archive cannot be written, or a photo cannot be read; `unreadable` finds such photos
                 beforehand.
         """
-        names = member_names(photos)
+        group = group or Group()
+        starts = range(0, len(photos), self.batch_size)
+        own = starts[group.rank :: group.world_size]
+        mine = [photo for start in own for photo in photos[start : start + self.batch_size]]
+        painting = self.paint(mine)
+        rounds = (group.collect(next(painting, [])) for _ in starts[:: group.world_size])
+        if group.rank:
+            for _ in rounds:
+                pass
+            return 0
+        names = iter(member_names(photos))
         with writing(path) as archive:
-            for batch in self.paint(photos):
+            for batch in itertools.chain.from_iterable(rounds):
                 for jpeg in batch:
-                    archive.add(names[archive.count], jpeg)
+                    archive.add(next(names), jpeg)
                 on_batch(len(batch))
         return archive.count
 

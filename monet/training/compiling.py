@@ -8,62 +8,48 @@ from typing import Any
 import torch
 
 from monet.config import Config
-from monet.device import Precision, autocast
+from monet.device import Precision
 from monet.models import Networks
-from monet.training.state import TrainingState, memory_format
-from monet.training.step import discriminator_losses, generator_pass
+from monet.training.state import memory_format
+from monet.training.updater import Updater
 
 logger = logging.getLogger(__name__)
 
 
-def compiled_networks(
-    state: TrainingState, config: Config, device: torch.device, precision: Precision
-) -> Networks | None:
-    """The networks of a run, compiled for steps of its batch size. They share their weights with the run's own.
+def compile_networks(updater: Updater, config: Config, device: torch.device, precision: Precision) -> bool:
+    """Makes an updater call compiled networks, for steps of the run's batch size. They share their weights.
 
     A whole step on empty images compiles them now, and nothing of it stays: what the compiler cannot do shows before
     the training depends on it.
 
     Returns:
-        None where the compiler fails; the log says why.
+        False where the compiler fails: the updater's networks are as they were, and the log says why.
     """
-    compiled: dict[str, Any] = {
-        name: torch.compile(network, dynamic=False) for name, network in state.networks.named().items()
-    }
-    networks = Networks(**compiled)
-    buffers = [buffer for network in state.networks.named().values() for buffer in network.buffers()]
+    eager = updater.networks
+    compiled: dict[str, Any] = {name: torch.compile(network, dynamic=False) for name, network in eager.named().items()}
+    buffers = [buffer for network in eager.named().values() for buffer in network.buffers()]
     kept = [buffer.clone() for buffer in buffers]
+    updater.networks = Networks(**compiled)
     try:
-        _try_out(networks, state, config, device, precision)
+        _try_out(updater, config, device, precision)
     except Exception as error:  # the compiler's many stages raise nearly anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
         logger.warning("torch.compile fails here (%s: %s): going on without it", type(error).__name__, reason)
-        return None
+        updater.networks = eager
+        return False
     finally:
         for buffer, value in zip(buffers, kept, strict=True):
             buffer.copy_(value)
-        for network in state.networks.named().values():
+        for network in eager.named().values():
             network.zero_grad()
-    return networks
+    return True
 
 
-def _try_out(
-    networks: Networks, state: TrainingState, config: Config, device: torch.device, precision: Precision
-) -> None:
+def _try_out(updater: Updater, config: Config, device: torch.device, precision: Precision) -> None:
     """A step's passes there and back."""
-    training, side = config.training, config.data.crop_size
-    images = torch.zeros(training.batch_size, 3, side, side, device=device)
+    side = config.data.crop_size
+    images = torch.zeros(config.training.batch_size, 3, side, side, device=device)
     images = images.contiguous(memory_format=memory_format(device))
-    with autocast(device, precision):
-        made = generator_pass(
-            networks,
-            images,
-            images,
-            lambda_cycle=training.lambda_cycle,
-            lambda_identity=training.lambda_identity,
-        )
-    made.total.backward(inputs=state.networks.generators())  # type: ignore[no-untyped-call]
-    fakes = torch.stack(tuple(made.fake_a))
-    with autocast(device, precision):
-        judged = discriminator_losses(networks, images, images, fakes, fakes)
-    torch.stack(list(judged.values())).sum().backward(inputs=state.networks.discriminators())  # type: ignore[no-untyped-call]
+    _, fake_a, fake_b = updater.generator_gradients(images, images, precision)
+    shown_a, shown_b = (torch.stack(tuple(fake)) for fake in (fake_a, fake_b))  # as the image pool gives them out
+    updater.discriminator_gradients(images, images, shown_a, shown_b, precision)

@@ -26,6 +26,11 @@ class Guard:
         self._saved: list[Tensor] = []
 
     @property
+    def statistics(self) -> list[Tensor]:
+        """The running statistics; counters are not among them."""
+        return [buffer for buffer in self._buffers if buffer.is_floating_point()]
+
+    @property
     def good(self) -> Tensor:
         """Scalar bool on the device: no bad step so far."""
         return self._bad == 0
@@ -47,7 +52,7 @@ class Guard:
         """Takes note of a step before the optimizers act on it.
 
         Args:
-            losses: scalars.
+            losses: any number of values each, of one shape.
             parameters: where given, their gradients must be finite too.
         """
         finite = torch.isfinite(torch.stack([loss.detach() for loss in losses])).all()

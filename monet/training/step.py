@@ -83,9 +83,14 @@ def pass_each(network: nn.Module, *batches: Tensor) -> tuple[Tensor, ...]:
 
     Batch normalisation does: there every batch passes on its own, because joint statistics would mix the domains.
     """
-    if len(batches) == 1 or any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+    if len(batches) == 1 or mixes_images(network):
         return tuple(network(batch) for batch in batches)
     return torch.chunk(network(torch.cat(batches)), len(batches))
+
+
+def mixes_images(network: nn.Module) -> bool:
+    """Some layer looks at more than one image at a time."""
+    return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
 def least_squares(verdicts: Tensor, target: float) -> Tensor:

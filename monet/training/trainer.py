@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from monet import checkpoint
 from monet.clock import Clock, Timekeeper
 from monet.config import Config
 from monet.data.batches import PairSource
-from monet.device import Precision, autocast
+from monet.device import Precision
+from monet.distributed import Group
 from monet.errors import MonetError
-from monet.models import Networks
 from monet.training.events import EpochEvent, Incident, Listeners, StepEvent
-from monet.training.guard import Guard
 from monet.training.state import TrainingState, memory_format, new_scaler
-from monet.training.step import discriminator_losses, generator_pass
+from monet.training.updater import Updater, loss_names
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +46,21 @@ class Outcome:
     """The learning-rate decay is finished."""
     interrupted: bool
     """It was told to end before that."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the first process decided before a step."""
+
+    stopped: bool
+    """The horizon or the deadline is reached."""
+    told: bool
+    """Some process was told to end."""
+    progress: float
+
+    @property
+    def goes_on(self) -> bool:
+        return not (self.stopped or self.told)
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,9 @@ class Trainer:
         save_interval: seconds between saves of `last.pt`.
         listeners: functions to call.
         told_to_end: asked after each step; True ends training with a save.
-        networks: compiled ones that share their weights with the state's; the state's own by default.
+        updater: takes the steps, with compiled networks perhaps; one of the state's own by default.
+        group: the processes that train together. Each has the whole state, and goes through the same steps; the first
+            one decides what depends on time, writes checkpoints, and calls the listeners.
     """
 
     def __init__(
@@ -94,7 +110,8 @@ class Trainer:
         save_interval: float = 600.0,
         listeners: Listeners | None = None,
         told_to_end: Callable[[], bool] = lambda: False,
-        networks: Networks | None = None,
+        updater: Updater | None = None,
+        group: Group | None = None,
     ) -> None:
         self.state = state
         self._config = config
@@ -106,10 +123,11 @@ class Trainer:
         self._checkpoints = checkpoints
         self._facts = facts
         self._save_interval = save_interval
-        self._listeners = listeners or Listeners()
+        self._group = group or Group()
+        self._listeners = listeners if listeners and self._group.rank == 0 else Listeners()
         self._told_to_end = told_to_end
-        self._networks = networks or state.networks
-        self._guard = Guard(device, list(state.networks.named().values()))
+        self._updater = updater or Updater(config, state, device, self._group)
+        self._batch_size = config.training.batch_size * self._group.world_size
         self._taken: list[_Taken] = []
         self._speeds: deque[tuple[int, float]] = deque(maxlen=20)
         self._looked = self._saved = clock()
@@ -123,11 +141,12 @@ class Trainer:
         """
         counters = self.state.counters
         epoch = self._epochs()
-        if counters.pairs - epoch * self._source.stream.samples_per_epoch < self._config.training.batch_size:
+        if counters.pairs - epoch * self._source.stream.samples_per_epoch < self._batch_size:
             self._keep(epoch)  # the process before may have been killed between a save and its copy
-        while not (stopped := self._timekeeper.should_stop(counters.pairs, self._pause())) and not self._told_to_end():
+        while (plan := self._agree_on_plan()).goes_on:
             start = self._clock()
-            self.take_step()
+            self._step(plan.progress)
+            save = self._after_step()
             self._timekeeper.pace.record(self._clock() - start)
             if self._epochs() > epoch:
                 self._look()
@@ -136,22 +155,24 @@ class Trainer:
                     begun = self._clock()
                     self._end_epoch(epoch)
                     self._epoch_end_takes = self._clock() - begun
-            if self._due(self._saved, self._save_interval):
+            if save:
                 self.save()
         self._look()
-        landed = stopped and self._timekeeper.land(counters.pairs)
+        landed = plan.stopped and self._group.lead(lambda: self._timekeeper.land(counters.pairs))
         self.save()
-        return Outcome(counters.pairs, counters.seconds, landed, interrupted=not stopped)
+        return Outcome(counters.pairs, counters.seconds, landed, interrupted=not plan.stopped)
 
     def take_step(self) -> None:
-        """Takes the next step, and reports those that are done; an accelerator may still be working on it."""
-        self._step()
-        if self._device.type == "cpu" or self._due(self._looked, 1.0):
-            self._look()
+        """Takes the next step, whatever the time, and reports those that are done; an accelerator may still be working
+        on it."""
+        self._step(self._timekeeper.progress(self.state.counters.pairs))
+        self._after_step()
 
     def save(self) -> None:
         """Writes `last.pt`."""
         self._look()
+        if self._group.rank:
+            return
         begun = self._clock()
         counters, horizon = self.state.counters, self._timekeeper.horizon
         counters.seconds, counters.progress = self._timekeeper.seconds, self._timekeeper.progress(counters.pairs)
@@ -160,77 +181,50 @@ class Trainer:
         self._saved = self._clock()
         self._save_takes = self._saved - begun
 
+    def _agree_on_plan(self) -> _Plan:
+        """What the next step is to be, decided by the first process, or that there is none."""
+        told = self._group.any(self._told_to_end())
+        pairs = self.state.counters.pairs
+
+        def decide() -> _Plan:
+            stopped = self._timekeeper.should_stop(pairs, self._pause())
+            return _Plan(stopped, told, 0.0 if stopped else self._timekeeper.progress(pairs))
+
+        return self._group.lead(decide)
+
     def _pause(self) -> float:
         """Seconds that will follow the next step: for the end of an epoch, if it ends one, and for a save, if due."""
-        crosses = self._epochs(self._config.training.batch_size) > self._epochs()
+        crosses = self._epochs(self._batch_size) > self._epochs()
         due = self._due(self._saved, self._save_interval)
         return self._epoch_end_takes * crosses + self._save_takes * due
 
-    def _step(self) -> None:
+    def _step(self, progress: float) -> None:
         """Takes the next step; the device may still be working on it when this returns."""
         counters, training = self.state.counters, self._config.training
-        pairs = range(counters.pairs, counters.pairs + training.batch_size)
-        progress = self._timekeeper.progress(counters.pairs)
+        pairs = range(counters.pairs, counters.pairs + self._batch_size)
         rate = learning_rate(training.learning_rate, progress, training.decay_start)
         for optimizer in self.state.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        losses = self._update(pairs)
+        real_a, real_b = self._source.batch(self._group.share(pairs))
+        real_a, real_b = (x.contiguous(memory_format=memory_format(self._device)) for x in (real_a, real_b))
+        precision: Precision = "fp32" if pairs.start < counters.fp32_until else self._precision
+        losses = self._updater.update(real_a, real_b, pairs, precision)
         counters.pairs, counters.step = pairs.stop, counters.step + 1
         self._speeds.append((pairs.stop, self._clock()))
         self._taken.append(_Taken(pairs, progress, rate, self._timekeeper.seconds, losses))
 
-    def _update(self, pairs: range) -> Tensor:
-        """Gradients of all four networks, then both optimizers. Returns the losses in the order of `_loss_names`."""
-        state, training, networks = self.state, self._config.training, self._networks
-        precision: Precision = "fp32" if pairs.start < state.counters.fp32_until else self._precision
-        scaled = precision == "fp16"
-        real_a, real_b = self._source.batch(pairs)
-        real_a, real_b = (x.contiguous(memory_format=memory_format(self._device)) for x in (real_a, real_b))
-        self._guard.begin_step()
-
-        with autocast(self._device, precision):
-            made = generator_pass(
-                networks,
-                real_a,
-                real_b,
-                lambda_cycle=training.lambda_cycle,
-                lambda_identity=training.lambda_identity,
+    def _after_step(self) -> bool:
+        """Looks at the steps taken, at each on a CPU, else about every second. Returns whether it is time to save."""
+        look, save = self._group.lead(
+            lambda: (
+                self._device.type == "cpu" or self._due(self._looked, 1.0),
+                self._due(self._saved, self._save_interval),
             )
-        self._backward(made.total, state.networks.generators(), scaled)
-
-        keep = self._guard.good & torch.isfinite(made.total.detach())
-        seen = pairs.start - state.counters.skipped
-        shown_a = state.pools["a"].exchange(made.fake_a, pairs, seen, keep)
-        shown_b = state.pools["b"].exchange(made.fake_b, pairs, seen, keep)
-        with autocast(self._device, precision):
-            judged = discriminator_losses(networks, real_a, real_b, shown_a, shown_b)
-        self._backward(torch.stack(list(judged.values())).sum(), state.networks.discriminators(), scaled)
-
-        losses = [made.total, *made.losses.values(), *judged.values()]
-        # Gradients that overflow in fp16 are the scaler's business; elsewhere they are as bad as a bad loss.
-        self._guard.judge(losses, [] if scaled else state.networks.generators() + state.networks.discriminators())
-        self._optimize(scaled)
-        if state.ema:
-            state.ema.update(pairs.start, len(pairs), self._guard.good)
-        return torch.stack([loss.detach().float() for loss in losses])
-
-    def _backward(self, loss: Tensor, parameters: list[nn.Parameter], scaled: bool) -> None:
-        loss = self._guard.poison(loss)
-        (self.state.scaler.scale(loss) if scaled else loss).backward(inputs=parameters)  # type: ignore[no-untyped-call]
-
-    def _optimize(self, scaled: bool) -> None:
-        for optimizer in self.state.optimizers.values():
-            if scaled:
-                self.state.scaler.step(optimizer)
-            elif optimizer.defaults["fused"]:
-                optimizer.found_inf = self._guard.found_inf  # type: ignore[attr-defined]
-                optimizer.step()
-            elif self._guard.good:  # asks the device: only where it has no fused optimizer
-                optimizer.step()
-            optimizer.zero_grad()
-        if scaled:
-            self.state.scaler.update()
+        )
+        if look:
+            self._look()
+        return save
 
     def _look(self) -> None:
         """Waits for the device, reports the steps it took, and deals with a loss that was not finite."""
@@ -238,8 +232,8 @@ class Trainer:
         self._looked = self._clock()
         if not taken:
             return
-        good = self._guard.read()
-        names = ["generator", *_loss_names(self._config.training.lambda_identity > 0)]
+        good = self._updater.guard.read()
+        names = loss_names(self._config.training.lambda_identity > 0)
         values = torch.stack([step.losses for step in taken]).tolist()
         first = self.state.counters.step - len(taken) + 1
         for number, (step, losses) in enumerate(list(zip(taken, values, strict=True))[:good]):
@@ -297,6 +291,8 @@ class Trainer:
 
     def _keep(self, epoch: int) -> None:
         """Keeps `last.pt` under an epoch's name, if that epoch is one to keep and is not kept yet."""
+        if self._group.rank:
+            return
         every, last = self._config.training.save_every, self._checkpoints / checkpoint.LAST
         name = checkpoint.epoch_name(epoch)
         if every and epoch and epoch % every == 0 and last.exists() and not last.with_name(name).exists():
@@ -312,8 +308,3 @@ class Trainer:
         """Pairs a second over the last steps; 0 while unknown."""
         (first_pairs, first_time), (last_pairs, last_time) = self._speeds[0], self._speeds[-1]
         return (last_pairs - first_pairs) / (last_time - first_time) if last_time > first_time else 0.0
-
-
-def _loss_names(identity: bool) -> list[str]:
-    names = ["adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b"]
-    return [*names, *(["identity_a", "identity_b"] if identity else []), "discriminator_a", "discriminator_b"]

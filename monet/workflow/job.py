@@ -11,7 +11,9 @@ from typing import Any
 from monet.clock import Clock, Deadline
 from monet.config import Config, from_dict
 from monet.data.layout import Layout
+from monet.distributed import Group
 from monet.errors import InputError
+from monet.machine import available_processors
 from monet.workflow.display import Display, Interrupts
 from monet.workflow.run_folder import RunFolder
 
@@ -44,10 +46,17 @@ class Job:
     """When the process began, on that clock."""
     environment: dict[str, Any] = field(default_factory=dict)
     """Further facts for `environment.json`."""
+    group: Group = field(default_factory=Group)
+    """The processes that train and paint together; the first one of them writes the run's folder."""
     display: Display = field(default_factory=Display)
     """Shows progress."""
     interrupts: Interrupts = field(default_factory=Interrupts)
     """Tells when to end."""
+
+    @property
+    def processors(self) -> int:
+        """Processors for this process alone."""
+        return max(1, available_processors() // self.group.local_world_size)
 
     @property
     def deadline(self) -> Deadline | None:

@@ -120,6 +120,11 @@ def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Can
     return dataclasses.replace(submission, late=late)
 
 
+def assist(job: Job, path: Path, paint_with: Candidate | None = None) -> None:
+    """The part of the other processes in `submit`, which the first one of several calls: they train and paint along."""
+    _paint(job, ready_to_paint(job, paint_with) if paint_with else train(job), path)
+
+
 def summary(submission: Submission, rules: str) -> list[str]:
     """What came of it, a sentence a line."""
     outcome = submission.outcome
@@ -155,7 +160,7 @@ def _paint(job: Job, trained: Trained, path: Path) -> None:
     logger.info("painting %d photos", len(trained.photos))
     job.display.begin("painting", len(trained.photos), "photos")
     try:
-        trained.painter.paint_archive(trained.photos, path, job.display.advance)
+        trained.painter.paint_archive(trained.photos, path, job.display.advance, job.group)
     except Interrupted as stop:
         kept = (
             f"stopped while painting; the training is saved in {job.folder.last}: add --resume to the command to paint"

@@ -13,26 +13,26 @@ import torch
 
 from monet import checkpoint
 from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
-from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.store import BadImage, ImageStore, load_images, paintable, summary_of_bad
 from monet.device import (
     Precision,
-    choose_device,
     choose_precision,
     compile_problem,
     describe_machine,
+    own_device,
     suitable_precision,
 )
 from monet.errors import InputError, Interrupted
 from monet.generation.painter import Painter, seconds_per_photo, unreadable
 from monet.machine import available_memory
-from monet.models import Networks, generator_from_checkpoint
+from monet.models import generator_from_checkpoint
 from monet.reporting.curves import read_metrics, save_curves
-from monet.training.compiling import compiled_networks
+from monet.training.compiling import compile_networks
 from monet.training.events import Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, run_facts
 from monet.training.trainer import Outcome, Trainer
+from monet.training.updater import Updater
 from monet.workflow.candidates import Candidate
 from monet.workflow.job import Job
 from monet.workflow.samples import SampleGrids, readable
@@ -68,11 +68,12 @@ def train(job: Job) -> Trained:
         MonetError: the loss was not finite too often, or the disk is full.
         Interrupted: told to end; the run is saved.
     """
-    config = job.config
+    config, group = job.config, job.group
     _require_an_end(job)
-    device = choose_device(config.training.device)
+    device = own_device(config.training.device, group)
+    group.use(device)
     stored = job.checkpoint["precision"] if job.checkpoint and "training.precision" not in job.explicit else None
-    precision: Precision = stored or choose_precision(config.training.precision, device, job.clock)
+    precision: Precision = group.lead(lambda: stored or choose_precision(config.training.precision, device, job.clock))
     state = TrainingState.create(config, device, precision)
     if job.checkpoint:
         state.load_state_dict(job.checkpoint, device)
@@ -81,26 +82,30 @@ def train(job: Job) -> Trained:
 
     photos, paintings, to_paint, skipped = _read(job)
     if not job.checkpoint:
-        _require_time(job, reserve)
+        group.lead(lambda: _require_time(job, reserve))
     source = PairSource(photos, paintings, config.data, seed=config.training.seed, device=device)
     facts = run_facts(config, precision, len(photos), len(paintings))
     if job.checkpoint:
         _require_same_data(job, job.checkpoint["data"], facts["data"])
-    machine = describe_machine(device) | {"precision": precision} | job.environment
-    job.folder.begin(config, machine, state.counters.pairs)
+    _require_same_images(job, facts["data"])
+    machine = describe_machine(device) | {"precision": precision, "world_size": group.world_size} | job.environment
+    if group.rank == 0:
+        job.folder.begin(config, machine, state.counters.pairs)
 
-    compiled = _compiled(job, state, reserve, device, precision)
+    updater = Updater(config, state, device, group)
+    _compile(job, updater, reserve, device, precision)
     timekeeper = _timekeeper(job, state, reserve, pace, source.stream.samples_per_epoch)
     logger.info(
-        "training on %s in %s, %d photos and %d paintings%s",
+        "training on %s in %s%s, %d photos and %d paintings%s",
         machine["device"],
         precision,
+        f", {group.world_size} processes" if group.world_size > 1 else "",
         len(photos),
         len(paintings),
         f", from pair {state.counters.pairs:,}" if job.checkpoint else "",
     )
-    outcome = _run(job, state, source, timekeeper, device, precision, facts, compiled)
-    painter = make_painter(config, state.painting_networks().generator_ab, device, precision)
+    outcome = _run(job, updater, source, timekeeper, device, precision, facts)
+    painter = _painter(job, state.painting_networks().generator_ab, device, precision)
     return Trained(outcome=outcome, painter=painter, precision=precision, photos=to_paint, skipped=skipped)
 
 
@@ -111,14 +116,14 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
         InputError: the checkpoint, or photos to be painted, cannot be read.
     """
     contents = checkpoint.load(candidate.path)
-    device = choose_device(job.config.training.device)
+    device = own_device(job.config.training.device, job.group)
     learned_from = [unreadable(paths) for paths in (job.layout.photos, job.layout.paintings)]
     counts = [len(job.layout.photos) - len(learned_from[0]), len(job.layout.paintings) - len(learned_from[1])]
     _require_same_data(job, contents["data"], {"photos": counts[0], "paintings": counts[1]})
     same = job.layout.to_paint == job.layout.photos
     bad = tuple(learned_from[0] if same else unreadable(job.layout.to_paint))
-    precision = suitable_precision(contents["precision"], device, job.clock)
-    painter = make_painter(job.config, generator_from_checkpoint(contents), device, precision)
+    precision = job.group.lead(lambda: suitable_precision(contents["precision"], device, job.clock))
+    painter = _painter(job, generator_from_checkpoint(contents), device, precision)
     return Trained(
         outcome=Outcome(candidate.pairs, candidate.seconds, candidate.landed, interrupted=False),
         painter=painter,
@@ -136,6 +141,15 @@ def _require_same_data(job: Job, then: dict[str, int], now: dict[str, int]) -> N
         )
 
 
+def _require_same_images(job: Job, here: dict[str, int]) -> None:
+    """Pairs are numbers: they mean the same only where all processes have the same images."""
+    first = job.group.lead(lambda: here)
+    if here != first:
+        raise InputError(
+            f"process {job.group.rank} has {_count(here)}, the first one {_count(first)}: give all the same data"
+        )
+
+
 def _require_an_end(job: Job) -> None:
     config = job.config
     if job.checkpoint is None and config.training.epochs is None and config.horizon is None and config.budget is None:
@@ -143,21 +157,26 @@ def _require_an_end(job: Job) -> None:
 
 
 def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Precision, pace: Pace) -> Reserve | None:
-    """Measures what follows training, and refuses a budget that cannot hold it."""
+    """Measures what follows training, and refuses a budget that cannot hold it. The first process keeps the reserve."""
     if job.deadline is None:
         return None
-    batch_size = job.config.generation.batch_size
     generator = copy.deepcopy(state.painting_networks().generator_ab)
-    painter = make_painter(job.config, generator, device, precision)
-    sample = readable(job.layout.to_paint, batch_size) if job.paint else []
+    painter = _painter(job, generator, device, precision)
+    sample = readable(job.layout.to_paint, job.config.generation.batch_size) if job.paint else []
+    job.group.contribute(lambda: seconds_per_photo(painter, sample, job.clock) if sample else 0.0)
 
     def measure() -> float:
-        painting = len(job.layout.to_paint) * seconds_per_photo(painter, sample, job.clock) if sample else 0.0
+        painting = len(job.layout.to_paint) * max(job.group.everywhere()) / job.group.world_size
         return painting + (job.afterwards() if job.afterwards else 0.0)
 
-    reserve = Reserve(measure, job.deadline.budget, pace)
-    _require_time(job, reserve)
-    return reserve
+    reserves: list[Reserve] = []
+
+    def begin(budget: float = job.deadline.budget) -> None:
+        reserves.append(Reserve(measure, budget, pace))
+        _require_time(job, reserves[0])
+
+    job.group.lead(begin)
+    return reserves[0] if reserves else None
 
 
 def _require_time(job: Job, reserve: Reserve | None) -> None:
@@ -174,14 +193,16 @@ def _require_time(job: Job, reserve: Reserve | None) -> None:
     )
 
 
-def make_painter(config: Config, generator: torch.nn.Module, device: torch.device, precision: Precision) -> Painter:
-    """A painter with the settings of a run."""
+def _painter(job: Job, generator: torch.nn.Module, device: torch.device, precision: Precision) -> Painter:
+    """A painter with the settings of a run, and as many threads as this process may have."""
+    settings = job.config.generation
     return Painter(
         generator,
         device=device,
         precision=precision,
-        batch_size=config.generation.batch_size,
-        quality=config.generation.quality,
+        batch_size=settings.batch_size,
+        quality=settings.quality,
+        workers=job.processors,
     )
 
 
@@ -190,13 +211,20 @@ def _read(job: Job) -> tuple[ImageStore, ImageStore, tuple[Path, ...], tuple[Bad
     layout, load_size = job.layout, job.config.data.load_size
     extra = () if layout.to_paint == layout.photos or not job.paint else layout.to_paint
     job.display.begin("reading", len(layout.photos) + len(layout.paintings) + len(extra), "images")
+    share = 2 * job.group.local_world_size  # half of the memory for the processes on this machine
     photos, paintings, others = (
-        load_images(paths, load_size, memory_limit=available_memory() // 2, on_image=job.display.advance)
+        load_images(
+            paths,
+            load_size,
+            memory_limit=available_memory() // share,
+            workers=job.processors,
+            on_image=job.display.advance,
+        )
         for paths in (layout.photos, layout.paintings, extra)
     )
     job.display.end()
     bad = photos.bad + paintings.bad
-    if bad:
+    if bad and job.group.rank == 0:
         logger.warning("left out of training: %s", summary_of_bad(bad))
     for store, name in ((photos, "photo"), (paintings, "painting")):
         if len(store) == 0:
@@ -243,29 +271,21 @@ def _horizon(job: Job, samples_per_epoch: int) -> tuple[Horizon, bool]:
 
 def _run(
     job: Job,
-    state: TrainingState,
+    updater: Updater,
     source: PairSource,
     timekeeper: Timekeeper,
     device: torch.device,
     precision: Precision,
     facts: dict[str, Any],
-    compiled: Networks | None,
 ) -> Outcome:
     budget = job.config.budget_seconds
-    samples = SampleGrids(job, device)
+    listeners = _listeners(job, device) if job.group.rank == 0 else None
     job.display.begin("training", 1, "progress")
-
-    def on_step(event: StepEvent) -> None:
-        job.folder.write_step(event)
-        job.display.step(event)
-
-    def on_incident(incident: Incident) -> None:
-        job.folder.write_incident(incident)
 
     with job.interrupts.deferred() as told_to_end:
         trainer = Trainer(
             job.config,
-            state,
+            updater.state,
             source,
             timekeeper,
             device=device,
@@ -274,13 +294,14 @@ def _run(
             checkpoints=job.folder.checkpoints,
             facts=facts,
             save_interval=600.0 if budget is None else min(600.0, budget / 10),
-            listeners=Listeners(on_step, samples.save, on_incident),
+            listeners=listeners,
             told_to_end=told_to_end,
-            networks=compiled,
+            updater=updater,
+            group=job.group,
         )
         outcome = trainer.run()
     job.display.end(outcome.landed)
-    if steps := read_metrics(job.folder.metrics) if job.folder.metrics.exists() else []:
+    if job.group.rank == 0 and job.folder.metrics.exists() and (steps := read_metrics(job.folder.metrics)):
         save_curves(steps, job.folder.curves)
     if outcome.interrupted or job.interrupts.received is not None:
         raise Interrupted(
@@ -290,22 +311,32 @@ def _run(
     return outcome
 
 
-def _compiled(
-    job: Job, state: TrainingState, reserve: Reserve | None, device: torch.device, precision: Precision
-) -> Networks | None:
-    """The compiled networks, where that is asked for, or worth its time. The time is no training time."""
-    if not should_compile(job, state, reserve, device):
-        return None
+def _listeners(job: Job, device: torch.device) -> Listeners:
+    """The run's folder, the bar, and the sample grids."""
+    samples = SampleGrids(job, device)
+
+    def on_step(event: StepEvent) -> None:
+        job.folder.write_step(event)
+        job.display.step(event)
+
+    def on_incident(incident: Incident) -> None:
+        job.folder.write_incident(incident)
+
+    return Listeners(on_step, samples.save, on_incident)
+
+
+def _compile(job: Job, updater: Updater, reserve: Reserve | None, device: torch.device, precision: Precision) -> None:
+    """Compiles the networks, where that is asked for, or worth its time. The time is no training time."""
+    if not job.group.lead(lambda: should_compile(job, updater.state, reserve, device)):
+        return
     problem = compile_problem(device)
     if problem:
         logger.warning("torch.compile does not work here (%s): going on without it", problem)
-        return None
+        return
     begun = job.clock()
     logger.info("compiling the networks")
-    networks = compiled_networks(state, job.config, device, precision)
-    if networks:
+    if compile_networks(updater, job.config, device, precision):
         logger.info("compiled in %s", format_duration(job.clock() - begun))
-    return networks
 
 
 def should_compile(job: Job, state: TrainingState, reserve: Reserve | None, device: torch.device) -> bool:

@@ -17,9 +17,10 @@ from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.store import ImageStore
 from monet.device import choose_device, choose_precision
-from monet.training.compiling import compiled_networks
+from monet.training.compiling import compile_networks
 from monet.training.state import TrainingState
 from monet.training.trainer import Trainer
+from monet.training.updater import Updater
 from tests.benchmarks.measure import ceiling, in_turns, machine, peak_memory, print_table, write_json
 from tests.benchmarks.reference import CycleGan
 
@@ -35,6 +36,9 @@ def trainer(config: Config, device: torch.device, compiled: bool) -> Trainer:
         for _ in range(2)
     ]
     state = TrainingState.create(config, device, precision)
+    updater = Updater(config, state, device)
+    if compiled and not compile_networks(updater, config, device, precision):
+        raise SystemExit("torch.compile fails here")
     return Trainer(
         config,
         state,
@@ -45,7 +49,7 @@ def trainer(config: Config, device: torch.device, compiled: bool) -> Trainer:
         clock=time.monotonic,
         checkpoints=Path(tempfile.gettempdir()),
         facts={},
-        networks=compiled_networks(state, config, device, precision) if compiled else None,
+        updater=updater,
     )
 
 

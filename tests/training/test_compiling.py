@@ -7,10 +7,11 @@ from torch import Tensor
 from monet import recipes
 from monet.config import Config
 from monet.device import compile_problem
-from monet.training import compiling
-from monet.training.compiling import compiled_networks
+from monet.training import updater as updating
+from monet.training.compiling import compile_networks
 from monet.training.state import TrainingState
 from monet.training.step import GeneratorPass, generator_pass
+from monet.training.updater import Updater
 from tests.conftest import TINY
 
 CPU = torch.device("cpu")
@@ -34,8 +35,10 @@ def test_compiled_networks_are_the_same_functions_and_trying_them_out_leaves_not
     config = tiny(upsample="resize", norm="batch")
     state = TrainingState.create(config, CPU, "fp32")
     before = snapshot(state)
-    networks = compiled_networks(state, config, CPU, "fp32")
-    assert networks
+    updater = Updater(config, state, CPU)
+    assert compile_networks(updater, config, CPU, "fp32")
+    networks = updater.networks
+    assert networks is not state.networks
     assert same(state, before)
     assert all(p.grad is None for p in state.networks.generators() + state.networks.discriminators())
     a, b = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1 for seed in (1, 2))
@@ -63,7 +66,9 @@ def test_a_compiler_that_fails_on_the_networks_is_done_without(
     config = tiny(norm="batch")
     state = TrainingState.create(config, CPU, "fp32")
     before = snapshot(state)
-    monkeypatch.setattr(compiling, "generator_pass", broken)
-    assert compiled_networks(state, config, CPU, "fp32") is None
+    monkeypatch.setattr(updating, "generator_pass", broken)
+    updater = Updater(config, state, CPU)
+    assert not compile_networks(updater, config, CPU, "fp32")
+    assert updater.networks is state.networks
     assert same(state, before)
     assert "torch.compile fails here (AssertionError: expected size 32==32, stride 1==4096): going on" in caplog.text

@@ -125,7 +125,7 @@ def test_losses_and_gradients_of_all_four_networks_are_the_papers(tmp_path: Path
             for pool, stored in zip(pools, before, strict=True)
         )
 
-        engine._step()
+        engine._step(0.0)
         raw = dict(zip(["generator", *list(expected)[1:]], engine._taken[-1].losses.tolist(), strict=True))
         for name, value in expected.items():
             assert raw[name] == pytest.approx(value.item(), rel=1e-6), name  # reported in fp32

@@ -202,7 +202,7 @@ def test_a_loss_that_is_not_finite_is_not_stepped_on_however_late_it_is_noticed(
 
     good = Bench(tiny_data, tmp_path / "good", *extra).start(Horizon(pairs=1000))
     for _ in range(3):
-        good._step()
+        good._step(0.0)
     good._look()
     before = good.state.state_dict()
     # Pairs 6 and 7 are bad: what is left is the state after three good steps.
@@ -210,7 +210,7 @@ def test_a_loss_that_is_not_finite_is_not_stepped_on_however_late_it_is_noticed(
     bench.spoiled = {7}
     trainer = bench.start(Horizon(pairs=1000))
     for _ in range(3 + late):
-        trainer._step()
+        trainer._step(0.0)
     trainer._look()
     counters = trainer.state.counters
     assert (counters.pairs, counters.skipped, counters.step, counters.fp32_until) == (8, 2, 3, 16)
@@ -219,7 +219,7 @@ def test_a_loss_that_is_not_finite_is_not_stepped_on_however_late_it_is_noticed(
     assert len(kept.pop("incidents")) == 1
     assert before.pop("incidents") == []
     assert differences(before, kept, ("counters", "lr")) == []
-    trainer._step()
+    trainer._step(0.0)
     trainer._look()
     assert counters.pairs == 10
     assert math.isfinite(bench.steps[-1].losses["generator"])
@@ -265,7 +265,7 @@ def test_fp16_overflow_is_the_gradient_scalers_business(tiny_data: Path, tmp_pat
     trainer = bench.start(Horizon(pairs=20))
     trainer.state.scaler.load_state_dict({**trainer.state.scaler.state_dict(), "scale": 2.0**40})
     before = trainer.state.networks.generator_ab.state_dict()["layers.1.weight"].clone()
-    trainer._step()
+    trainer._step(0.0)
     trainer._look()
     assert trainer.state.incidents == []
     assert torch.equal(trainer.state.networks.generator_ab.state_dict()["layers.1.weight"], before)

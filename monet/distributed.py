@@ -1,0 +1,207 @@
+"""The processes that train together, on one machine or several, and what they tell each other."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from monet.errors import FailedElsewhere, MonetError
+
+T = TypeVar("T")
+
+_CALL, _VALUE, _ERROR = range(3)
+"""What the first process sends while the others follow: do your part; here is the value; an error ends it."""
+
+
+class Group:
+    """The processes of a run; as it stands, one that trains alone.
+
+    Attributes:
+        rank: number of this process, from 0. The first one decides whatever time decides, and alone writes files.
+        local_rank: its number among those on this machine.
+        world_size: processes altogether.
+        local_world_size: those of them on this machine.
+    """
+
+    rank = 0
+    local_rank = 0
+    world_size = 1
+    local_world_size = 1
+
+    def use(self, device: torch.device) -> None:
+        """Tells where the tensors will be that are averaged and gathered."""
+
+    def lead(self, decide: Callable[[], T]) -> T:
+        """Calls a function on the first process alone, and returns its result, or raises its error, on all."""
+        return decide()
+
+    def contribute(self, measure: Callable[[], float]) -> None:
+        """Hands in what `everywhere` calls on this process."""
+        self._measure = measure
+
+    def everywhere(self) -> list[float]:
+        """Inside `lead`: calls what was handed in with `contribute`, on all processes at the same time."""
+        return [self._measure()]
+
+    def any(self, flag: bool) -> bool:
+        """True on all processes where it is on one of them."""
+        return flag
+
+    def share(self, items: range) -> range:
+        """This process's part of a range: the first process has the first part, and so on."""
+        return items
+
+    def average(self, tensors: Sequence[Tensor]) -> Callable[[], None]:  # noqa: ARG002
+        """Begins to replace tensors by their means over the processes; the function that it returns completes that.
+
+        Args:
+            tensors: of one type, on one device, alike on all processes.
+        """
+        return _nothing
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """The tensors of all processes, one after the other: (B, …) => (world_size · B, …)."""
+        return tensor
+
+    def collect(self, thing: T) -> list[T]:
+        """What all processes hand in, in their order, on the first one; an empty list on the others."""
+        return [thing]
+
+    def close(self) -> None:
+        """Leaves the group."""
+
+
+class ProcessGroup(Group):
+    """Several processes, joined by torch.distributed.
+
+    What they agree on goes from host to host by gloo and waits for no accelerator; tensors on CUDA go by nccl.
+
+    Args:
+        rank: number of this process, from 0.
+        local_rank: its number among those on this machine.
+        world_size: processes altogether.
+        local_world_size: those of them on this machine.
+        init_method: where they meet; `env://` for what torchrun has set.
+        timeout: seconds after which a process that says nothing counts as lost.
+    """
+
+    def __init__(
+        self,
+        rank: int,
+        local_rank: int,
+        world_size: int,
+        local_world_size: int,
+        *,
+        init_method: str = "env://",
+        timeout: float = 1800.0,
+    ) -> None:
+        self.rank, self.local_rank = rank, local_rank
+        self.world_size, self.local_world_size = world_size, local_world_size
+        self._timeout = datetime.timedelta(seconds=timeout)
+        dist.init_process_group(
+            "gloo", init_method=init_method, rank=rank, world_size=world_size, timeout=self._timeout
+        )
+        self._tensors: Any = None
+
+    def use(self, device: torch.device) -> None:
+        """As `Group.use`."""
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+            self._tensors = dist.new_group(backend="nccl", timeout=self._timeout)
+
+    def lead(self, decide: Callable[[], T]) -> T:
+        """As `Group.lead`; the result is sent pickled."""
+        if self.rank:
+            return self._follow()
+        try:
+            value = decide()
+        except MonetError as error:
+            self._tell(_ERROR, error.exit_code)
+            raise
+        self._tell(_VALUE, value)
+        return value
+
+    def everywhere(self) -> list[float]:
+        """As `Group.everywhere`."""
+        self._tell(_CALL)
+        return self.collect(self._measure())
+
+    def any(self, flag: bool) -> bool:
+        """As `Group.any`."""
+        flags = torch.tensor([float(flag)])
+        _talk(lambda: dist.all_reduce(flags, dist.ReduceOp.MAX))
+        return bool(flags.item())
+
+    def share(self, items: range) -> range:
+        """As `Group.share`."""
+        size = len(items) // self.world_size
+        return items[self.rank * size : (self.rank + 1) * size]
+
+    def average(self, tensors: Sequence[Tensor]) -> Callable[[], None]:
+        """As `Group.average`."""
+        if not tensors:
+            return _nothing
+        flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+        work: Any = _talk(lambda: dist.all_reduce(flat, group=self._tensors, async_op=True))
+
+        def finish() -> None:
+            _talk(work.wait)
+            flat.div_(self.world_size)
+            means = torch.split(flat, [tensor.numel() for tensor in tensors])
+            for tensor, mean in zip(tensors, means, strict=True):
+                tensor.detach().copy_(mean.view(tensor.shape))
+
+        return finish
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """As `Group.gather`."""
+        tensor = tensor.contiguous()
+        parts = [torch.empty_like(tensor) for _ in range(self.world_size)]
+        _talk(lambda: dist.all_gather(parts, tensor, group=self._tensors))
+        return torch.cat(parts)
+
+    def collect(self, thing: T) -> list[T]:
+        """As `Group.collect`; things are sent pickled."""
+        things: list[Any] | None = None if self.rank else [None] * self.world_size
+        _talk(lambda: dist.gather_object(thing, things))
+        return things or []
+
+    def close(self) -> None:
+        """As `Group.close`."""
+        dist.destroy_process_group()
+
+    def _tell(self, kind: int, value: object = None) -> None:
+        _talk(lambda: dist.broadcast_object_list([kind, value]))
+
+    def _follow(self) -> Any:
+        """Does what the first process asks for until it sends its result."""
+        while True:
+            received: list[Any] = [None, None]
+            _talk(lambda: dist.broadcast_object_list(received))  # noqa: B023 (called at once)
+            kind, value = received
+            if kind == _VALUE:
+                return value
+            if kind == _ERROR:
+                raise FailedElsewhere("the first process of this run says why", value)
+            self.collect(self._measure())
+
+
+def _nothing() -> None:
+    """There is nothing to wait for."""
+
+
+def _talk(exchange: Callable[[], T]) -> T:
+    """Says in one line what a broken connection means."""
+    try:
+        return exchange()
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[0]
+        raise FailedElsewhere(
+            f"lost another process of this run ({first[:120]}): its own message says why; --resume goes on from the "
+            "last checkpoint"
+        ) from error

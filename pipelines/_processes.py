@@ -1,0 +1,42 @@
+"""Several processes, as torchrun starts them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from monet.machine import available_processors
+
+if TYPE_CHECKING:
+    from monet.distributed import Group
+
+_NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+
+
+def is_one_of_several() -> bool:
+    """torchrun started this process and others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and {*_NAMES, "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+
+
+def join() -> Group:
+    """The processes that torchrun started, or this one alone. Of several, only the first one tells what it does."""
+    import torch
+
+    from monet.distributed import Group, ProcessGroup
+
+    if not is_one_of_several():
+        return Group()
+    rank, local_rank, world_size, local_world_size = (int(os.environ[name]) for name in _NAMES)
+    if os.environ.get("OMP_NUM_THREADS") == "1":  # what torchrun sets, however many processors there are
+        torch.set_num_threads(max(1, available_processors() // local_world_size))
+    if rank:
+        logging.getLogger("monet").setLevel(logging.WARNING)
+        for handler in logging.getLogger("monet").handlers:
+            handler.setFormatter(logging.Formatter(f"process {rank}: %(message)s"))
+    return ProcessGroup(rank, local_rank, world_size, local_world_size)
+
+
+def is_first() -> bool:
+    """This process speaks for all: it is alone, or the first one."""
+    return not is_one_of_several() or os.environ["RANK"] == "0"
