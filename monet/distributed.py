@@ -72,9 +72,6 @@ class Group:
         """What all processes hand in, in their order, on the first one; an empty list on the others."""
         return [thing]
 
-    def close(self) -> None:
-        """Leaves the group."""
-
 
 class ProcessGroup(Group):
     """Several processes, joined by torch.distributed.
@@ -170,10 +167,6 @@ class ProcessGroup(Group):
         things: list[Any] | None = None if self.rank else [None] * self.world_size
         _talk(lambda: dist.gather_object(thing, things))
         return things or []
-
-    def close(self) -> None:
-        """As `Group.close`."""
-        dist.destroy_process_group()
 
     def _tell(self, kind: int, value: object = None) -> None:
         _talk(lambda: dist.broadcast_object_list([kind, value]))

@@ -62,7 +62,8 @@ def run_command(
     try:
         Signals()  # from the first slow import on
         if is_one_of_several() and not several:
-            raise InputError("torchrun is for submit and train: start this command without it")
+            wrong = "torchrun is for submit and train: start this command without it"
+            raise InputError(wrong) if is_first() else FailedElsewhere(wrong, InputError.exit_code)
         try:
             return main(arguments)
         finally:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 from monet.machine import available_processors
 
@@ -35,6 +36,16 @@ def join() -> Group:
         for handler in logging.getLogger("monet").handlers:
             handler.setFormatter(logging.Formatter(f"process {rank}: %(message)s"))
     return ProcessGroup(rank, local_rank, world_size, local_world_size)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends a command with its exit code. One of several processes ends at once: what joins them may abort, or wait for
+    one that is lost, when Python tidies it up."""
+    if is_one_of_several():
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def is_first() -> bool:

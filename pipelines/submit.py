@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines._command import run_command
+from pipelines._processes import leave
 from pipelines._scoring import add_scoring_options, find_weights, make_scorer
 
 if TYPE_CHECKING:
@@ -48,10 +49,8 @@ def main(arguments: Sequence[str]) -> int:
     path = options.zip or job.folder.archive
     if job.group.rank:
         assist(job, path, paint_with)
-        job.group.close()
         return 0
     submission = submit(job, path, _scoring(options, job), paint_with)
-    job.group.close()
     print("\n".join(summary(submission, job.layout.rules)))
     if submission.evaluation:
         print("\n".join(f"note: {line}" for line in remarks()))
@@ -117,4 +116,4 @@ def _paint_with(options: argparse.Namespace, job: Job) -> Candidate | None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main, several=True))
+    leave(run_command(main, several=True))

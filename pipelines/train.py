@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from pipelines._command import run_command
+from pipelines._processes import leave
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -16,7 +16,6 @@ def main(arguments: Sequence[str]) -> int:
 
     job, _ = make_job(run_parser("train", __doc__ or ""), arguments, paint=False)
     outcome = train(job).outcome
-    job.group.close()
     if job.group.rank:
         return 0
     decay = "learning rate decayed to 0" if outcome.landed else "decay unfinished: --resume goes on"
@@ -26,4 +25,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main, several=True))
+    leave(run_command(main, several=True))

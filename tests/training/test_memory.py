@@ -1,0 +1,139 @@
+"""Less memory, the same step: batches in parts, activations computed once more, a retry when memory runs out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from monet import recipes
+from monet.errors import MonetError
+from monet.training.state import TrainingState
+from monet.training.trainer import Trainer
+from monet.training.updater import Recomputing, Updater
+from tests.training.test_step import largest_difference, steps, trainer
+
+BATCH, STEPS = 5, 4
+
+
+def limit(engine: Trainer, network: str, images: int) -> list[int]:
+    """Lets a network run out of memory above so many images at once; returns the sizes that it is given."""
+    sizes: list[int] = []
+
+    def forward_hook(_: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        sizes.append(len(inputs[0]))
+        if len(inputs[0]) > images:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB\nand more")
+
+    engine.state.networks.named()[network].register_forward_pre_hook(forward_hook)
+    return sizes
+
+
+@pytest.mark.parametrize("parts", [2, 3, 5, 9])
+def test_a_batch_in_parts_gives_the_losses_and_gradients_of_the_whole(tmp_path: Path, parts: int) -> None:
+    whole = steps(trainer(tmp_path, {"batch_size": BATCH}), STEPS)
+    split = trainer(tmp_path, {"batch_size": BATCH, "accumulation": parts})
+    sizes = limit(split, "generator_ab", 2 * -(-BATCH // parts))  # photos and paintings pass together
+    found = steps(split, STEPS)
+    assert largest_difference(found, whole) <= 1e-9
+    for mine, theirs in zip(found.losses, whole.losses, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
+    assert len(sizes) == 2 * STEPS * min(parts, BATCH)
+
+
+def test_activations_that_are_computed_once_more_give_the_same_gradients(tmp_path: Path) -> None:
+    kept = steps(trainer(tmp_path), STEPS)
+    engine = trainer(tmp_path, {"activation_checkpointing": True})
+    assert isinstance(engine._updater.networks.generator_ab, Recomputing)
+    sizes = limit(engine, "generator_ab", 100)
+    assert largest_difference(steps(engine, STEPS), kept) <= 1e-12
+    assert len(sizes) == 4 * STEPS  # two passes there, and both again on the way back
+    assert next(iter(engine.state.state_dict()["networks"]["generator_ab"])).startswith("layers.")
+
+
+def test_recomputed_activations_take_less_memory() -> None:
+    def kept(activation_checkpointing: bool) -> int:
+        config = recipes.resolve(
+            {"model": {"width": 8, "discriminator_width": 4}},
+            ["--training.activation_checkpointing", str(activation_checkpointing).lower()],
+        )
+        state = TrainingState.create(config, torch.device("cpu"), "fp32")
+        updater = Updater(config, state, torch.device("cpu"))
+        storages: dict[int, int] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        image = torch.rand(1, 3, 64, 64, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            result = updater.networks.generator_ab(image)
+        assert result.requires_grad
+        return sum(storages.values())
+
+    assert kept(True) < kept(False) / 10
+
+
+@pytest.mark.parametrize("network", ["generator_ba", "discriminator_b"])
+def test_out_of_memory_splits_the_batch_says_so_and_changes_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, network: str
+) -> None:
+    settings = {"batch_size": 4}
+    free = steps(trainer(tmp_path, settings), STEPS)
+    engine = trainer(tmp_path, settings)
+    sizes = limit(engine, network, 4)  # a joined pass is of eight
+    assert largest_difference(steps(engine, STEPS), free) <= 1e-9
+    assert engine._updater.parts == 2
+    assert [size for size in sizes if size > 4] == [8]
+    (record,) = caplog.records
+    assert record.message == (
+        "out of memory with 4 pairs at once (CUDA out of memory. Tried to allocate 2.00 GiB): from now on in 2 parts "
+        "whose gradients are added up, which is the same step"
+    )
+
+
+def test_the_image_pool_takes_in_a_batch_once_however_often_it_is_tried(tmp_path: Path) -> None:
+    settings = {"batch_size": 4, "pool_size": 3}
+    free, tight = (trainer(tmp_path, settings) for _ in range(2))
+    limit(tight, "discriminator_b", 4)
+    for engine in (free, tight):
+        steps(engine, STEPS)
+    for name, pool in free.state.pools.items():
+        torch.testing.assert_close(tight.state.pools[name]._images, pool._images, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "model", "message"),
+    [
+        ({"batch_size": 4}, {}, "out of memory with 2 pairs at once"),
+        ({"batch_size": 1}, {}, "out of memory with one pair at once"),
+        ({"batch_size": 4}, {"norm": "batch"}, "out of memory with 4 pairs at once"),
+    ],
+    ids=["the retry, too", "nothing to split", "batch norm would see other batches"],
+)
+def test_where_a_split_does_not_help_the_error_says_what_does(
+    tmp_path: Path, settings: dict[str, Any], model: dict[str, Any], message: str
+) -> None:
+    engine = trainer(tmp_path, settings, **model)
+    limit(engine, "generator_ab", 0)
+    with pytest.raises(MonetError, match=message + r" \(CUDA .*\): give --training.activation_checkpointing true"):
+        engine._step(0.0)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None:
+    engine = trainer(tmp_path)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("expected a 3-dimensional tensor")
+
+    engine.state.networks.generator_ab.register_forward_pre_hook(broken)
+    with pytest.raises(RuntimeError, match="3-dimensional"):
+        engine._step(0.0)
+
+
+def test_recomputing_is_refused_where_it_would_count_statistics_twice() -> None:
+    with pytest.raises(MonetError, match="activation_checkpointing with model.norm batch"):
+        recipes.resolve({"model": {"norm": "batch"}}, ["--training.activation_checkpointing", "true"])
