@@ -19,7 +19,7 @@ from monet.config import GenerationConfig, to_dict
 from monet.data.stream import Purpose, permutation
 from monet.device import Precision, suitable_precision
 from monet.errors import InputError
-from monet.generation.painter import Painter
+from monet.generation.painter import make_painter
 from monet.models import generator_from_checkpoint
 from monet.reporting.report import Close
 from monet.scoring.bootstrap import Interval
@@ -212,13 +212,7 @@ class _Trial:
     def contend(
         self, candidate: Candidate | None, generator: nn.Module, precision: Precision, settings: GenerationConfig
     ) -> Contender:
-        painter = Painter(
-            generator,
-            device=self._device,
-            precision=precision,
-            batch_size=settings.batch_size,
-            quality=settings.quality,
-        )
+        painter = make_painter(generator, settings, device=self._device, precision=precision, clock=self._clock)
         with tempfile.TemporaryDirectory(prefix="monet-") as folder:
             archive = Path(folder) / "images.zip"
             begun = self._clock()
@@ -265,7 +259,7 @@ def _repeats(contenders: Sequence[Contender]) -> tuple[Repeats, ...]:
 def _recipe(candidate: Candidate) -> str:
     """The settings and the data that make a difference to what is learned, less the seed."""
     values: dict[str, Any] = to_dict(candidate.config)
-    for name in ("seed", "device", "save_every"):
+    for name in ("seed", "device", "save_every", "compile", "accumulation", "activation_checkpointing"):
         del values["training"][name]
     del values["generation"]
     return repr((values, candidate.data))

@@ -15,7 +15,7 @@ from monet.data.store import BadImage, paintable, summary_of_bad
 from monet.device import choose_device, choose_precision
 from monet.errors import InputError
 from monet.files import require_writable
-from monet.generation.painter import Painter, unreadable
+from monet.generation.painter import make_painter, unreadable
 from monet.models import generator_from_checkpoint
 from monet.workflow.display import Display
 
@@ -66,7 +66,7 @@ def generate(
         MonetError: the archive cannot be written.
     """
     try:
-        GenerationConfig(batch_size=batch_size, quality=quality)
+        settings = GenerationConfig(batch_size=batch_size, quality=quality)
     except ValueError as error:
         raise InputError(
             str(error).replace("generation.batch_size", "--batch-size").replace("generation.", "--")
@@ -80,12 +80,12 @@ def generate(
     if not photos:
         raise InputError(f"no photo in {photos_folder} can be read: {summary_of_bad(bad, most=3)}")
     where = choose_device(device)
-    painter = Painter(
+    painter = make_painter(
         generator_from_checkpoint(contents, weights=weights),
+        settings,
         device=where,
         precision=choose_precision(precision, where, clock),
-        batch_size=batch_size,
-        quality=quality,
+        clock=clock,
     )
     display.begin("painting", len(photos), "photos")
     count = painter.paint_archive(photos, path, display.advance)

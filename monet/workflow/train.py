@@ -24,7 +24,7 @@ from monet.device import (
     suitable_precision,
 )
 from monet.errors import InputError, Interrupted
-from monet.generation.painter import Painter, seconds_per_photo, unreadable
+from monet.generation.painter import Painter, make_painter, seconds_per_photo, unreadable
 from monet.machine import available_memory
 from monet.models import generator_from_checkpoint
 from monet.reporting.curves import read_metrics, save_curves
@@ -195,13 +195,12 @@ def _require_time(job: Job, reserve: Reserve | None) -> None:
 
 def _painter(job: Job, generator: torch.nn.Module, device: torch.device, precision: Precision) -> Painter:
     """A painter with the settings of a run, and as many threads as this process may have."""
-    settings = job.config.generation
-    return Painter(
+    return make_painter(
         generator,
+        job.config.generation,
         device=device,
         precision=precision,
-        batch_size=settings.batch_size,
-        quality=settings.quality,
+        clock=job.clock,
         workers=job.processors,
     )
 

@@ -8,26 +8,30 @@ batches on an accelerator), with nothing encoded: what painting cannot be faster
 from __future__ import annotations
 
 import argparse
-import io
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
-from monet.config import ModelConfig
+from monet.config import GenerationConfig, ModelConfig
 from monet.data.decode import decode
-from monet.data.drawing import draw
 from monet.device import autocast, choose_device, choose_precision, single_threaded
-from monet.generation.painter import Painter, to_network, to_pixels
+from monet.generation.painter import make_painter, to_bytes, to_network, to_pixels
 from monet.machine import available_processors
 from monet.models import build_generator
-from tests.benchmarks.measure import in_turns, machine, peak_memory, print_table, synchronize, write_json
+from tests.benchmarks.measure import (
+    draw_photos,
+    in_turns,
+    machine,
+    peak_memory,
+    print_table,
+    synchronize,
+    write_json,
+)
 from tests.benchmarks.reference import generator as plain_generator
+from tests.benchmarks.reference import paint
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -36,31 +40,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     described = machine(device)
     precision = choose_precision(options.precision, device, time.monotonic)
     mine = build_generator(ModelConfig(width=options.width, residual_blocks=options.blocks)).requires_grad_(False)
-    painter = Painter(mine, device=device, precision=precision, batch_size=options.batch_size)
+    settings = GenerationConfig(batch_size=options.batch_size)
+    painter = make_painter(mine, settings, device=device, precision=precision, clock=time.monotonic)
     plain = plain_generator(options.width, options.blocks).to(device).eval()
     with tempfile.TemporaryDirectory() as folder:
-        photos = [Path(folder) / f"{index:04d}.jpg" for index in range(options.photos)]
-        for index, photo in enumerate(photos):
-            draw(0, "photo", index).save(photo, quality=95)
+        photos = draw_photos(Path(folder), options.photos)
         decoded = [torch.tensor(decode(photo, 256)) for photo in photos]
-
-        def reference() -> None:
-            with torch.inference_mode(), zipfile.ZipFile(Path(folder) / "plain.zip", "w") as archive:
-                for start in range(0, len(photos), options.batch_size):
-                    chosen = photos[start : start + options.batch_size]
-                    batch = np.stack([np.asarray(Image.open(photo).convert("RGB")) for photo in chosen])
-                    painted = plain(torch.from_numpy(batch).permute(0, 3, 1, 2).float().to(device) / 127.5 - 1)
-                    pixels = ((painted + 1) * 127.5).clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
-                    for photo, image in zip(chosen, pixels, strict=True):
-                        buffer = io.BytesIO()
-                        Image.fromarray(image).save(buffer, "JPEG", quality=95)
-                        archive.writestr(photo.name, buffer.getvalue())
 
         def bare(batch: list[torch.Tensor]) -> None:
             with torch.inference_mode(), autocast(device, precision):
                 painted = mine(to_network(torch.stack(batch), device))
             if device.type == "cpu":
-                to_pixels(painted)
+                to_pixels(to_bytes(painted))
 
         def network() -> None:
             if device.type == "cpu":
@@ -72,7 +63,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             synchronize(device)
 
         sides = {
-            "reference": reference,
+            "reference": lambda: paint(plain, photos, Path(folder) / "plain.zip", options.batch_size, device),
             "monet": lambda: painter.paint_archive(photos, Path(folder) / "images.zip"),
             "monet's bare network": network,
         }

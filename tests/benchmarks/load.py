@@ -15,27 +15,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 from monet import recipes
 from monet.data.batches import PairSource
-from monet.data.drawing import draw
 from monet.data.store import load_images
 from monet.device import choose_device
-from tests.benchmarks.measure import in_turns, machine, print_table, write_json
+from tests.benchmarks.measure import draw_photos, in_turns, machine, print_table, write_json
+from tests.benchmarks.reference import load
 from tests.benchmarks.train_step import trainer
-
-
-def plain(photo: Path, load_size: int, crop_size: int) -> torch.Tensor:
-    """One image, as a plain loader makes it."""
-    image = Image.open(photo).convert("RGB").resize((load_size, load_size), Image.Resampling.BICUBIC)
-    left, top = (random.randint(0, load_size - crop_size) for _ in range(2))
-    image = image.crop((left, top, left + crop_size, top + crop_size))
-    if random.random() < 0.5:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -45,9 +33,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     config = recipes.resolve(recipes.read(options.recipe), ["--training.device", str(device)])
     data, size = config.data, config.training.batch_size
     with tempfile.TemporaryDirectory() as folder:
-        photos = [Path(folder) / f"{index:04d}.jpg" for index in range(options.images)]
-        for index, photo in enumerate(photos):
-            draw(0, "photo", index).save(photo, quality=95)
+        photos = draw_photos(Path(folder), options.images)
         begun = time.perf_counter()
         stores = [load_images(photos, data.load_size, memory_limit=2**33) for _ in range(2)]
         reading = (time.perf_counter() - begun) / (2 * len(photos))
@@ -60,7 +46,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
         def plain_batch() -> None:
             chosen = random.choices(photos, k=2 * size)
-            torch.stack([plain(photo, data.load_size, data.crop_size) for photo in chosen]).to(device)
+            torch.stack([load(photo, data.load_size, data.crop_size) for photo in chosen]).to(device)
 
         took = in_turns({"reference": plain_batch, "monet": batch}, options.turns, warm_up=3, device=device)
     step = in_turns({"step": trainer(config, device, False).take_step}, 3, warm_up=2, device=device)["step"]

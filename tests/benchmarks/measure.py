@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from monet.data.drawing import draw
 from monet.device import describe_machine
 
 
@@ -79,6 +80,15 @@ def machine(device: torch.device) -> dict[str, Any]:
         f"torch {found['torch']}"
     )
     return found
+
+
+def draw_photos(folder: Path, count: int) -> list[Path]:
+    """Writes drawn photos of 256×256."""
+    photos = [folder / f"{index:04d}.jpg" for index in range(count)]
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, photo in enumerate(photos):
+        draw(0, "photo", index).save(photo, quality=95)
+    return photos
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,10 +1,17 @@
-"""CycleGAN as its public implementations have it: eager, fp32, each of the six generator passes on its own."""
+"""CycleGAN as its public implementations have it: eager, fp32, each of the six generator passes on its own; every image
+opened, resized and cropped with Pillow when its turn comes; painted one batch at a time with Pillow between."""
 
 from __future__ import annotations
 
+import io
 import random
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 
@@ -85,8 +92,8 @@ class CycleGan:
         self.optimizer_d = torch.optim.Adam([*self.d_a.parameters(), *self.d_b.parameters()], 2e-4, (0.5, 0.999))
         self.pool_a, self.pool_b = Pool(), Pool()
 
-    def step(self, real_a: Tensor, real_b: Tensor) -> float:
-        """One step on (B, 3, H, W) in −1…1; returns the generators' loss, as the usual log of losses does."""
+    def step(self, real_a: Tensor, real_b: Tensor) -> tuple[float, float]:
+        """One step on (B, 3, H, W) in −1…1; returns the losses of generators and discriminators, for the log."""
         mse, l1 = nn.MSELoss(), nn.L1Loss()
         for network in (self.d_a, self.d_b):
             network.requires_grad_(False)
@@ -103,6 +110,7 @@ class CycleGan:
         for network in (self.d_a, self.d_b):
             network.requires_grad_(True)
         self.optimizer_d.zero_grad()
+        judgements = []
         for network, real, fake in (
             (self.d_a, real_a, self.pool_a.query(fake_a)),
             (self.d_b, real_b, self.pool_b.query(fake_b)),
@@ -110,5 +118,30 @@ class CycleGan:
             on_real, on_fake = network(real), network(fake)
             judged = mse(on_real, torch.ones_like(on_real)) + mse(on_fake, torch.zeros_like(on_fake))
             (0.5 * judged).backward()
+            judgements.append(0.5 * judged.detach())
         self.optimizer_d.step()
-        return float(loss.detach())
+        return float(loss.detach()), float(judgements[0] + judgements[1])
+
+
+def load(photo: Path, load_size: int, crop_size: int) -> Tensor:
+    """One image for training, (3, crop_size, crop_size) in −1…1."""
+    image = Image.open(photo).convert("RGB").resize((load_size, load_size), Image.Resampling.BICUBIC)
+    left, top = (random.randint(0, load_size - crop_size) for _ in range(2))
+    image = image.crop((left, top, left + crop_size, top + crop_size))
+    if random.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def paint(network: nn.Module, photos: Sequence[Path], path: Path, batch_size: int, device: torch.device) -> None:
+    """Paints photos of 256×256 into an archive."""
+    with torch.inference_mode(), zipfile.ZipFile(path, "w") as archive:
+        for start in range(0, len(photos), batch_size):
+            chosen = photos[start : start + batch_size]
+            batch = np.stack([np.asarray(Image.open(photo).convert("RGB")) for photo in chosen])
+            painted = network(torch.from_numpy(batch).permute(0, 3, 1, 2).float().to(device) / 127.5 - 1)
+            pixels = ((painted + 1) * 127.5).clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+            for photo, image in zip(chosen, pixels, strict=True):
+                buffer = io.BytesIO()
+                Image.fromarray(image).save(buffer, "JPEG", quality=95)
+                archive.writestr(photo.name, buffer.getvalue())

@@ -15,7 +15,7 @@ from monet.archive import validate
 from monet.data.decode import decode
 from monet.data.layout import list_images
 from monet.errors import MonetError
-from monet.generation.painter import Painter, seconds_per_photo, to_network, to_pixels, unreadable
+from monet.generation.painter import Painter, seconds_per_photo, to_bytes, to_network, to_pixels, unreadable
 from tests.conftest import FakeClock, fill_folder
 
 CPU = torch.device("cpu")
@@ -124,8 +124,8 @@ def test_pixels_survive_the_way_to_the_network_and_back() -> None:
     assert images.shape == (2, 3, 8, 8)
     assert images.min() >= -1
     assert images.max() <= 1
-    assert np.array_equal(to_pixels(images), pixels)
-    assert to_pixels(torch.tensor([[[[-2.0]], [[0.0]], [[2.0]]]])).tolist() == [[[[0, 128, 255]]]]
+    assert np.array_equal(to_pixels(to_bytes(images)), pixels)
+    assert to_pixels(to_bytes(torch.tensor([[[[-2.0]], [[0.0]], [[2.0]]]]))).tolist() == [[[[0, 128, 255]]]]
 
 
 def test_the_probe_times_whole_batches_from_file_to_jpeg(photos: tuple[Path, ...]) -> None:

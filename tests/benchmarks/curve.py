@@ -1,0 +1,135 @@
+"""Whether speed changes what is learned: loss curves beside those of the plain step: python -m tests.benchmarks.curve
+
+All sides see the same pairs in the same order. This project starts from the weights of the first plain run; a second
+plain run starts from those, too, but draws other images from its pool; a third one has another seed altogether.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from monet import recipes
+from monet.device import choose_device
+from monet.training.trainer import Trainer
+from tests.benchmarks.measure import machine, print_table, write_json
+from tests.benchmarks.reference import CycleGan
+from tests.benchmarks.train_step import trainer
+
+Curve = NDArray[np.float64]
+"""(steps, 2): the losses of the generators and of the discriminators."""
+
+
+def plain(options: argparse.Namespace, source: Trainer, seed: int, pool_seed: int) -> tuple[CycleGan, Curve]:
+    """A plain run; returns its networks as they were at the start, and its losses."""
+    device = choose_device(options.device)
+    torch.manual_seed(seed)
+    model = CycleGan(options.width, options.blocks, device)
+    torch.manual_seed(seed)
+    start = CycleGan(options.width, options.blocks, device)
+    random.seed(pool_seed)
+    size = options.batch_size
+    curve = [model.step(*source._source.batch(range(first, first + size))) for first in _firsts(options)]
+    return start, np.array(curve)
+
+
+def ours(options: argparse.Namespace, start: CycleGan, words: list[str], compiled: bool) -> Curve:
+    """A run of this project from the plain run's weights."""
+    device = choose_device(options.device)
+    engine = trainer(_config(options, words), device, compiled)
+    for name, theirs in (
+        ("generator_ab", start.g_ab),
+        ("generator_ba", start.g_ba),
+        ("discriminator_a", start.d_a),
+        ("discriminator_b", start.d_b),
+    ):
+        copy_weights(theirs, engine.state.networks.named()[name])
+    losses = []
+    for _ in _firsts(options):
+        engine._step(0.0)
+        losses.append(engine._taken[-1].losses)
+        engine._look()
+    values = torch.stack(losses).double().cpu().numpy()
+    return np.stack([values[:, 0], values[:, -2:].sum(1)], 1)
+
+
+def copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Copies weights between networks of the same layers."""
+    with torch.no_grad():
+        for mine, theirs in zip(target.parameters(), source.parameters(), strict=True):
+            mine.copy_(theirs)
+
+
+def distance(one: Curve, other: Curve, window: int) -> Curve:
+    """The mean absolute difference of two curves, each a moving average over a window of steps: (2,)."""
+    kernel = np.ones(window) / window
+    smooth = [np.stack([np.convolve(c[:, i], kernel, "valid") for i in range(2)], 1) for c in (one, other)]
+    return np.abs(smooth[0] - smooth[1]).mean(0)
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Trains all sides."""
+    device = choose_device(options.device)
+    described = machine(device)
+    source = trainer(_config(options, []), device, False)
+    start, first = plain(options, source, 0, 0)
+    _, other_pool = plain(options, source, 0, 1)
+    _, other_seed = plain(options, source, 1, 1)
+    curves = {"plain, other pool": other_pool, "plain, other seed": other_seed}
+    curves["here, fp32"] = ours(options, start, ["--training.precision", "fp32"], False)
+    curves["here, auto"] = ours(options, start, [], False)
+    curves["here, auto, compiled"] = ours(options, start, [], True)
+    return {
+        "machine": described,
+        "first": first.tolist(),
+        "curves": {name: curve.tolist() for name, curve in curves.items()},
+        "distances": {name: distance(curve, first, options.window).tolist() for name, curve in curves.items()},
+    }
+
+
+def _firsts(options: argparse.Namespace) -> range:
+    return range(0, options.steps * options.batch_size, options.batch_size)
+
+
+def _config(options: argparse.Namespace, words: list[str]) -> Any:
+    settings = {"width": options.width, "residual_blocks": options.blocks, "discriminator_width": 64}
+    data = {"load_size": options.size + 16, "crop_size": options.size}
+    training = {"batch_size": options.batch_size, "device": options.device}
+    return recipes.resolve({"model": settings, "data": data, "training": training}, words)
+
+
+def main() -> None:
+    """Measures, and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--blocks", type=int, default=9)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--window", type=int, default=20)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    begun = time.monotonic()
+    found = measure(options)
+    last = np.array(found["first"])[-options.window :].mean(0)
+    print(f"the first plain run ends at generators {last[0]:.3f}, discriminators {last[1]:.3f}; difference to it,")
+    print(f"averaged over {options.steps} steps, of curves smoothed over {options.window}:")
+    print_table(
+        ["run", "generators", "discriminators"],
+        [[name, *(f"{value:.4f}" for value in values)] for name, values in found["distances"].items()],
+    )
+    print(f"took {time.monotonic() - begun:.0f} s")
+    write_json(options.json, found)
+
+
+if __name__ == "__main__":
+    main()
