@@ -1,14 +1,17 @@
 """Whether speed changes what is learned: loss curves beside those of the plain step: python -m tests.benchmarks.curve
 
-All sides see the same pairs in the same order. This project starts from the weights of the first plain run; a second
-plain run starts from those, too, but draws other images from its pool; a third one has another seed altogether.
+All sides see the same pairs in the same order. This project starts from the weights of the first plain run. So do two
+more plain runs, one with weights that are off by a millionth, one that draws other images from its pool; a last one has
+another seed altogether. (Adam's first steps are nearly the signs of the gradients: rounding alone drives runs apart.)
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from monet import recipes
+from monet.config import Config
+from monet.data.batches import PairSource
+from monet.data.store import ImageStore, load_images
 from monet.device import choose_device
-from monet.training.trainer import Trainer
-from tests.benchmarks.measure import machine, print_table, write_json
+from tests.benchmarks.measure import draw_files, machine, print_table, write_json
 from tests.benchmarks.reference import CycleGan
 from tests.benchmarks.train_step import trainer
 
@@ -28,23 +33,31 @@ Curve = NDArray[np.float64]
 """(steps, 2): the losses of the generators and of the discriminators."""
 
 
-def plain(options: argparse.Namespace, source: Trainer, seed: int, pool_seed: int) -> tuple[CycleGan, Curve]:
+def plain(
+    options: argparse.Namespace, source: PairSource, seed: int = 0, pool_seed: int = 0, noise: float = 0.0
+) -> tuple[CycleGan, Curve]:
     """A plain run; returns its networks as they were at the start, and its losses."""
     device = choose_device(options.device)
-    torch.manual_seed(seed)
-    model = CycleGan(options.width, options.blocks, device)
-    torch.manual_seed(seed)
-    start = CycleGan(options.width, options.blocks, device)
+    model, start = (_seeded(options, seed, device) for _ in range(2))
+    for parameter in (*model.g_ab.parameters(), *model.g_ba.parameters()):
+        parameter.data.mul_(1 + noise)
     random.seed(pool_seed)
     size = options.batch_size
-    curve = [model.step(*source._source.batch(range(first, first + size))) for first in _firsts(options)]
+    curve = [model.step(*source.batch(range(first, first + size))) for first in _firsts(options)]
     return start, np.array(curve)
 
 
-def ours(options: argparse.Namespace, start: CycleGan, words: list[str], compiled: bool) -> Curve:
+def _seeded(options: argparse.Namespace, seed: int, device: torch.device) -> CycleGan:
+    torch.manual_seed(seed)
+    return CycleGan(options.width, options.blocks, device)
+
+
+def ours(
+    options: argparse.Namespace, stores: Sequence[ImageStore], start: CycleGan, words: list[str], compiled: bool
+) -> Curve:
     """A run of this project from the plain run's weights."""
     device = choose_device(options.device)
-    engine = trainer(_config(options, words), device, compiled)
+    engine = trainer(_config(options, words), device, compiled, stores)
     for name, theirs in (
         ("generator_ab", start.g_ab),
         ("generator_ba", start.g_ba),
@@ -79,14 +92,22 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Trains all sides."""
     device = choose_device(options.device)
     described = machine(device)
-    source = trainer(_config(options, []), device, False)
-    start, first = plain(options, source, 0, 0)
-    _, other_pool = plain(options, source, 0, 1)
-    _, other_seed = plain(options, source, 1, 1)
-    curves = {"plain, other pool": other_pool, "plain, other seed": other_seed}
-    curves["here, fp32"] = ours(options, start, ["--training.precision", "fp32"], False)
-    curves["here, auto"] = ours(options, start, [], False)
-    curves["here, auto, compiled"] = ours(options, start, [], True)
+    config = _config(options, [])
+    with tempfile.TemporaryDirectory() as folder:
+        stores = [
+            load_images(draw_files(Path(folder) / domain, 64, domain), config.data.load_size)
+            for domain in ("photo", "painting")
+        ]
+    source = PairSource(stores[0], stores[1], config.data, seed=config.training.seed, device=device)
+    start, first = plain(options, source)
+    curves = {
+        "plain, weights off by a millionth": plain(options, source, noise=1e-6)[1],
+        "plain, other images from the pool": plain(options, source, pool_seed=1)[1],
+        "plain, other seed": plain(options, source, seed=1, pool_seed=1)[1],
+    }
+    curves["here, fp32"] = ours(options, stores, start, ["--training.precision", "fp32"], False)
+    curves["here, auto"] = ours(options, stores, start, [], False)
+    curves["here, auto, compiled"] = ours(options, stores, start, [], True)
     return {
         "machine": described,
         "first": first.tolist(),
@@ -99,7 +120,7 @@ def _firsts(options: argparse.Namespace) -> range:
     return range(0, options.steps * options.batch_size, options.batch_size)
 
 
-def _config(options: argparse.Namespace, words: list[str]) -> Any:
+def _config(options: argparse.Namespace, words: list[str]) -> Config:
     settings = {"width": options.width, "residual_blocks": options.blocks, "discriminator_width": 64}
     data = {"load_size": options.size + 16, "crop_size": options.size}
     training = {"batch_size": options.batch_size, "device": options.device}

@@ -23,7 +23,7 @@ from monet.device import choose_device
 from monet.workflow.job import Job
 from monet.workflow.run_folder import RunFolder
 from monet.workflow.submit import submit
-from tests.benchmarks.measure import draw_photos, machine, peak_memory, print_table, synchronize, write_json
+from tests.benchmarks.measure import draw_files, machine, peak_memory, print_table, synchronize, write_json
 from tests.benchmarks.reference import CycleGan, load, paint
 
 
@@ -73,8 +73,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, list[dict[str, float]]] = {"reference": [], "monet": []}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        draw_photos(data / "trainA", options.photos)
-        draw_photos(data / "trainB", 16)
+        draw_files(data / "trainA", options.photos)
+        draw_files(data / "trainB", 16, "painting")
         for _ in range(options.turns):
             found["reference"].append(reference(options, data, Path(folder), device))
             found["monet"].append(monet(options, data, Path(folder)))

@@ -22,7 +22,7 @@ from monet.generation.painter import make_painter, to_bytes, to_network, to_pixe
 from monet.machine import available_processors
 from monet.models import build_generator
 from tests.benchmarks.measure import (
-    draw_photos,
+    draw_files,
     in_turns,
     machine,
     peak_memory,
@@ -44,7 +44,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     painter = make_painter(mine, settings, device=device, precision=precision, clock=time.monotonic)
     plain = plain_generator(options.width, options.blocks).to(device).eval()
     with tempfile.TemporaryDirectory() as folder:
-        photos = draw_photos(Path(folder), options.photos)
+        photos = draw_files(Path(folder), options.photos)
         decoded = [torch.tensor(decode(photo, 256)) for photo in photos]
 
         def bare(batch: list[torch.Tensor]) -> None:

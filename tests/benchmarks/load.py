@@ -21,7 +21,7 @@ from monet import recipes
 from monet.data.batches import PairSource
 from monet.data.store import load_images
 from monet.device import choose_device
-from tests.benchmarks.measure import draw_photos, in_turns, machine, print_table, write_json
+from tests.benchmarks.measure import draw_files, in_turns, machine, print_table, write_json
 from tests.benchmarks.reference import load
 from tests.benchmarks.train_step import trainer
 
@@ -33,7 +33,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     config = recipes.resolve(recipes.read(options.recipe), ["--training.device", str(device)])
     data, size = config.data, config.training.batch_size
     with tempfile.TemporaryDirectory() as folder:
-        photos = draw_photos(Path(folder), options.images)
+        photos = draw_files(Path(folder), options.images)
         begun = time.perf_counter()
         stores = [load_images(photos, data.load_size, memory_limit=2**33) for _ in range(2)]
         reading = (time.perf_counter() - begun) / (2 * len(photos))

@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -82,13 +82,13 @@ def machine(device: torch.device) -> dict[str, Any]:
     return found
 
 
-def draw_photos(folder: Path, count: int) -> list[Path]:
-    """Writes drawn photos of 256×256."""
-    photos = [folder / f"{index:04d}.jpg" for index in range(count)]
+def draw_files(folder: Path, count: int, domain: Literal["photo", "painting"] = "photo") -> list[Path]:
+    """Writes drawn pictures of 256×256."""
+    paths = [folder / f"{index:04d}.jpg" for index in range(count)]
     folder.mkdir(parents=True, exist_ok=True)
-    for index, photo in enumerate(photos):
-        draw(0, "photo", index).save(photo, quality=95)
-    return photos
+    for index, path in enumerate(paths):
+        draw(0, domain, index).save(path, quality=95)
+    return paths
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

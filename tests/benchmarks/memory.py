@@ -22,7 +22,7 @@ from monet import checkpoint, recipes
 from monet.clock import Horizon
 from monet.device import choose_device
 from monet.training.state import TrainingState, run_facts
-from tests.benchmarks.measure import draw_photos, machine, peak_memory, print_table, write_json
+from tests.benchmarks.measure import draw_files, machine, peak_memory, print_table, write_json
 from tests.benchmarks.train_step import trainer
 
 _STEPS = {
@@ -40,7 +40,7 @@ def painting(counts: list[int], folder: Path) -> dict[int, dict[str, float]]:
     state = TrainingState.create(config, torch.device("cpu"), "fp32")
     facts = run_facts(config, "fp32", 1, 1)
     checkpoint.save(folder / "tiny.pt", {**state.state_dict(), "horizon": asdict(Horizon(pairs=1)), **facts})
-    drawn = draw_photos(folder / "drawn", 16)
+    drawn = draw_files(folder / "drawn", 16)
     found = {}
     for count in counts:
         photos = folder / f"photos-{count}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,13 @@ from tests.benchmarks.reference import CycleGan
 _IMAGES = 8
 
 
-def trainer(config: Config, device: torch.device, compiled: bool) -> Trainer:
-    """This project's trainer over random images, as `pipelines.train` makes it."""
+def trainer(
+    config: Config, device: torch.device, compiled: bool, stores: Sequence[ImageStore] | None = None
+) -> Trainer:
+    """This project's trainer as `pipelines.train` makes it, over random images where none are given."""
     precision = choose_precision(config.training.precision, device, time.monotonic)
     side = config.data.load_size
-    stores = [
+    stores = stores or [
         ImageStore(torch.randint(0, 256, (_IMAGES, 3, side, side), dtype=torch.uint8), (Path("image"),) * _IMAGES, ())
         for _ in range(2)
     ]
