@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from monet.scoring.evaluation import Evaluation
     from monet.workflow.candidates import Candidate
     from monet.workflow.compare import Comparison, Contender
-
-
-logger = logging.getLogger("monet")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,14 +57,14 @@ def _compare(options: argparse.Namespace) -> int:
     from monet.data.layout import list_images
     from monet.data.store import paintable
     from monet.device import Precision, choose_device
-    from monet.errors import InputError, MonetError
+    from monet.errors import InputError
     from monet.files import require_writable, write_json
     from monet.generation.painter import unreadable
     from monet.workflow.candidates import find_all
     from monet.workflow.compare import choose_photos, compare
     from monet.workflow.report import write_comparison
     from monet.workflow.run_folder import RunFolder
-    from monet.workflow.scores import add_score, identity_of, score_values
+    from monet.workflow.scores import identity_of, keep_score
     from monet.workflow.verdict import as_dict, remarks, verdict
     from pipelines._display import Bars
 
@@ -86,10 +82,7 @@ def _compare(options: argparse.Namespace) -> int:
     basis = {"photos": identity_of(photos), **scorer.basis}
 
     def keep(candidate: Candidate, precision: Precision, evaluation: Evaluation) -> None:
-        try:
-            add_score(candidate.folder.scores, score_values(candidate, options.weights, precision, basis, evaluation))
-        except MonetError as error:
-            logger.warning("the score is not kept with its run: %s", error)
+        keep_score(candidate, options.weights, precision, basis, evaluation)
 
     comparison = compare(
         candidates,

@@ -50,6 +50,11 @@ def permutation(seed: int, purpose: Purpose, index: int, size: int) -> NDArray[n
     return np.argsort(uniforms(seed, purpose, index, size), kind="stable")
 
 
+def epoch_length(samples_per_epoch: int | Literal["all"], photos: int, paintings: int) -> int:
+    """Pairs an epoch: as set, or as many as the larger domain has images."""
+    return max(photos, paintings) if samples_per_epoch == "all" else samples_per_epoch
+
+
 class PairStream:
     """Tells which images make pair *i*.
 
@@ -77,7 +82,7 @@ class PairStream:
             raise ValueError(f"{photos} photos and {paintings} paintings: at least one of each is needed")
         if pairing == "aligned" and photos != paintings:
             raise ValueError(f"{photos} photos and {paintings} paintings cannot be aligned one to one")
-        self.samples_per_epoch = max(photos, paintings) if samples_per_epoch == "all" else samples_per_epoch
+        self.samples_per_epoch = epoch_length(samples_per_epoch, photos, paintings)
         self._aligned = pairing == "aligned"
         self._paintings = paintings
         self._seed = seed

@@ -60,9 +60,8 @@ def save_curves(steps: Sequence[Mapping[str, Any]], path: Path) -> None:
     drawings = panels(steps)
     figure = Figure(figsize=(11, 7), layout="constrained")
     axes = figure.subplots(2, 3).flatten()
-    for axis, draw in zip(axes, drawings.values(), strict=False):
+    for axis, (title, draw) in zip(axes, drawings.items(), strict=False):
         draw(axis)
-    for axis, title in zip(axes, drawings, strict=False):
         axis.set_title(title)
     for axis in axes[len(drawings) :]:
         axis.set_visible(False)

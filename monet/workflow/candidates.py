@@ -13,7 +13,7 @@ from torch import nn
 
 from monet import checkpoint
 from monet.config import Config, from_dict
-from monet.data.stream import PairStream
+from monet.data.stream import epoch_length
 from monet.errors import InputError
 from monet.models import generator_from_checkpoint
 from monet.workflow.run_folder import RunFolder
@@ -101,16 +101,17 @@ def candidate_of(
 ) -> Candidate:
     """The same for a checkpoint that is loaded."""
     config, counters = from_dict(contents["config"]), contents["counters"]
+    photos, paintings = contents["data"]["photos"], contents["data"]["paintings"]
     return Candidate(
         run=name or folder.path.resolve().name,
         folder=folder,
         path=path,
         config=config,
         pairs=counters["pairs"],
-        epochs=counters["pairs"] / _samples_per_epoch(config, contents),
+        epochs=counters["pairs"] / epoch_length(config.data.samples_per_epoch, photos, paintings),
         seconds=counters["seconds"],
         landed=counters["progress"] >= 1,
-        data=(contents["data"]["photos"], contents["data"]["paintings"]),
+        data=(photos, paintings),
         digest=generator_digest(generator_from_checkpoint(contents, weights=weights)),
     )
 
@@ -121,13 +122,3 @@ def generator_digest(generator: nn.Module) -> str:
     for name, value in sorted(generator.state_dict().items()):
         whole.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     return whole.hexdigest()
-
-
-def _samples_per_epoch(config: Config, contents: dict[str, Any]) -> int:
-    return PairStream(
-        contents["data"]["photos"],
-        contents["data"]["paintings"],
-        samples_per_epoch=config.data.samples_per_epoch,
-        sampling=config.data.sampling,
-        seed=config.training.seed,
-    ).samples_per_epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +25,16 @@ logger = logging.getLogger(__name__)
 _BATCH = 32
 _MOST_ROWS = 20_000
 """Images with which the resampling is timed; more of them take proportionally longer."""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A set that has been through the network."""
+
+    images: ImageSet
+    digest: str
+    features: NDArray[np.float32]
+    """Shape (N, D)."""
 
 
 class Scorer:
@@ -69,19 +80,17 @@ class Scorer:
         Raises:
             InputError: a set is empty, too small, unreadable or of mixed sizes.
         """
-        images = open_images(generated)
-        _, reference, reference_digest = self._reference
-        _, training, _ = self._training
-        digest = images.digest()
+        reference, training = self._reference, self._training
+        read = self._read(generated)
         warnings = []
-        if digest == reference_digest:
+        if read.digest == reference.digest:
             warnings.append(f"{generated} and {self.reference} hold the same images: a distance of 0 is no triumph")
         if not self._extractor.weights.known:
             warnings.append(f"{self._extractor.weights.source} are not torch-fidelity's released weights")
         return evaluated(
-            self._features(images, digest),
-            reference,
-            training,
+            read.features,
+            reference.features,
+            training.features,
             epsilon=self.epsilon,
             draws=self.draws,
             layer=self._extractor.layer,
@@ -95,26 +104,25 @@ class Scorer:
         Raises:
             InputError: it is empty, too small, unreadable or of mixed sizes.
         """
-        assert self._reference
-        assert self._training
+        _ = self._reference, self._training
 
     @property
     def draws(self) -> int:
         """Resamplings for an interval. Each takes the eigenvalues of a matrix as wide as there are references, or
         features: a few hundred paintings take milliseconds, thousands of images seconds."""
-        return 400 if min(self._reference[1].shape) <= 512 else 100
+        return 400 if min(self._reference.features.shape) <= 512 else 100
 
     @property
     def paintings(self) -> ImageSet:
         """The paintings that could have been memorized, in the order of `Closeness.painting`."""
-        return self._training[0]
+        return self._training.images
 
     @property
     def basis(self) -> dict[str, str | float]:
         """What scores must have in common to be compared, besides the photos."""
         return {
-            "reference": self._reference[2],
-            "training": self._training[2],
+            "reference": self._reference.digest,
+            "training": self._training.digest,
             "weights_sha256": self._extractor.weights.sha256,
             "feature_layer": self._extractor.layer,
             "epsilon": self.epsilon,
@@ -134,7 +142,7 @@ class Scorer:
             images: in the set.
             clock: tells the time.
         """
-        reference = self._reference[1]
+        reference = self._reference.features
         rows = min(images, _MOST_ROWS)
         features = np.resize(reference, (rows, reference.shape[1]))
         took = []
@@ -147,18 +155,17 @@ class Scorer:
         return self.extraction_seconds(images, clock) + resampling * images / rows
 
     @cached_property
-    def _reference(self) -> tuple[ImageSet, NDArray[np.float32], str]:
-        images = open_images(self.reference)
-        digest = images.digest()
-        return images, self._features(images, digest), digest
+    def _reference(self) -> _Read:
+        return self._read(self.reference)
 
     @cached_property
-    def _training(self) -> tuple[ImageSet, NDArray[np.float32], str]:
-        if self.training == self.reference:
-            return self._reference
-        images = open_images(self.training)
+    def _training(self) -> _Read:
+        return self._reference if self.training == self.reference else self._read(self.training)
+
+    def _read(self, path: Path) -> _Read:
+        images = open_images(path)
         digest = images.digest()
-        return images, self._features(images, digest), digest
+        return _Read(images, digest, self._features(images, digest))
 
     def _features(self, images: ImageSet, digest: str) -> NDArray[np.float32]:
         """Features of a set, (N, D), from the cache where they are there whole."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from monet.device import Precision
-from monet.errors import InputError, MonetError
+from monet.errors import InputError
 from monet.scoring.evaluation import Evaluation
 from monet.workflow.candidates import Candidate, Weights, find_candidates
 from monet.workflow.run_folder import RunFolder
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 _NEEDED = {"checkpoint", "generator", "weights_used", "basis", "mifid"}
 
 
-def score_values(
+def keep_score(
     candidate: Candidate, weights: Weights, precision: Precision, basis: Mapping[str, Any], found: Evaluation
-) -> dict[str, Any]:
-    """A line.
+) -> None:
+    """Adds a line to the scores of a checkpoint's run. A score that cannot be kept is a warning, and still a score.
 
     Args:
         candidate: the checkpoint.
@@ -32,35 +32,27 @@ def score_values(
         basis: what scores must have in common to be compared, besides that and the JPEG quality.
         found: what it scored.
     """
-    basis = {**basis, "precision": precision, "quality": candidate.config.generation.quality}
-    return {
+    values = {
         "checkpoint": candidate.path.name,
         "epochs": round(candidate.epochs, 3),
         "pairs": candidate.pairs,
         "generator": candidate.digest,
         "weights_used": weights,
-        "basis": dict(basis),
+        "basis": {**basis, "precision": precision, "quality": candidate.config.generation.quality},
         **found.numbers(),
     }
+    path = candidate.folder.scores
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+    except OSError as error:
+        logger.warning("the score is not kept with its run: cannot write %s: %s", path, error.strerror or error)
 
 
 def identity_of(photos: Sequence[Path]) -> str:
     """A digest by which sets of photos are told apart: of their names and sizes, in order."""
     lines = [f"{photo.name} {photo.stat().st_size}" for photo in photos]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
-
-
-def add_score(path: Path, values: dict[str, Any]) -> None:
-    """Adds a line.
-
-    Raises:
-        MonetError: the file cannot be written.
-    """
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
-    except OSError as error:
-        raise MonetError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def read_scores(path: Path) -> list[dict[str, Any]]:

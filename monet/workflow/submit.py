@@ -18,7 +18,7 @@ from monet.clock import format_duration
 from monet.data.decode import decode
 from monet.data.store import BadImage
 from monet.data.stream import Purpose, permutation
-from monet.errors import Interrupted, MonetError
+from monet.errors import Interrupted
 from monet.files import require_writable
 from monet.reporting.grids import image_grid, save_image
 from monet.reporting.report import Row, figure, span
@@ -28,7 +28,7 @@ from monet.workflow.candidates import Candidate, read_candidate
 from monet.workflow.evaluate import Scorer
 from monet.workflow.job import Job
 from monet.workflow.report import write_submission
-from monet.workflow.scores import add_score, identity_of, score_values
+from monet.workflow.scores import identity_of, keep_score
 from monet.workflow.scoring import Scoring
 from monet.workflow.train import Trained, ready_to_paint, train
 
@@ -181,10 +181,7 @@ def _score(
     if found is None or scoring.scorer is None:
         return None
     basis = {"photos": identity_of(trained.photos), **scoring.scorer.basis}
-    try:
-        add_score(job.folder.scores, score_values(used, "ema", trained.precision, basis, found))
-    except MonetError as error:
-        logger.warning("the score is not kept with its run: %s", error)
+    keep_score(used, "ema", trained.precision, basis, found)
     return Row(
         run=used.run,
         name=used.path.name,

@@ -25,7 +25,7 @@ from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.store import ImageStore, load_images
 from monet.device import choose_device
-from tests.benchmarks.measure import draw_files, machine, print_table, write_json
+from tests.benchmarks.measure import benchmark_parser, draw_files, machine, print_table, write_json
 from tests.benchmarks.reference import CycleGan
 from tests.benchmarks.train_step import trainer
 
@@ -129,15 +129,13 @@ def _config(options: argparse.Namespace, words: list[str]) -> Config:
 
 def main() -> None:
     """Measures, and prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--blocks", type=int, default=9)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--window", type=int, default=20)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     begun = time.monotonic()
     found = measure(options)

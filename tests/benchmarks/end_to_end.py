@@ -23,7 +23,15 @@ from monet.device import choose_device
 from monet.workflow.job import Job
 from monet.workflow.run_folder import RunFolder
 from monet.workflow.submit import submit
-from tests.benchmarks.measure import draw_files, machine, peak_memory, print_table, synchronize, write_json
+from tests.benchmarks.measure import (
+    benchmark_parser,
+    draw_files,
+    machine,
+    peak_memory,
+    print_table,
+    synchronize,
+    write_json,
+)
 from tests.benchmarks.reference import CycleGan, load, paint
 
 
@@ -87,15 +95,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Measures, and prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--blocks", type=int, default=9)
     parser.add_argument("--pairs", type=int, default=24)
     parser.add_argument("--photos", type=int, default=96)
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--turns", type=int, default=1)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     found = measure(options)
     totals = {side: sum(parts.values()) for side, parts in found["seconds"].items()}

@@ -22,6 +22,7 @@ from monet.generation.painter import make_painter, to_bytes, to_network, to_pixe
 from monet.machine import available_processors
 from monet.models import build_generator
 from tests.benchmarks.measure import (
+    benchmark_parser,
     draw_files,
     in_turns,
     machine,
@@ -79,15 +80,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Measures, and prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--blocks", type=int, default=11)
     parser.add_argument("--photos", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     found = measure(options)
     print_table(

@@ -21,7 +21,7 @@ from monet import recipes
 from monet.data.batches import PairSource
 from monet.data.store import load_images
 from monet.device import choose_device
-from tests.benchmarks.measure import draw_files, in_turns, machine, print_table, write_json
+from tests.benchmarks.measure import benchmark_parser, draw_files, in_turns, machine, print_table, write_json
 from tests.benchmarks.reference import load
 from tests.benchmarks.train_step import trainer
 
@@ -55,12 +55,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Measures, and prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--recipe", default="kaggle-top15")
     parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--turns", type=int, default=20)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     found = measure(options)
     print(f"recipe {options.recipe}: a step takes {found['step'] * 1e3:.0f} ms, its batch included; ", end="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import statistics
@@ -80,6 +81,16 @@ def machine(device: torch.device) -> dict[str, Any]:
         f"torch {found['torch']}"
     )
     return found
+
+
+def benchmark_parser(description: str | None) -> argparse.ArgumentParser:
+    """The options that all benchmarks have."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--device", default="auto", help="as training.device (default: auto)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures there")
+    return parser
 
 
 def draw_files(folder: Path, count: int, domain: Literal["photo", "painting"] = "photo") -> list[Path]:

@@ -22,7 +22,7 @@ from monet import checkpoint, recipes
 from monet.clock import Horizon
 from monet.device import choose_device
 from monet.training.state import TrainingState, run_facts
-from tests.benchmarks.measure import draw_files, machine, peak_memory, print_table, write_json
+from tests.benchmarks.measure import benchmark_parser, draw_files, machine, peak_memory, print_table, write_json
 from tests.benchmarks.train_step import trainer
 
 _STEPS = {
@@ -88,11 +88,9 @@ def _peak(words: list[str]) -> int:
 
 def main() -> None:
     """Measures, and prints two tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--recipe", default="kaggle-top15")
     parser.add_argument("--photos", type=int, nargs="*", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--steps-with", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.steps_with:

@@ -6,7 +6,6 @@ distance with a matrix square root. Both sides take turns; the median of several
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from monet.scoring.frechet import frechet_distance
 from monet.scoring.images import open_images
 from monet.scoring.inception import LAYERS, FeatureExtractor
 from monet.scoring.weights import named_weights
-from tests.benchmarks.measure import in_turns, machine, write_json
+from tests.benchmarks.measure import benchmark_parser, in_turns, machine, write_json
 
 
 def frechet(generated: int, reference: int, width: int, turns: int) -> dict[str, float]:
@@ -76,12 +75,11 @@ def extraction(weights: Path, layer: Any, count: int, turns: int) -> dict[str, f
 
 def main() -> None:
     """Measures, and prints tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--inception-weights", type=Path, required=True)
     parser.add_argument("--feature-layer", choices=LAYERS, default="2048")
     parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     described = machine(torch.device("cpu"))
     distance = frechet(7038, 300, 2048, options.turns)

@@ -22,7 +22,7 @@ from monet.training.compiling import compile_networks
 from monet.training.state import TrainingState
 from monet.training.trainer import Trainer
 from monet.training.updater import Updater
-from tests.benchmarks.measure import ceiling, in_turns, machine, peak_memory, print_table, write_json
+from tests.benchmarks.measure import benchmark_parser, ceiling, in_turns, machine, peak_memory, print_table, write_json
 from tests.benchmarks.reference import CycleGan
 
 _IMAGES = 8
@@ -85,16 +85,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Measures, and prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--blocks", type=int, default=9)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--compile", action="store_true", help="measure the compiled step, too")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     found = measure(options)
     best = max(found["ceiling"].values())
