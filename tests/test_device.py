@@ -13,7 +13,9 @@ from monet.device import (
     compile_problem,
     describe_machine,
     device_problem,
+    own_device,
 )
+from monet.distributed import Group
 from monet.errors import InputError
 
 CPU = torch.device("cpu")
@@ -41,6 +43,25 @@ def test_an_unknown_device_is_refused(name: str) -> None:
 def test_a_named_device_that_is_absent_is_refused_with_the_reason() -> None:
     with pytest.raises(InputError, match="device cuda does not work here: .*; give auto or cpu"):
         choose_device("cuda")
+
+
+def group(local_rank: int, world_size: int) -> Group:
+    """What a process knows of its group, without any process."""
+    found = Group()
+    found.local_rank, found.world_size, found.local_world_size = local_rank, world_size, world_size
+    return found
+
+
+def test_each_of_several_processes_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "device_problem", lambda _: None)
+    monkeypatch.setattr(devices, "_accelerators", lambda: [torch.device("cuda")])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [own_device("auto", group(rank, 2)) for rank in (0, 1)] == [torch.device("cuda:0"), torch.device("cuda:1")]
+    assert own_device("auto", group(0, 1)) == torch.device("cuda")
+    assert own_device("cpu", group(1, 3)) == CPU
+    for name, processes in (("auto", 3), ("cuda:0", 2)):
+        with pytest.raises(InputError, match=rf"{processes} processes here cannot each have a GPU .*2 CUDA GPUs\)"):
+            own_device(name, group(0, processes))
 
 
 def test_a_named_precision_is_taken_and_auto_is_one_of_them() -> None:
