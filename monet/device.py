@@ -40,15 +40,16 @@ def choose_device(name: str) -> torch.device:
 
 
 def own_device(name: str, group: Group) -> torch.device:
-    """The device of this process among several: each has a GPU of its own.
+    """The device of this process; of several on one machine each has a GPU of its own.
 
     Raises:
-        InputError: as `choose_device`, or the machine has fewer GPUs than processes.
+        InputError: as `choose_device`, or there are fewer GPUs than processes, or some of these found none.
     """
-    device = choose_device(name)
-    if group.world_size == 1 or device.type == "cpu":
-        return device
-    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    if group.world_size == 1 or name == "cpu":
+        return choose_device(name)
+    count = torch.cuda.device_count()
+    if (name == "auto" and count == 0) or name == "mps":
+        return torch.device("cpu")
     if count < group.local_world_size or ":" in name:
         raise InputError(
             f"{group.local_world_size} processes here cannot each have a GPU of their own (device {name}, {count} CUDA "

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from monet.errors import FailedElsewhere, MonetError
+from monet.errors import FailedElsewhere, LostProcess, MonetError
 
 T = TypeVar("T")
 
@@ -109,7 +109,8 @@ class ProcessGroup(Group):
         """As `Group.use`."""
         if device.type == "cuda":
             torch.cuda.set_device(device)
-            self._tensors = dist.new_group(backend="nccl", timeout=self._timeout)
+            self._tensors = _talk(lambda: dist.new_group(backend="nccl", timeout=self._timeout))
+            self.average([torch.zeros(1, device=device)])()  # it joins at the first use: while there is memory
 
     def lead(self, decide: Callable[[], T]) -> T:
         """As `Group.lead`; the result is sent pickled."""
@@ -192,9 +193,11 @@ def _talk(exchange: Callable[[], T]) -> T:
     """Says in one line what a broken connection means."""
     try:
         return exchange()
-    except RuntimeError as error:
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:  # gloo has no class of its own for a broken connection
         first = str(error).strip().splitlines()[0]
-        raise FailedElsewhere(
+        raise LostProcess(
             f"lost another process of this run ({first[:120]}): its own message says why; --resume goes on from the "
             "last checkpoint"
         ) from error

@@ -17,11 +17,15 @@ class InputError(MonetError):
     exit_code = 2
 
 
+class LostProcess(MonetError):
+    """Another process of a run ended without a word to this one."""
+
+
 class FailedElsewhere(MonetError):
-    """Another process of a run failed, and says why itself.
+    """The first process of a run failed, and says why itself.
 
     Args:
-        message: for the case that it cannot.
+        message: says that.
         exit_code: what this process is to return.
     """
 

@@ -16,7 +16,7 @@ from types import FrameType
 
 from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError
 from monet.workflow.display import Interrupts
-from pipelines._processes import is_first, is_one_of_several
+from pipelines._processes import is_first, is_one_of_several, speaker
 
 _ECHO = 1.0
 """Seconds in which a second signal is the first one again, as a terminal and torchrun both send it on Ctrl-C."""
@@ -74,7 +74,7 @@ def run_command(
             traceback.print_exc()
         if is_first() or not isinstance(error, (FailedElsewhere, Interrupted)):
             prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
-            print(f"{prefix}{error}", file=sys.stderr)
+            print(f"{speaker()}{prefix}{error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()

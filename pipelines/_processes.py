@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -34,7 +35,7 @@ def join() -> Group:
     if rank:
         logging.getLogger("monet").setLevel(logging.WARNING)
         for handler in logging.getLogger("monet").handlers:
-            handler.setFormatter(logging.Formatter(f"process {rank}: %(message)s"))
+            handler.setFormatter(logging.Formatter(f"{speaker()}%(message)s"))
     return ProcessGroup(rank, local_rank, world_size, local_world_size)
 
 
@@ -43,7 +44,8 @@ def leave(code: int) -> NoReturn:
     one that is lost, when Python tidies it up."""
     if is_one_of_several():
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with contextlib.suppress(OSError, ValueError):  # the reader is gone
+                stream.flush()
         os._exit(code)
     sys.exit(code)
 
@@ -51,3 +53,8 @@ def leave(code: int) -> NoReturn:
 def is_first() -> bool:
     """This process speaks for all: it is alone, or the first one."""
     return not is_one_of_several() or os.environ["RANK"] == "0"
+
+
+def speaker() -> str:
+    """What stands before the lines of a process that is not the first."""
+    return "" if is_first() else f"process {os.environ['RANK']}: "

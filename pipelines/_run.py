@@ -88,9 +88,12 @@ def make_job(
     def find() -> Layout:
         return find_data(options.data, cache_folder=platformdirs.user_cache_path("monet"), display=display)
 
-    layout = find() if group.local_rank == 0 else None
-    group.any(False)  # on each machine one process draws or downloads, while the others wait
-    layout = layout or find()
+    layouts: list[Layout] = []
+    group.lead(lambda: layouts.append(find()))
+    if group.local_rank == 0 and not layouts:
+        layouts.append(find())
+    group.any(False)  # on each machine one process has drawn or downloaded, while the others waited
+    layout = layouts[0] if layouts else find()
     values = named if options.recipe or stored else recipes.read(group.lead(lambda: _default_recipe(options.data)))
     config = recipes.resolve(values, overrides)
     explicit = recipes.names_in(overrides)

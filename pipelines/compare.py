@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from monet.data.layout import list_images
+    from monet.data.layout import identity_of, list_images
     from monet.data.store import paintable
     from monet.device import Precision, choose_device
     from monet.errors import InputError
@@ -64,7 +64,7 @@ def _compare(options: argparse.Namespace) -> int:
     from monet.workflow.compare import choose_photos, compare
     from monet.workflow.report import write_comparison
     from monet.workflow.run_folder import RunFolder
-    from monet.workflow.scores import identity_of, keep_score
+    from monet.workflow.scores import keep_score
     from monet.workflow.verdict import as_dict, remarks, verdict
     from pipelines._display import Bars
 

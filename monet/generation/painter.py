@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from monet.archive import SIDE, member_names, writing
@@ -20,9 +23,10 @@ from monet.data.store import BadImage
 from monet.device import Precision, autocast, single_threaded
 from monet.distributed import Group
 from monet.errors import MonetError
-from monet.generation.encoding import BatchEncoder, Pixels, choose_encoder, encode
 from monet.machine import available_processors
 from monet.threads import ahead
+
+Pixels = NDArray[np.uint8]
 
 
 class Painter:
@@ -35,7 +39,6 @@ class Painter:
         batch_size: photos that go through it together.
         quality: JPEG quality, 1 to 100; chroma is kept whole (4:4:4).
         workers: threads that decode and encode; by default one a processor.
-        encoder: encodes batches on an accelerator; by default images are encoded in the threads.
     """
 
     def __init__(
@@ -47,9 +50,7 @@ class Painter:
         batch_size: int = 8,
         quality: int = 95,
         workers: int | None = None,
-        encoder: BatchEncoder | None = None,
     ) -> None:
-        self._encoder = encoder
         self._generator = generator.to(device).to(memory_format=torch.channels_last).eval()
         self._device = device
         self._precision = precision
@@ -116,16 +117,9 @@ class Painter:
         with ThreadPoolExecutor(self.workers) as pool:
             decoding = ahead(([pool.submit(_decoded, photo) for photo in batch] for batch in batches), 2)
             translated = (self._translate([future.result() for future in batch]) for batch in decoding)
-            for futures in ahead((self._start_encoding(batch, pool) for batch in translated), 2):
-                yield [jpeg for future in futures for jpeg in future.result()]
-
-    def _start_encoding(self, painted: Tensor, pool: ThreadPoolExecutor) -> list[Future[list[bytes]]]:
-        if self._encoder:
-            return [pool.submit(self._encoder, painted, self._quality)]
-        return [pool.submit(self._encode_one, image) for image in to_pixels(painted)]
-
-    def _encode_one(self, pixels: Pixels) -> list[bytes]:
-        return [encode(pixels, self._quality)]
+            encoding = ahead(([pool.submit(self._encode, pixels) for pixels in batch] for batch in translated), 2)
+            for batch in encoding:
+                yield [future.result() for future in batch]
 
     def _paint_singly(self, batches: Iterable[Sequence[Path]]) -> Generator[list[bytes], None, None]:
         """Gives every processor whole photos of its own, from file to JPEG.
@@ -139,13 +133,19 @@ class Painter:
                 yield [future.result() for future in batch]
 
     def _paint_one(self, photo: Path) -> bytes:
-        return encode(to_pixels(self._translate([_decoded(photo)]))[0], self._quality)
+        return self._encode(self._translate([_decoded(photo)])[0])
 
-    def _translate(self, photos: list[Pixels]) -> Tensor:
-        """Photos, (256, 256, 3) uint8 each => (B, 3, 256, 256) uint8 on the device, painted."""
+    def _translate(self, photos: list[Pixels]) -> Pixels:
+        """Photos, (256, 256, 3) uint8 each => (B, 256, 256, 3) uint8, painted."""
         batch = to_network(torch.from_numpy(np.stack(photos)), self._device)
         with torch.inference_mode(), autocast(self._device, self._precision):
-            return to_bytes(self._generator(batch))
+            painted = self._generator(batch)
+        return to_pixels(painted)
+
+    def _encode(self, pixels: Pixels) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=self._quality, subsampling=0)
+        return buffer.getvalue()
 
 
 def make_painter(
@@ -154,11 +154,9 @@ def make_painter(
     *,
     device: torch.device,
     precision: Precision,
-    clock: Clock,
     workers: int | None = None,
 ) -> Painter:
-    """A painter with the settings of a run, and the encoder that serves best on the device."""
-    workers = workers or available_processors()
+    """A painter with the settings of a run."""
     return Painter(
         generator,
         device=device,
@@ -166,7 +164,6 @@ def make_painter(
         batch_size=settings.batch_size,
         quality=settings.quality,
         workers=workers,
-        encoder=choose_encoder(device, settings.quality, workers, clock),
     )
 
 
@@ -182,14 +179,10 @@ def to_network(pixels: Tensor, device: torch.device) -> Tensor:
     return pixels.to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
-def to_bytes(images: Tensor) -> Tensor:
-    """(B, 3, H, W) float −1…1 => the same as uint8 0…255, rounded."""
-    return images.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
-
-
 def to_pixels(images: Tensor) -> Pixels:
-    """(B, 3, H, W) uint8 on any device => (B, H, W, 3) uint8 on the CPU."""
-    return images.permute(0, 2, 3, 1).cpu().numpy()
+    """(B, 3, H, W) float −1…1 on any device => (B, H, W, 3) uint8 0…255 on the CPU, rounded."""
+    scaled = images.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at_least: float = 1.0) -> float:

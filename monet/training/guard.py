@@ -48,14 +48,14 @@ class Guard:
         """The loss, or NaN once a step was bad: a gradient scaler then refuses the step by itself."""
         return torch.where(self.good, loss, torch.nan)
 
-    def judge(self, losses: Sequence[Tensor], parameters: Sequence[nn.Parameter] = ()) -> None:
+    def judge(self, losses: Tensor, parameters: Sequence[nn.Parameter] = ()) -> None:
         """Takes note of a step before the optimizers act on it.
 
         Args:
-            losses: any number of values each, of one shape.
+            losses: any number of values.
             parameters: where given, their gradients must be finite too.
         """
-        finite = torch.isfinite(torch.stack([loss.detach() for loss in losses])).all()
+        finite = torch.isfinite(losses).all()
         if parameters:
             gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
             finite &= torch.isfinite(torch.stack(torch._foreach_norm(gradients)).sum())

@@ -153,13 +153,14 @@ class Trainer:
                 if self._epochs() > epoch:
                     epoch = self._epochs()
                     begun = self._clock()
-                    self._end_epoch(epoch)
+                    save = not self._end_epoch(epoch) and save
                     self._epoch_end_takes = self._clock() - begun
             if save:
                 self.save()
         self._look()
         landed = plan.stopped and self._group.lead(lambda: self._timekeeper.land(counters.pairs))
         self.save()
+        self._group.any(False)  # no process leaves, which would end the others, before the first one has saved
         return Outcome(counters.pairs, counters.seconds, landed, interrupted=not plan.stopped)
 
     def take_step(self) -> None:
@@ -263,7 +264,8 @@ class Trainer:
         self.state.incidents.append(incident)
         described = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
         times = len(self.state.incidents)
-        logger.warning(
+        logger.log(
+            logging.DEBUG if self._group.rank else logging.WARNING,
             "the loss is not finite at pairs %d to %d (%s): not stepped on; these pairs are skipped and the next epoch "
             "is trained in fp32 (%d of at most %d times)",
             bad.start,
@@ -275,19 +277,23 @@ class Trainer:
         self._listeners.on_incident(incident)
         if times >= MAX_INCIDENTS:
             self.save()
+            self._group.any(False)
             where = self._checkpoints / checkpoint.LAST
             raise MonetError(
                 f"the loss was not finite {times} times, last at pair {bad.start}: gave up; {where} holds the last "
                 "good state; start again with a lower --training.learning_rate or --training.precision fp32"
             )
 
-    def _end_epoch(self, epoch: int) -> None:
+    def _end_epoch(self, epoch: int) -> bool:
+        """Tells the world, and keeps a checkpoint if it is time for one. Returns whether it was."""
         event = EpochEvent(epoch, self.state.counters.pairs, self.state.painting_networks())
         self._listeners.on_epoch(event)
         every = self._config.training.save_every
-        if every and epoch % every == 0:
+        keeps = every > 0 and epoch % every == 0
+        if keeps:
             self.save()
             self._keep(epoch)
+        return keeps
 
     def _keep(self, epoch: int) -> None:
         """Keeps `last.pt` under an epoch's name, if that epoch is one to keep and is not kept yet."""

@@ -68,13 +68,12 @@ class Updater:
         state, group = self.state, self._group
         self.guard.begin_step()
         made, fake_a, fake_b = self.generator_gradients(real_a, real_b, precision)
-        averaged = group.average(_gradients(state.networks.generators()))  # goes on while the discriminators are at it
         group.average([made])()
-
         keep = self.guard.good & torch.isfinite(made[0])
         shown_a, shown_b = (
             self._exchange(state.pools[name], fakes, pairs, keep) for name, fakes in (("a", fake_a), ("b", fake_b))
         )
+        averaged = group.average(_gradients(state.networks.generators()))  # goes on while the discriminators are at it
         judged = self.discriminator_gradients(real_a, real_b, shown_a, shown_b, precision)
         group.average([judged])()
         averaged()
@@ -83,7 +82,7 @@ class Updater:
         losses = torch.cat([made, judged])
         # Gradients that overflow in fp16 are the scaler's business; elsewhere they are as bad as a bad loss.
         scaled = precision == "fp16"
-        self.guard.judge([losses], [] if scaled else state.networks.generators() + state.networks.discriminators())
+        self.guard.judge(losses, [] if scaled else state.networks.generators() + state.networks.discriminators())
         group.average(self.guard.statistics)()
         self._optimize(scaled)
         if state.ema:
@@ -163,19 +162,35 @@ class Updater:
             return attempt()
         except RuntimeError as error:
             if _out_of_memory(error):
-                raise _too_large(size, self.parts, error) from error
+                raise self._too_large(size, error) from error
             raise
 
     def _split(self, size: int, error: RuntimeError) -> None:
         """Doubles the parts for this step and all that follow."""
-        if self.parts >= size or any(mixes_images(network) for network in self.state.networks.named().values()):
-            raise _too_large(size, self.parts, error) from error
+        if self.parts >= size or self._mixes_images():
+            raise self._too_large(size, error) from error
         before, self.parts = self.parts, min(2 * self.parts, size)
         logger.warning(
             "out of memory with %s (%s): from now on in %d parts whose gradients are added up, which is the same step",
             _pairs_at_once(size, before),
             str(error).splitlines()[0][:120],
             self.parts,
+        )
+
+    def _mixes_images(self) -> bool:
+        return any(mixes_images(network) for network in self.state.networks.named().values())
+
+    def _too_large(self, size: int, error: RuntimeError) -> MonetError:
+        """What is left to do where no split helps."""
+        ways = ["another run with a smaller --data.crop_size or --model.width"]
+        if size > 1:
+            ways.insert(0, "a smaller --training.batch_size")
+        if not (self._training.activation_checkpointing or self._mixes_images()):
+            ways.insert(0, "--training.activation_checkpointing true")
+        tried = _pairs_at_once(size, min(self.parts, size))
+        return MonetError(
+            f"out of memory with {tried} ({str(error).splitlines()[0][:120]}): go on with --resume and "
+            + ", or ".join(ways)
         )
 
     def _backward(self, loss: Tensor, parameters: list[nn.Parameter], precision: Precision) -> None:
@@ -238,17 +253,11 @@ def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has a class for it, MPS only words."""
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+    """PyTorch's allocator has a class for it; MPS and CUDA's libraries have only words."""
+    words = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
 def _pairs_at_once(size: int, parts: int) -> str:
     pairs = -(-size // parts)
     return f"{pairs} pairs at once" if pairs > 1 else "one pair at once"
-
-
-def _too_large(size: int, parts: int, error: RuntimeError) -> MonetError:
-    return MonetError(
-        f"out of memory with {_pairs_at_once(size, min(parts, size))} ({str(error).splitlines()[0][:120]}): give "
-        "--training.activation_checkpointing true, a smaller --data.crop_size or a smaller --model.width"
-    )

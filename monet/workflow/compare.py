@@ -212,7 +212,7 @@ class _Trial:
     def contend(
         self, candidate: Candidate | None, generator: nn.Module, precision: Precision, settings: GenerationConfig
     ) -> Contender:
-        painter = make_painter(generator, settings, device=self._device, precision=precision, clock=self._clock)
+        painter = make_painter(generator, settings, device=self._device, precision=precision)
         with tempfile.TemporaryDirectory(prefix="monet-") as folder:
             archive = Path(folder) / "images.zip"
             begun = self._clock()

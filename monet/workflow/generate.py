@@ -85,7 +85,6 @@ def generate(
         settings,
         device=where,
         precision=choose_precision(precision, where, clock),
-        clock=clock,
     )
     display.begin("painting", len(photos), "photos")
     count = painter.paint_archive(photos, path, display.advance)

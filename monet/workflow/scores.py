@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +46,6 @@ def keep_score(
             file.write(json.dumps(values) + "\n")
     except OSError as error:
         logger.warning("the score is not kept with its run: cannot write %s: %s", path, error.strerror or error)
-
-
-def identity_of(photos: Sequence[Path]) -> str:
-    """A digest by which sets of photos are told apart: of their names and sizes, in order."""
-    lines = [f"{photo.name} {photo.stat().st_size}" for photo in photos]
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def read_scores(path: Path) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from PIL import Image
 from monet import archive
 from monet.clock import format_duration
 from monet.data.decode import decode
+from monet.data.layout import identity_of
 from monet.data.store import BadImage
 from monet.data.stream import Purpose, permutation
 from monet.errors import Interrupted
@@ -28,7 +29,7 @@ from monet.workflow.candidates import Candidate, read_candidate
 from monet.workflow.evaluate import Scorer
 from monet.workflow.job import Job
 from monet.workflow.report import write_submission
-from monet.workflow.scores import identity_of, keep_score
+from monet.workflow.scores import keep_score
 from monet.workflow.scoring import Scoring
 from monet.workflow.train import Trained, ready_to_paint, train
 

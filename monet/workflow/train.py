@@ -14,6 +14,7 @@ import torch
 from monet import checkpoint
 from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
 from monet.data.batches import PairSource
+from monet.data.layout import identity_of
 from monet.data.store import BadImage, ImageStore, load_images, paintable, summary_of_bad
 from monet.device import (
     Precision,
@@ -71,6 +72,7 @@ def train(job: Job) -> Trained:
     config, group = job.config, job.group
     _require_an_end(job)
     device = own_device(config.training.device, group)
+    _require_same_device(job, device)
     group.use(device)
     stored = job.checkpoint["precision"] if job.checkpoint and "training.precision" not in job.explicit else None
     precision: Precision = group.lead(lambda: stored or choose_precision(config.training.precision, device, job.clock))
@@ -87,7 +89,7 @@ def train(job: Job) -> Trained:
     facts = run_facts(config, precision, len(photos), len(paintings))
     if job.checkpoint:
         _require_same_data(job, job.checkpoint["data"], facts["data"])
-    _require_same_images(job, facts["data"])
+    _require_same_images(job, photos.paths, paintings.paths, to_paint)
     machine = describe_machine(device) | {"precision": precision, "world_size": group.world_size} | job.environment
     if group.rank == 0:
         job.folder.begin(config, machine, state.counters.pairs)
@@ -115,8 +117,10 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
     Raises:
         InputError: the checkpoint, or photos to be painted, cannot be read.
     """
-    contents = checkpoint.load(candidate.path)
+    contents = job.group.lead(lambda: checkpoint.load(candidate.path))
     device = own_device(job.config.training.device, job.group)
+    _require_same_device(job, device)
+    job.group.use(device)
     learned_from = [unreadable(paths) for paths in (job.layout.photos, job.layout.paintings)]
     counts = [len(job.layout.photos) - len(learned_from[0]), len(job.layout.paintings) - len(learned_from[1])]
     _require_same_data(job, contents["data"], {"photos": counts[0], "paintings": counts[1]})
@@ -124,10 +128,12 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
     bad = tuple(learned_from[0] if same else unreadable(job.layout.to_paint))
     precision = job.group.lead(lambda: suitable_precision(contents["precision"], device, job.clock))
     painter = _painter(job, generator_from_checkpoint(contents), device, precision)
+    photos = paintable(job.layout.to_paint, bad, job.skip_bad)
+    _require_same_images(job, photos)
     return Trained(
         outcome=Outcome(candidate.pairs, candidate.seconds, candidate.landed, interrupted=False),
         painter=painter,
-        photos=paintable(job.layout.to_paint, bad, job.skip_bad),
+        photos=photos,
         skipped=bad,
         precision=precision,
     )
@@ -141,13 +147,18 @@ def _require_same_data(job: Job, then: dict[str, int], now: dict[str, int]) -> N
         )
 
 
-def _require_same_images(job: Job, here: dict[str, int]) -> None:
-    """Pairs are numbers: they mean the same only where all processes have the same images."""
-    first = job.group.lead(lambda: here)
-    if here != first:
-        raise InputError(
-            f"process {job.group.rank} has {_count(here)}, the first one {_count(first)}: give all the same data"
-        )
+def _require_same_device(job: Job, device: torch.device) -> None:
+    if device.type != (first := job.group.lead(lambda: device.type)):
+        raise InputError(f"process {job.group.rank} works on {device.type}, the first one on {first}: name one for all")
+
+
+def _require_same_images(job: Job, *sets: tuple[Path, ...]) -> None:
+    """Processes tell each other the numbers of pairs and of photos: these mean the same only with the same images."""
+    if job.group.world_size == 1:
+        return
+    here = [identity_of(paths) for paths in sets]
+    if here != job.group.lead(lambda: here):
+        raise InputError(f"process {job.group.rank} has other images than the first one: give all the same data")
 
 
 def _require_an_end(job: Job) -> None:
@@ -200,7 +211,6 @@ def _painter(job: Job, generator: torch.nn.Module, device: torch.device, precisi
         job.config.generation,
         device=device,
         precision=precision,
-        clock=job.clock,
         workers=job.processors,
     )
 

@@ -83,6 +83,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         data = Path(folder) / "data"
         draw_files(data / "trainA", options.photos)
         draw_files(data / "trainB", 16, "painting")
+        few = argparse.Namespace(**{**vars(options), "pairs": 2 * options.batch_size})
+        reference(few, data, Path(folder), device)  # warms up
+        monet(few, data, Path(folder))
         for _ in range(options.turns):
             found["reference"].append(reference(options, data, Path(folder), device))
             found["monet"].append(monet(options, data, Path(folder)))

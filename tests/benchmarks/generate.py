@@ -18,7 +18,7 @@ import torch
 from monet.config import GenerationConfig, ModelConfig
 from monet.data.decode import decode
 from monet.device import autocast, choose_device, choose_precision, single_threaded
-from monet.generation.painter import make_painter, to_bytes, to_network, to_pixels
+from monet.generation.painter import make_painter, to_network, to_pixels
 from monet.machine import available_processors
 from monet.models import build_generator
 from tests.benchmarks.measure import (
@@ -42,7 +42,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     precision = choose_precision(options.precision, device, time.monotonic)
     mine = build_generator(ModelConfig(width=options.width, residual_blocks=options.blocks)).requires_grad_(False)
     settings = GenerationConfig(batch_size=options.batch_size)
-    painter = make_painter(mine, settings, device=device, precision=precision, clock=time.monotonic)
+    painter = make_painter(mine, settings, device=device, precision=precision)
     plain = plain_generator(options.width, options.blocks).to(device).eval()
     with tempfile.TemporaryDirectory() as folder:
         photos = draw_files(Path(folder), options.photos)
@@ -52,7 +52,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             with torch.inference_mode(), autocast(device, precision):
                 painted = mine(to_network(torch.stack(batch), device))
             if device.type == "cpu":
-                to_pixels(to_bytes(painted))
+                to_pixels(painted)
 
         def network() -> None:
             if device.type == "cpu":

@@ -70,7 +70,17 @@ def peak_memory(device: torch.device) -> int:
     """Bytes: reserved on an accelerator, else resident in this process, at most so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return resident_peak(Path("/proc/self/status")) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def resident_peak(status: Path) -> int:
+    """Bytes that a process had resident at most, from its `/proc` status (`ru_maxrss` starts at the parent's); 0 where
+    there is none."""
+    try:
+        lines = status.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def machine(device: torch.device) -> dict[str, Any]:

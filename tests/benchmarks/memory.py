@@ -22,7 +22,15 @@ from monet import checkpoint, recipes
 from monet.clock import Horizon
 from monet.device import choose_device
 from monet.training.state import TrainingState, run_facts
-from tests.benchmarks.measure import benchmark_parser, draw_files, machine, peak_memory, print_table, write_json
+from tests.benchmarks.measure import (
+    benchmark_parser,
+    draw_files,
+    machine,
+    peak_memory,
+    print_table,
+    resident_peak,
+    write_json,
+)
 from tests.benchmarks.train_step import trainer
 
 _STEPS = {
@@ -80,10 +88,13 @@ def _steps(options: argparse.Namespace) -> None:
 def _peak(words: list[str]) -> int:
     """Bytes that a command had resident at most."""
     process = subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, resident_peak(Path(f"/proc/{process.pid}/status")))
+        time.sleep(0.1)
+    if process.returncode:
         raise SystemExit(f"{words[0]} failed")
-    return usage.ru_maxrss * 1024
+    return peak
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from monet.archive import validate
 from monet.data.decode import decode
 from monet.data.layout import list_images
 from monet.errors import MonetError
-from monet.generation.painter import Painter, seconds_per_photo, to_bytes, to_network, to_pixels, unreadable
+from monet.generation.painter import Painter, seconds_per_photo, to_network, to_pixels, unreadable
 from tests.conftest import FakeClock, fill_folder
 
 CPU = torch.device("cpu")
@@ -72,6 +72,15 @@ def test_the_batch_size_makes_no_difference(photos: tuple[Path, ...]) -> None:
     assert alone == together
 
 
+def test_batches_as_an_accelerator_takes_them_give_the_same_files_in_order(photos: tuple[Path, ...]) -> None:
+    generator = Negative()
+    one = painter(generator, batch_size=4)
+    batches = [photos[start : start + 4] for start in range(0, 11, 4)]
+    together = [list(batch) for batch in one._paint_batches(batches)]
+    assert generator.batches == [4, 4, 3]
+    assert together == [list(batch) for batch in one.paint(photos)]
+
+
 def test_photos_of_any_size_become_256_squares(tmp_path: Path) -> None:
     photos = list_images(fill_folder(tmp_path / "odd", 3, 0, (300, 90)))
     assert all(Image.open(io.BytesIO(j)).size == (256, 256) for batch in painter().paint(photos) for j in batch)
@@ -124,8 +133,8 @@ def test_pixels_survive_the_way_to_the_network_and_back() -> None:
     assert images.shape == (2, 3, 8, 8)
     assert images.min() >= -1
     assert images.max() <= 1
-    assert np.array_equal(to_pixels(to_bytes(images)), pixels)
-    assert to_pixels(to_bytes(torch.tensor([[[[-2.0]], [[0.0]], [[2.0]]]]))).tolist() == [[[[0, 128, 255]]]]
+    assert np.array_equal(to_pixels(images), pixels)
+    assert to_pixels(torch.tensor([[[[-2.0]], [[0.0]], [[2.0]]]])).tolist() == [[[[0, 128, 255]]]]
 
 
 def test_the_probe_times_whole_batches_from_file_to_jpeg(photos: tuple[Path, ...]) -> None:

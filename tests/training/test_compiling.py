@@ -30,9 +30,16 @@ def same(state: TrainingState, before: list[Tensor]) -> bool:
     return all(torch.equal(value, kept) for value, kept in zip(snapshot(state), before, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("model", "training"),
+    [({"upsample": "resize", "norm": "batch"}, {}), ({}, {"activation_checkpointing": True, "accumulation": 2})],
+    ids=["as they are", "computed once more"],
+)
 @pytest.mark.skipif(compile_problem(CPU) is not None, reason="needs a C++ compiler that torch.compile can use")
-def test_compiled_networks_are_the_same_functions_and_trying_them_out_leaves_nothing() -> None:
-    config = tiny(upsample="resize", norm="batch")
+def test_compiled_networks_are_the_same_functions_and_trying_them_out_leaves_nothing(
+    model: dict[str, str], training: dict[str, object]
+) -> None:
+    config = recipes.resolve({"model": model, "training": training}, TINY)
     state = TrainingState.create(config, CPU, "fp32")
     before = snapshot(state)
     updater = Updater(config, state, CPU)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +13,15 @@ from torch.multiprocessing.spawn import spawn
 
 from monet.distributed import Group, ProcessGroup
 from monet.errors import FailedElsewhere, InputError, MonetError
+from monet.workflow.train import _require_same_images
+from tests.training.test_memory import limit
 from tests.training.test_step import Batches, Taken, largest_difference, steps, trainer
 
 STEPS = 6
 SETTINGS: dict[str, dict[str, Any]] = {
     "pool off": {"pool_size": 0},
-    "pool on": {"pool_size": 3, "ema": 0.9},
+    "pool on": {"pool_size": 3},
+    "averaged": {"pool_size": 3, "ema": 0.9},
     "in parts": {"pool_size": 3, "accumulation": 2},
 }
 
@@ -38,12 +42,14 @@ def _process(rank: int, work: Any, folder: Path, words: tuple[Any, ...]) -> None
 class Recorded(Batches):
     """A source that remembers what was asked of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, spoiled: int | None = None) -> None:
         self.read: list[range] = []
+        self.spoiled = spoiled
 
     def batch(self, pairs: range) -> tuple[torch.Tensor, torch.Tensor]:
         self.read.append(pairs)
-        return super().batch(pairs)
+        a, b = super().batch(pairs)
+        return (a * torch.nan if self.spoiled in pairs else a), b
 
 
 def train(group: Group, folder: Path, batch: int) -> dict[str, Any]:
@@ -55,10 +61,25 @@ def train(group: Group, folder: Path, batch: int) -> dict[str, Any]:
         engine._source = source  # type: ignore[assignment]
         taken = steps(engine, STEPS)
         found[name] = (taken.losses, taken.gradients, engine.state.state_dict(), source.read)
-    norm = trainer(folder, {"batch_size": batch}, group, norm="batch")
-    steps(norm, 2)
-    found["batch norm"] = norm.state.networks.generator_ab.state_dict()
+    found["batch norm"] = statistics(folder, batch, 0, group)
+    spoiled = trainer(folder, {"batch_size": batch, "pool_size": 3}, group)
+    spoiled._source = Recorded(spoiled=10)  # type: ignore[assignment]
+    steps(spoiled, STEPS)
+    found["spoiled"] = spoiled.state.state_dict()
+    short = trainer(folder, {"batch_size": batch, "pool_size": 3}, group)
+    limit(short, "generator_ab", 2 * 2 if group.rank == 0 else 2)  # the second process runs out of memory
+    taken = steps(short, STEPS)
+    found["short of memory"] = (taken.losses, taken.gradients, short.state.state_dict(), short._updater.parts)
     return found
+
+
+def statistics(folder: Path, batch: int, first: int, group: Group | None = None) -> dict[str, torch.Tensor]:
+    """The running statistics after one step from some pair on."""
+    engine = trainer(folder, {"batch_size": batch}, group, norm="batch")
+    engine.state.counters.pairs = first
+    steps(engine, 1)
+    values = engine.state.networks.generator_ab.state_dict()
+    return {name: value for name, value in values.items() if "running" in name}
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +118,49 @@ def test_two_processes_see_the_pairs_of_one_in_the_same_order(both) -> None:
     assert one[2] == range(8, 12)
 
 
-def test_running_statistics_are_the_mean_of_those_of_all_processes(both) -> None:
-    first, second = (two["batch norm"] for two in both[1])
-    means = [name for name in first if name.endswith("running_mean")]
-    assert means
-    for name in means:
-        assert torch.equal(first[name], second[name])
-        assert first[name].abs().max() > 0
+def test_running_statistics_are_the_mean_of_those_of_all_processes(both, tmp_path: Path) -> None:
+    each = [statistics(tmp_path, 2, first) for first in (0, 2)]
+    for name, value in both[1][0]["batch norm"].items():
+        torch.testing.assert_close(value, (each[0][name] + each[1][name]) / 2, rtol=1e-9, atol=1e-12)
+        assert torch.equal(value, both[1][1]["batch norm"][name])
+    assert not torch.allclose(each[0]["layers.2.running_mean"], each[1]["layers.2.running_mean"])
+
+
+def test_a_loss_that_is_not_finite_on_one_process_is_stepped_on_by_none(both) -> None:
+    from tests.training.test_trainer import differences
+
+    states = [found["spoiled"] for found in (both[0], *both[1])]
+    assert differences(states[1], states[2]) == []
+    assert states[0]["incidents"] == states[1]["incidents"] != []
+    assert states[1]["counters"] == states[0]["counters"]
+    for name, value in states[0]["networks"]["generator_ab"].items():
+        torch.testing.assert_close(states[1]["networks"]["generator_ab"][name], value, rtol=1e-6, atol=1e-9)
+
+
+def test_a_process_that_runs_out_of_memory_does_not_trouble_the_others(both) -> None:
+    from tests.training.test_trainer import differences
+
+    (_, free, _, _), (first, second) = both[0]["pool on"], (two["short of memory"] for two in both[1])
+    assert (first[3], second[3]) == (1, 2)
+    assert largest_difference(Taken([], first[1]), Taken([], free)) <= 1e-9
+    assert differences(first[2], second[2]) == []
+
+
+def other_images(group: ProcessGroup) -> str:
+    """Two processes that do not have the same photos."""
+    job = SimpleNamespace(group=group)
+    try:
+        _require_same_images(job, (Path(__file__),), (Path(__file__),) * group.rank)  # type: ignore[arg-type]
+    except InputError as error:
+        return str(error)
+    return "the same"
+
+
+def test_processes_with_other_images_are_refused(tmp_path: Path) -> None:
+    assert started(other_images, tmp_path) == [
+        "the same",
+        "process 1 has other images than the first one: give all the same data",
+    ]
 
 
 def converse(group: ProcessGroup) -> dict[str, Any]:
