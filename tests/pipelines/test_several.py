@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,8 +51,8 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def ours(err: str) -> list[str]:
-    """What the commands said, without torchrun's own report."""
-    return [line for line in err.splitlines() if line.startswith(("error: ", "Ctrl-C: ", "SIGTERM: ", "process 1: "))]
+    """What the commands said at their end, without torchrun's own report. A bar of a killed process has no end."""
+    return re.findall(r"(?:process 1: )?(?:error|Ctrl-C|SIGTERM): (?![0-9<]).*", err)
 
 
 @pytest.fixture(scope="module")
