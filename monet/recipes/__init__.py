@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import importlib.util
 import re
 import textwrap
 import types
@@ -11,15 +12,18 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import jsonargparse
 import yaml
 
 from monet.config import GROUPS, Config, from_dict
 from monet.errors import InputError
 
+if TYPE_CHECKING:
+    import jsonargparse
+
 _FOLDER = Path(__file__).parent
+_UNIONS = (typing.Union, types.UnionType)
 
 
 def names() -> list[str]:
@@ -68,8 +72,10 @@ def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, source:
         InputError: a setting is unknown (the message names the nearest right one), ill-typed or out of range.
     """
     _refuse_unknown_keys(values, source)
-    parser = settings_parser()
     _refuse_unknown_options(overrides)
+    if not _has_jsonargparse():
+        return from_dict(parsed_plainly(_words(values), overrides))
+    parser = settings_parser()
     try:
         base = parser.parse_object(_words(values))
         parsed = parser.parse_args(list(overrides), namespace=base)
@@ -78,8 +84,66 @@ def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, source:
     return from_dict(parsed.as_dict())
 
 
+def parsed_plainly(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """What `resolve` does where jsonargparse is not installed, as in Kaggle's image: words are read as YAML.
+
+    Returns:
+        Nested settings of the right types.
+
+    Raises:
+        InputError: a value has another type than its setting.
+    """
+    found: dict[str, Any] = {group: dict(values[group]) for group in GROUPS if isinstance(values.get(group), Mapping)}
+    found |= {name: value for name, value in values.items() if name not in GROUPS}
+    words = iter(overrides)
+    for word in words:
+        name, given, rest = word.removeprefix("--").partition("=")
+        text = rest if given else next(words, None)
+        if not word.startswith("--") or text is None:
+            raise InputError(f"{word}: expected one argument, as in --training.epochs 3")
+        group, _, field = name.rpartition(".")
+        as_word = setting_types()[name] is str or text in _choices(setting_types()[name])
+        (found.setdefault(group, {}) if group else found)[field] = text if as_word else _as_yaml(text)
+    for name in _dotted(found):
+        group, _, field = name.rpartition(".")
+        place = found[group] if group else found
+        place[field] = _typed(name, place[field])
+    return found
+
+
+def _has_jsonargparse() -> bool:
+    return importlib.util.find_spec("jsonargparse") is not None
+
+
+def _as_yaml(text: str) -> Any:
+    """A word as YAML 1.2 reads it, which knows 2e-4 for a number."""
+    try:
+        return float(text) if re.fullmatch(r"[+-]?\d+(\.\d*)?e[+-]?\d+", text, re.IGNORECASE) else yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _typed(name: str, value: Any) -> Any:
+    """A value in its setting's type, if it is of that, or a whole number where any number will do."""
+    annotation = str | None if name in ("budget", "horizon") else setting_types()[name]
+    for kind in typing.get_args(annotation) if typing.get_origin(annotation) in _UNIONS else (annotation,):
+        origin, parts = typing.get_origin(kind), typing.get_args(kind)
+        if origin is Literal and value in parts and type(value) is not bool:
+            return value
+        if origin is tuple and isinstance(value, (list, tuple)) and len(value) == len(parts):
+            if all(type(item) in (int, float) for item in value):
+                return tuple(float(item) for item in value)
+        elif kind is float and type(value) in (int, float):
+            return float(value)
+        elif origin is None and type(value) is kind:
+            return value
+    raise InputError(_cannot_be(name, str(value)))
+
+
 def settings_parser() -> jsonargparse.ArgumentParser:
     """The parser that knows every setting as `--group.field`, from the dataclasses in `monet.config`."""
+    import jsonargparse
+
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(exit_on_error=False, add_help=False, default_env=False)
     for name, group in GROUPS.items():
@@ -102,6 +166,8 @@ def setting_types() -> dict[str, Any]:
 def describe_settings() -> str:
     """Every setting with its type, default and meaning, a paragraph each, as `--help` shows them."""
     lines = []
+    if not _has_jsonargparse():
+        return "  (pip install jsonargparse shows them here)"
     for action in settings_parser()._actions:
         if action.dest in setting_types() and "." in action.dest:
             kind = describe(setting_types()[action.dest])
@@ -169,12 +235,15 @@ def _one_line(error: Exception) -> str:
     key = re.search(r'[Kk]ey "([\w.]+)"', text)
     value = re.search(r"(?:Got value|Given value): (.*)", text)
     if key and value and key.group(1) in setting_types():
-        if key.group(1) in ("budget", "horizon"):
-            return f"{key.group(1)} cannot be {value.group(1)!r}: write it as 5h, 45m, 90s or 1h30m"
-        annotation = setting_types()[key.group(1)]
-        nearest = _nearest(value.group(1), _choices(annotation))
-        return f"{key.group(1)} cannot be {value.group(1)!r}: give {describe(annotation)}{nearest}"
+        return _cannot_be(key.group(1), value.group(1))
     return " ".join(text.split())
+
+
+def _cannot_be(name: str, value: str) -> str:
+    if name in ("budget", "horizon"):
+        return f"{name} cannot be {value!r}: write it as 5h, 45m, 90s or 1h30m"
+    annotation = setting_types()[name]
+    return f"{name} cannot be {value!r}: give {describe(annotation)}{_nearest(value, _choices(annotation))}"
 
 
 def _choices(annotation: Any) -> list[str]:
@@ -192,6 +261,6 @@ def describe(annotation: Any) -> str:
     arguments = typing.get_args(annotation)
     if typing.get_origin(annotation) is Literal:
         return " or ".join([", ".join(map(str, arguments[:-1])), str(arguments[-1])]).removeprefix(" or ")
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+    if typing.get_origin(annotation) in _UNIONS:
         return " or ".join(describe(part) for part in arguments)
     return "a list of " + " and ".join(describe(part) for part in arguments)

@@ -12,6 +12,13 @@ from monet.errors import InputError
 from monet.models import build_generator
 
 
+@pytest.fixture(autouse=True, params=["jsonargparse", "plain"])
+def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With jsonargparse, and as in an image that lacks it."""
+    if request.param == "plain":
+        monkeypatch.setattr(recipes, "_has_jsonargparse", lambda: False)
+
+
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_is_valid_and_complete(name: str) -> None:
     values = recipes.read(name)
@@ -117,3 +124,17 @@ def test_compile_may_be_written_without_quotes(tmp_path: Path, word: str) -> Non
     path.write_text(f"training:\n  compile: {word}\n")
     assert recipes.resolve(recipes.read(str(path))).training.compile == word
     assert recipes.resolve({}, ["--training.compile", word]).training.compile == word
+
+
+@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize(
+    "words", [[], ["--training.learning_rate", "1e-4", "--model.width=8", "--data.flip", "false", "--budget", "90s"]]
+)
+def test_both_parsers_find_the_same_settings(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    values = recipes.read(name)
+    found = []
+    for there in (True, False):
+        monkeypatch.setattr(recipes, "_has_jsonargparse", lambda there=there: there)
+        found.append(recipes.resolve(values, words))
+    assert found[0] == found[1]
+    assert repr(found[0]) == repr(found[1])  # 1 is equal to 1.0, and not the same
