@@ -115,8 +115,8 @@ class TrainingConfig(_Finite):
     accumulation: int = 1
     """Parts (one a pair at most) that a batch goes through in; their gradients add up to the same step. Less memory."""
     activation_checkpointing: bool = False
-    """Compute the generators' activations once more for the gradient instead of keeping them: a third of the memory
-    for about a third more time."""
+    """Compute the generators' activations once more for the gradient instead of keeping them: half the memory, for
+    about a fourth more time."""
     learning_rate: float = 2e-4
     """Adam's learning rate until the decay starts."""
     betas: tuple[float, float] = (0.5, 0.999)

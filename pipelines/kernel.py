@@ -1,0 +1,128 @@
+"""The Kaggle kernel: build the notebook, run it here as Kaggle would, push it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines._command import command_parser, run_command
+
+_ROOT = Path(__file__).parents[1]
+_FOLDER = _ROOT / "kaggle"
+_PRIVATE = ("KAGGLE", "CLEARML", "WANDB", "HF_", "AWS_", "TORCH_HOME", "XDG_", "OMP_", "PYTHON")
+"""Variables that Kaggle does not set."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command; returns its exit code."""
+    parser = command_parser("kernel", __doc__ or "")
+    commands = parser.add_subparsers(required=True, metavar="build|check")
+    build = commands.add_parser("build", help="write the notebook and its metadata", allow_abbrev=False)
+    build.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="where they go (default: kaggle)")
+    build.add_argument("--as-dataset", metavar="USER/SLUG", help="the software comes in this dataset, not in a cell")
+    build.add_argument("--wheels-dataset", metavar="USER/SLUG", help="what the image lacks comes in this dataset")
+    build.add_argument("--compare", action="store_true", help="write nothing; exit 1 where the files differ")
+    build.set_defaults(work=_build)
+    check = commands.add_parser("check", help="run the built notebook here as Kaggle would", allow_abbrev=False)
+    check.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="what was built (default: kaggle)")
+    check.add_argument("--data", type=Path, required=True, metavar="DIR", help="the competition's folder")
+    check.add_argument("--mount", choices=["both", "competitions", "plain"], default="both", help="(default: both)")
+    check.add_argument("--recipe", default="quick-cpu", metavar="R", help="(default: quick-cpu)")
+    check.add_argument("--budget", default="6m", metavar="D", help="instead of 4h45m (default: 6m)")
+    check.add_argument("--horizon", metavar="D", help="training time over several kernels")
+    check.add_argument("--setting", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    check.add_argument("--input", type=Path, action="append", default=[], metavar="DIR", help="another input folder")
+    check.add_argument(
+        "--absent",
+        nargs="*",
+        default=["torch_fidelity", "clearml", "jsonargparse"],
+        metavar="MODULE",
+        help="what the image is to lack (default: torch_fidelity clearml jsonargparse)",
+    )
+    check.add_argument("--output", type=Path, metavar="DIR", help="keep the executed notebooks and their outputs there")
+    check.set_defaults(work=_check)
+    options = parser.parse_args(arguments)
+    return int(options.work(options))
+
+
+def _build(options: argparse.Namespace) -> int:
+    import tempfile
+
+    from monet.workflow.kernel import METADATA, NOTEBOOK, build
+
+    datasets = {"as_dataset": options.as_dataset, "wheels": options.wheels_dataset}
+    if not options.compare:
+        build(_ROOT, options.folder, **datasets)
+        print(f"wrote {options.folder / NOTEBOOK} and {options.folder / METADATA}")
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        build(_ROOT, Path(folder), **datasets)
+        for name in (NOTEBOOK, METADATA):
+            there = options.folder / name
+            if not there.exists() or there.read_bytes() != (Path(folder) / name).read_bytes():
+                print(
+                    f"error: {there} is not what the sources build: python -m pipelines.kernel build", file=sys.stderr
+                )
+                return 1
+    print(f"{options.folder} is what the sources build")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from monet.clock import format_duration, parse_duration
+    from monet.data.layout import find_layout
+    from monet.errors import InputError
+    from monet.workflow.kernel import NOTEBOOK
+    from monet.workflow.kernel_check import Mount, run_notebook, static_problems, this_machine
+
+    path = options.folder / NOTEBOOK
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        limit = parse_duration(options.budget)
+    except OSError:
+        raise InputError(f"no {path}: python -m pipelines.kernel build writes it") from None
+    except ValueError as error:
+        raise InputError(f"--budget or {path}: {error}") from None
+    rules = find_layout(options.data).rules
+    output = options.output or Path("kernel-check")
+    settings = [word for name, value in options.setting for word in (f"--{name}", value)]
+    problems = static_problems(notebook, this_machine())
+    for problem in problems:
+        print(f"!!  {problem}")
+    mounts: list[Mount] = ["competitions", "plain"] if options.mount == "both" else [options.mount]
+    for mount in mounts:
+        checked = run_notebook(
+            notebook,
+            options.data,
+            mount,
+            settings={
+                "RECIPE": options.recipe,
+                "BUDGET": options.budget,
+                "HORIZON": options.horizon,
+                "SETTINGS": settings,
+            },
+            inputs=options.input,
+            absent=options.absent,
+            limit=limit + 120,
+            rules=rules,
+            environment={name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)},
+            output=output / f"{mount}.ipynb",
+            keep_in=output / mount,
+        )
+        print(
+            f"{mount}: {format_duration(checked.seconds)}, {checked.images:,} images, {checked.files} files, "
+            f"{checked.size / 1e6:.0f} MB left"
+        )
+        for problem in checked.problems:
+            print(f"!!  {problem}")
+        problems += checked.problems
+    print(f"the executed notebooks are in {output}")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
