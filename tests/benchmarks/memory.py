@@ -29,6 +29,7 @@ from tests.benchmarks.measure import (
     peak_memory,
     print_table,
     resident_peak,
+    synchronize,
     write_json,
 )
 from tests.benchmarks.train_step import trainer
