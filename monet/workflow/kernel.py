@@ -23,6 +23,7 @@ UNNAMED = "INSERT_USERNAME/monet-submission"
 
 _TEXT = Path(__file__).with_name("notebook.md")
 _FENCE = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 _SUFFIXES = (".py", ".yaml", ".jinja", ".md")
 _LINE = 120
 
@@ -111,12 +112,12 @@ def notebook(packed: bytes | None) -> dict[str, Any]:
         lines = "\n".join(text[start : start + _LINE] for start in range(0, len(text), _LINE))
         software = _INSIDE.format(packed=lines, digest=hashlib.sha256(packed).hexdigest())
     text = _TEXT.read_text(encoding="utf-8").replace("{{software}}\n", software)
-    cells: list[dict[str, Any]] = []
+    parts: list[tuple[Literal["code", "markdown"], str]] = []
     for number, part in enumerate(_FENCE.split(text)):
-        if part.strip():
-            cells.append(_cell("code" if number % 2 else "markdown", part.strip(), len(cells)))
+        parts += [("code", part)] if number % 2 else [("markdown", section) for section in _SECTION.split(part)]
+    written = [(kind, part.strip()) for kind, part in parts if part.strip()]
     return {
-        "cells": cells,
+        "cells": [_cell(kind, part, number) for number, (kind, part) in enumerate(written)],
         "metadata": {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},

@@ -50,3 +50,10 @@ def started(name: str, *words: object, cwd: Path, threads: int = 1) -> subproces
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def finish(process: subprocess.Popen[str], code: int) -> tuple[str, str]:
+    """Waits for the end of a command; returns its stdout and stderr."""
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == code, err
+    return out, err

@@ -17,7 +17,7 @@ import pytest
 
 from monet import checkpoint
 from tests.conftest import TINY
-from tests.pipelines.conftest import ROOT, command
+from tests.pipelines.conftest import ROOT, command, finish
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 
@@ -38,12 +38,6 @@ def launched(name: str, *words: object, cwd: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def finish(process: subprocess.Popen[str], code: int) -> tuple[str, str]:
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == code, err
-    return out, err
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:

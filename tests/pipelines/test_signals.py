@@ -15,7 +15,7 @@ import pytest
 
 from monet import checkpoint
 from tests.conftest import TINY
-from tests.pipelines.conftest import started
+from tests.pipelines.conftest import finish, started
 from tests.training.test_trainer import differences
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -37,12 +37,6 @@ def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 90) ->
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until, f"no {path}"
         time.sleep(0.02)
-
-
-def finish(process: subprocess.Popen[str], code: int) -> tuple[str, str]:
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == code, err
-    return out, err
 
 
 def killed_and_resumed(

@@ -1,0 +1,231 @@
+"""The Kaggle kernel: built from the sources, and run as Kaggle would."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from monet import checkpoint
+from monet.errors import InputError
+from monet.workflow.kernel import METADATA, NOTEBOOK, UNNAMED, build, metadata, notebook, pack
+from monet.workflow.kernel_check import Checked, run_notebook, static_problems, this_machine
+from tests.conftest import TINY
+from tests.pipelines.conftest import ROOT, command, finish, started
+from tests.training.test_trainer import differences
+
+OTHERS = [path for name in ("python3.10", "python3.11", "python3.12", "python3.13") if (path := shutil.which(name))]
+
+
+def cells(kind: str, **options: Any) -> list[str]:
+    found = notebook(pack(ROOT) if not options else None)["cells"]
+    return ["".join(cell["source"]) for cell in found if cell["cell_type"] == kind]
+
+
+def test_the_notebook_is_valid_and_explains_every_step() -> None:
+    built = notebook(pack(ROOT))
+    nbformat.validate(built)
+    kinds = [cell["cell_type"] for cell in built["cells"]]
+    headings = [text.splitlines()[0] for text in cells("markdown")]
+    assert [heading for heading in headings if heading.startswith("## ")] == [
+        "## 1. Settings",
+        "## 2. The software",
+        "## 3. What the image lacks",
+        "## 4. What this machine can do",
+        "## 5. Train, paint, check, score",
+        "## 6. Look",
+        "## 7. What to do next",
+    ]
+    assert kinds[0] == "markdown"
+    assert "code" in kinds
+    visible = [text for text in cells("code") if len(text) < 10_000]
+    assert sum(len(text.splitlines()) for text in visible) < 90  # a page or two to read
+    for text in visible:
+        compile(text, "cell", "exec")
+        assert max(map(len, text.splitlines())) <= 120
+    assert "STARTED = time.monotonic()" in cells("code")[0]
+
+
+def test_the_notebook_holds_all_of_monet_with_its_digest() -> None:
+    packed_cell = next(text for text in cells("code") if "PACKED" in text)
+    packed = base64.b64decode(packed_cell.split('"""')[1])
+    assert hashlib.sha256(packed).hexdigest() in packed_cell
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        names = archive.namelist()
+        assert names == sorted(names)
+        assert {"monet/training/step.py", "monet/recipes/kaggle.yaml", "pipelines/submit.py"} <= set(names)
+        assert "monet/reporting/report.html.jinja" in names
+        assert archive.read("monet/training/step.py") == (ROOT / "monet/training/step.py").read_bytes()
+        assert not any("__pycache__" in name or name.startswith("tests") for name in names)
+
+
+def test_the_same_sources_give_the_same_bytes_wherever_they_lie(tmp_path: Path) -> None:
+    for folder in ("monet", "pipelines"):
+        shutil.copytree(ROOT / folder, tmp_path / "copy" / folder)
+    for path in (tmp_path / "copy").rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    build(tmp_path / "copy", tmp_path / "one")
+    build(ROOT, tmp_path / "two")
+    for name in (NOTEBOOK, METADATA):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    (tmp_path / "copy" / "monet" / "clock.py").write_text("# another\n")
+    assert pack(tmp_path / "copy") != pack(ROOT)
+
+
+@pytest.mark.parametrize("python", OTHERS)
+def test_other_pythons_build_the_same_bytes(tmp_path: Path, python: str) -> None:
+    code = "import sys, pathlib; from monet.workflow.kernel import build; build(*map(pathlib.Path, sys.argv[1:]))"
+    done = subprocess.run([python, "-S", "-c", code, ".", tmp_path / "other"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode and "not found" in done.stderr:
+        pytest.skip(f"{python} is not installed")
+    assert done.returncode == 0, done.stderr
+    build(ROOT, tmp_path / "here")
+    assert (tmp_path / "other" / NOTEBOOK).read_bytes() == (tmp_path / "here" / NOTEBOOK).read_bytes()
+
+
+def test_what_is_committed_is_what_the_sources_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("kernel", "build", "--compare") == 0
+    assert command("kernel", "build", "--folder", tmp_path) == 0
+    (tmp_path / NOTEBOOK).write_text((tmp_path / NOTEBOOK).read_text() + "\n")
+    assert command("kernel", "build", "--compare", "--folder", tmp_path) == 1
+    assert "is not what the sources build: python -m pipelines.kernel build" in capsys.readouterr().err
+
+
+def test_the_metadata_says_what_kaggle_is_to_do() -> None:
+    found = metadata(["someone/wheels"])
+    assert found["id"] == UNNAMED
+    assert found["competition_sources"] == ["gan-getting-started"]
+    assert found["enable_internet"] is False
+    assert found["is_private"] is found["enable_gpu"] is True
+    assert found["machine_shape"] == "NvidiaTeslaT4"
+    assert found["dataset_sources"] == ["someone/wheels"]
+
+
+def test_a_dataset_may_hold_the_software(tmp_path: Path) -> None:
+    build(ROOT, tmp_path, as_dataset="someone/monet")
+    text = (tmp_path / NOTEBOOK).read_text()
+    assert "PACKED" not in text
+    assert 'INPUT.rglob(\\"pipelines/submit.py\\")' in text
+    assert json.loads((tmp_path / METADATA).read_text())["dataset_sources"] == ["someone/monet"]
+    with pytest.raises(InputError, match="'monet' names no Kaggle dataset: write it as USER/SLUG"):
+        build(ROOT, tmp_path, as_dataset="monet")
+
+
+def cell(text: str) -> dict[str, Any]:
+    return {"cells": [{"id": "cell-07", "cell_type": "code", "source": text}]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'api_key = "0123456789abcdef"',
+        "token: 'abcdefgh12'",
+        '{"password": "hunter2hunter2"}',
+        "KGAT_0123456789abcdef0123",
+        "-----BEGIN RSA PRIVATE KEY-----",
+    ],
+)
+def test_what_looks_like_a_credential_is_found(text: str) -> None:
+    (problem,) = static_problems(cell(text), [])
+    assert problem.startswith("cell-07 holds what looks like a credential: ")
+    assert len(problem) == len("cell-07 holds what looks like a credential: ") + 13  # and not the whole of it
+
+
+def test_a_path_of_this_machine_is_found_and_the_built_notebook_holds_none() -> None:
+    assert static_problems(cell("open('/home/someone/x')"), ["/home/someone"]) == [
+        "cell-07 holds /home/someone, of this machine"
+    ]
+    assert static_problems(cell('token = secrets.get_secret("CLEARML")'), []) == []
+    assert static_problems(notebook(pack(ROOT)), this_machine()) == []
+
+
+def run(
+    data: Path,
+    folder: Path,
+    *words: str,
+    inputs: tuple[Path, ...] = (),
+    horizon: str | None = None,
+    mount: Any = "competitions",
+) -> Checked:
+    """Runs the notebook that the sources build, with tiny networks."""
+    return run_notebook(
+        notebook(pack(ROOT)),
+        data,
+        mount,
+        settings={"RECIPE": "quick-cpu", "BUDGET": "3m", "HORIZON": horizon, "SETTINGS": [*TINY, *words]},
+        inputs=inputs,
+        absent=["torch_fidelity", "clearml", "jsonargparse"],
+        limit=300,
+        rules="any",
+        environment={name: value for name, value in os.environ.items() if name in ("PATH", "LD_LIBRARY_PATH", "LANG")}
+        | {"OMP_NUM_THREADS": "1"},
+        output=folder / "executed.ipynb",
+        keep_in=folder / "output",
+    )
+
+
+def said(folder: Path) -> str:
+    """All that the cells printed."""
+    executed = nbformat.read(folder / "executed.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+def test_the_notebook_runs_through_offline_with_nothing_but_the_image(tiny_data: Path, tmp_path: Path) -> None:
+    checked = run(tiny_data, tmp_path, "--training.epochs", "3")
+    assert checked.problems == []
+    assert (checked.images, checked.mount) == (6, "competitions")
+    assert checked.files < 30
+    text = said(tmp_path)
+    assert "going on without jsonargparse, torch-fidelity, clearml" in text
+    assert "trained on 24 pairs" in text
+    assert "trained in this kernel alone" in text
+    executed = nbformat.read(tmp_path / "executed.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    shown = [o for cell in executed.cells if cell.cell_type == "code" for o in cell.outputs if "data" in o]
+    assert [next(iter(output["data"])) for output in shown] == ["image/png", "image/png"]
+
+
+def test_a_second_kernel_goes_on_from_the_output_of_the_first_as_if_there_were_one(
+    tiny_data: Path, tmp_path: Path
+) -> None:
+    settings = ["--training.epochs", "4", "--training.save_every", "1", "--training.ema", "0.9"]
+    whole, earlier = tmp_path / "whole", tmp_path / "monet-submission"
+    words = ("--recipe", "quick-cpu", *TINY, *settings, "--horizon", "9h")
+    finish(started("train", "--data", tiny_data, "--run", whole, *words, cwd=tmp_path), 0)
+    shutil.copytree(whole, earlier / "run")
+    kept = earlier / "run" / "checkpoints"
+    (kept / "last.pt").write_bytes((kept / "epoch-0002.pt").read_bytes())  # stopped there, at the end of its time
+    for name in ("epoch-0003.pt", "epoch-0004.pt"):
+        (kept / name).unlink()
+    checked = run(tiny_data, tmp_path, *settings, inputs=(earlier,), horizon="9h", mount="plain")
+    assert checked.problems == []
+    last = tmp_path / "output" / "run" / "checkpoints" / "last.pt"
+    one, two = checkpoint.load(whole / "checkpoints" / "last.pt"), checkpoint.load(last)
+    assert differences(one, two, ("seconds", "budget")) == []
+    assert "trained in 2 kernels: the competition's cap is a kernel's" in said(tmp_path)
+
+
+def test_a_notebook_that_fails_is_a_problem_and_says_why(tiny_data: Path, tmp_path: Path) -> None:
+    checked = run(tiny_data, tmp_path, "--training.epochs", "0")
+    assert any("the notebook does not run through" in problem for problem in checked.problems)
+    assert any("no archive" in problem for problem in checked.problems)
+    assert "training.epochs is 0: give at least 1, or null" in said(tmp_path)
+    assert re.search(r"exit code 2", json.dumps(json.loads((tmp_path / "executed.ipynb").read_text())))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="paths")
+def test_without_a_built_notebook_check_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("kernel", "check", "--folder", tmp_path, "--data", tmp_path) == 2
+    assert "monet-submission.ipynb: python -m pipelines.kernel build writes it" in capsys.readouterr().err
