@@ -15,7 +15,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 from monet import checkpoint
@@ -25,6 +24,9 @@ from monet.workflow.kernel_check import Checked, run_notebook, static_problems, 
 from tests.conftest import TINY
 from tests.pipelines.conftest import ROOT, command, finish, started
 from tests.training.test_trainer import differences
+
+nbformat = pytest.importorskip("nbformat", reason="nbclient and ipykernel are among the extra requirements")
+pytest.importorskip("nbclient", reason="nbclient and ipykernel are among the extra requirements")
 
 OTHERS = [path for name in ("python3.10", "python3.11", "python3.12", "python3.13") if (path := shutil.which(name))]
 
@@ -178,7 +180,7 @@ def run(
 
 def said(folder: Path) -> str:
     """All that the cells printed."""
-    executed = nbformat.read(folder / "executed.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    executed = nbformat.read(folder / "executed.ipynb", as_version=4)
     outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
     return "".join(output.get("text", "") for output in outputs)
 
@@ -192,7 +194,7 @@ def test_the_notebook_runs_through_offline_with_nothing_but_the_image(tiny_data:
     assert "going on without jsonargparse, torch-fidelity, clearml" in text
     assert "trained on 24 pairs" in text
     assert "trained in this kernel alone" in text
-    executed = nbformat.read(tmp_path / "executed.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    executed = nbformat.read(tmp_path / "executed.ipynb", as_version=4)
     shown = [o for cell in executed.cells if cell.cell_type == "code" for o in cell.outputs if "data" in o]
     assert [next(iter(output["data"])) for output in shown] == ["image/png", "image/png"]
 
