@@ -20,13 +20,16 @@ _PRIVATE = ("KAGGLE", "CLEARML", "WANDB", "HF_", "AWS_", "TORCH_HOME", "XDG_", "
 def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
     parser = command_parser("kernel", __doc__ or "")
-    commands = parser.add_subparsers(required=True, metavar="build|check")
+    commands = parser.add_subparsers(required=True, metavar="build|check|push")
     build = commands.add_parser("build", help="write the notebook and its metadata", allow_abbrev=False)
     build.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="where they go (default: kaggle)")
     build.add_argument("--as-dataset", metavar="USER/SLUG", help="the software comes in this dataset, not in a cell")
     build.add_argument("--wheels-dataset", metavar="USER/SLUG", help="what the image lacks comes in this dataset")
     build.add_argument("--compare", action="store_true", help="write nothing; exit 1 where the files differ")
     build.set_defaults(work=_build)
+    build.add_argument(
+        "--wheels", type=Path, metavar="DIR", help="download what Kaggle's image lacks into this folder, for a dataset"
+    )
     check = commands.add_parser("check", help="run the built notebook here as Kaggle would", allow_abbrev=False)
     check.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="what was built (default: kaggle)")
     check.add_argument("--data", type=Path, required=True, metavar="DIR", help="the competition's folder")
@@ -45,6 +48,12 @@ def main(arguments: Sequence[str]) -> int:
     )
     check.add_argument("--output", type=Path, metavar="DIR", help="keep the executed notebooks and their outputs there")
     check.set_defaults(work=_check)
+    push = commands.add_parser("push", help="send the built kernel to Kaggle", allow_abbrev=False)
+    push.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="what was built (default: kaggle)")
+    push.add_argument("--user", metavar="NAME", help="of Kaggle (default: that of the credentials, if they name one)")
+    push.add_argument("--slug", default="monet-submission", metavar="NAME", help="the kernel's (default: %(default)s)")
+    push.add_argument("--dry-run", action="store_true", help="send nothing, show what would be sent")
+    push.set_defaults(work=_push)
     options = parser.parse_args(arguments)
     return int(options.work(options))
 
@@ -54,6 +63,8 @@ def _build(options: argparse.Namespace) -> int:
 
     from monet.workflow.kernel import METADATA, NOTEBOOK, build
 
+    if options.wheels:
+        _wheels(options.wheels)
     datasets = {"as_dataset": options.as_dataset, "wheels": options.wheels_dataset}
     if not options.compare:
         build(_ROOT, options.folder, **datasets)
@@ -70,6 +81,56 @@ def _build(options: argparse.Namespace) -> int:
                 return 1
     print(f"{options.folder} is what the sources build")
     return 0
+
+
+def _wheels(folder: Path) -> None:
+    import torch
+
+    from monet.scoring.weights import FILE_NAME
+    from monet.workflow.kernel_push import collect_wheels
+
+    weights = Path(torch.hub.get_dir()) / "checkpoints" / FILE_NAME
+    names = collect_wheels(folder, weights if weights.exists() else None)
+    print(f"wrote {folder}: {', '.join(names)}")
+    if not weights.exists():
+        print(f"without {FILE_NAME}: python -m pipelines.evaluate downloads it, then build again")
+    print(f"put your name into {folder / 'dataset-metadata.json'}, then: kaggle datasets create -p {folder}")
+
+
+def _push(options: argparse.Namespace) -> int:
+    import hashlib
+    import tempfile
+
+    from monet.errors import InputError
+    from monet.workflow.kernel import NOTEBOOK
+    from monet.workflow.kernel_push import prepare, push
+
+    user = options.user or _kaggle_user()
+    if not user:
+        raise InputError("whose kernel is it? give --user NAME, your name on Kaggle")
+    if not options.dry_run:
+        pushed = push(options.folder, user, options.slug, os.environ)
+        print(f"version {pushed.version} of {pushed.kernel} is on its way: {pushed.url}")
+        print(f"when it has run: {pushed.submit}")
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        metadata = prepare(options.folder, Path(folder), user, options.slug)
+        notebook = (Path(folder) / NOTEBOOK).read_bytes()
+    print(json.dumps(metadata, indent=1))
+    print(f"{NOTEBOOK}: {len(notebook):,} bytes, SHA-256 {hashlib.sha256(notebook).hexdigest()}")
+    print("nothing was sent")
+    return 0
+
+
+def _kaggle_user() -> str | None:
+    """The name that goes with the credentials, where they have one."""
+    if name := os.environ.get("KAGGLE_USERNAME"):
+        return name
+    folder = Path(os.environ.get("KAGGLE_CONFIG_DIR", "~/.kaggle")).expanduser()
+    try:
+        return str(json.loads((folder / "kaggle.json").read_text(encoding="utf-8"))["username"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _check(options: argparse.Namespace) -> int:
