@@ -215,5 +215,7 @@ def unreadable(photos: Sequence[Path], workers: int | None = None) -> list[BadIm
             return BadImage(photo, str(error))
         return None
 
-    with ThreadPoolExecutor(workers or available_processors()) as pool:
-        return [bad for bad in pool.map(problem, photos) if bad is not None]
+    workers = workers or available_processors()
+    with ThreadPoolExecutor(workers) as pool:
+        decoding = ahead((pool.submit(problem, photo) for photo in photos), 4 * workers)  # few futures at a time
+        return [bad for future in decoding if (bad := future.result()) is not None]
