@@ -1,0 +1,26 @@
+# monet in a container: docker build -t monet . && docker run --gpus all -v DATA:/data -v RUNS:/runs monet
+# The default build has CUDA and works without a GPU, too. A smaller one for CPUs alone: --build-arg TORCH_INDEX=URL, with
+# the address of PyTorch's index of CPU wheels.
+FROM python:3.11-slim-bookworm
+
+ARG TORCH_INDEX=""
+
+ENV PYTHONUNBUFFERED=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore
+
+WORKDIR /monet
+COPY requirements.txt constraints.txt ./
+RUN if [ -n "$TORCH_INDEX" ]; then pip install --index-url "$TORCH_INDEX" torch torchvision -c constraints.txt; fi \
+    && pip install -r requirements.txt -c constraints.txt \
+    && useradd --create-home --uid 1000 monet \
+    && mkdir /data /runs \
+    && chown monet:monet /runs
+COPY monet monet
+COPY pipelines pipelines
+
+USER monet
+VOLUME ["/data", "/runs"]
+ENTRYPOINT ["python", "-m"]
+CMD ["pipelines.submit", "--data", "/data", "--run", "/runs/first", "--resume", "--budget", "4h45m"]
