@@ -141,7 +141,13 @@ def run_notebook(
         _link_tree([(data, mounted), *((folder, tree / folder.name) for folder in inputs)])
         before = _listing(tree)
         executed = _with_settings(notebook, {**settings, "INPUT": tree, "WORKING": working})
-        client = NotebookClient(executed, timeout=int(limit), kernel_name="python3", resources=_at(working))
+        client = NotebookClient(
+            executed,
+            timeout=int(limit),
+            kernel_name="python3",
+            resources={"metadata": {"path": str(working)}},
+            extra_arguments=["--log-level=ERROR"],
+        )
         begun = time.monotonic()
         try:
             client.execute(env=_inherited(environment, Path(place), absent))
@@ -217,10 +223,6 @@ def _link_tree(folders: Sequence[tuple[Path, Path]]) -> None:
 
 def _listing(tree: Path) -> list[tuple[str, int, float]]:
     return sorted((str(path), path.stat().st_size, path.stat().st_mtime) for path in tree.rglob("*") if path.is_file())
-
-
-def _at(folder: Path) -> dict[str, Any]:
-    return {"metadata": {"path": str(folder)}}
 
 
 def this_machine() -> list[str]:
