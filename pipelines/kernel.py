@@ -33,12 +33,31 @@ def main(arguments: Sequence[str]) -> int:
     check = commands.add_parser("check", help="run the built notebook here as Kaggle would", allow_abbrev=False)
     check.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="what was built (default: kaggle)")
     check.add_argument("--data", type=Path, required=True, metavar="DIR", help="the competition's folder")
-    check.add_argument("--mount", choices=["both", "competitions", "plain"], default="both", help="(default: both)")
-    check.add_argument("--recipe", default="quick-cpu", metavar="R", help="(default: quick-cpu)")
+    check.add_argument(
+        "--mount",
+        choices=["both", "competitions", "plain"],
+        default="both",
+        help="where the input tree has the data (default: both)",
+    )
+    check.add_argument("--recipe", default="quick-cpu", metavar="R", help="instead of kaggle (default: quick-cpu)")
     check.add_argument("--budget", default="6m", metavar="D", help="instead of 4h45m (default: 6m)")
     check.add_argument("--horizon", metavar="D", help="training time over several kernels")
-    check.add_argument("--setting", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    check.add_argument("--input", type=Path, action="append", default=[], metavar="DIR", help="another input folder")
+    check.add_argument(
+        "--setting",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="any option of submit, without its dashes: --setting training.epochs 3",
+    )
+    check.add_argument(
+        "--input",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="another input, such as wheels or an earlier kernel's output",
+    )
     check.add_argument(
         "--absent",
         nargs="*",
@@ -46,7 +65,13 @@ def main(arguments: Sequence[str]) -> int:
         metavar="MODULE",
         help="what the image is to lack (default: torch_fidelity clearml jsonargparse)",
     )
-    check.add_argument("--output", type=Path, metavar="DIR", help="keep the executed notebooks and their outputs there")
+    check.add_argument(
+        "--output",
+        type=Path,
+        default=Path("kernel-check"),
+        metavar="DIR",
+        help="where the executed notebooks and their outputs stay (default: kernel-check)",
+    )
     check.set_defaults(work=_check)
     push = commands.add_parser("push", help="send the built kernel to Kaggle", allow_abbrev=False)
     push.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="what was built (default: kaggle)")
@@ -149,7 +174,6 @@ def _check(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise InputError(f"--budget or {path}: {error}") from None
     rules = find_layout(options.data).rules
-    output = options.output or Path("kernel-check")
     settings = [word for name, value in options.setting for word in (f"--{name}", value)]
     problems = static_problems(notebook, this_machine())
     for problem in problems:
@@ -171,8 +195,8 @@ def _check(options: argparse.Namespace) -> int:
             limit=limit + 120,
             rules=rules,
             environment={name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)},
-            output=output / f"{mount}.ipynb",
-            keep_in=output / mount,
+            output=options.output / f"{mount}.ipynb",
+            keep_in=options.output / mount,
         )
         print(
             f"{mount}: {format_duration(checked.seconds)}, {checked.images:,} images, {checked.files} files, "
@@ -181,7 +205,7 @@ def _check(options: argparse.Namespace) -> int:
         for problem in checked.problems:
             print(f"!!  {problem}")
         problems += checked.problems
-    print(f"the executed notebooks are in {output}")
+    print(f"the executed notebooks are in {options.output}")
     return 1 if problems else 0
 
 
