@@ -10,9 +10,10 @@ import shutil
 import psutil
 
 
-def available_processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def available_processors(processes: int = 1) -> int:
+    """Processors that this process may use, or its share of them where it is one of several alike; at least 1."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, found // processes)
 
 
 def available_memory() -> int:

@@ -31,7 +31,7 @@ def join() -> Group:
         return Group()
     rank, local_rank, world_size, local_world_size = (int(os.environ[name]) for name in _NAMES)
     if os.environ.get("OMP_NUM_THREADS") == "1":  # what torchrun sets, however many processors there are
-        torch.set_num_threads(max(1, available_processors() // local_world_size))
+        torch.set_num_threads(available_processors(local_world_size))
     if rank:
         logging.getLogger("monet").setLevel(logging.WARNING)
         for handler in logging.getLogger("monet").handlers:

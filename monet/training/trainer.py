@@ -92,7 +92,7 @@ class Trainer:
         told_to_end: asked after each step; True ends training with a save.
         updater: takes the steps, with compiled networks perhaps; one of the state's own by default.
         group: the processes that train together. Each has the whole state, and goes through the same steps; the first
-            one decides what depends on time, writes checkpoints, and calls the listeners.
+            one decides what depends on time, and writes checkpoints.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Trainer:
         self._facts = facts
         self._save_interval = save_interval
         self._group = group or Group()
-        self._listeners = listeners if listeners and self._group.rank == 0 else Listeners()
+        self._listeners = listeners or Listeners()
         self._told_to_end = told_to_end
         self._updater = updater or Updater(config, state, device, self._group)
         self._batch_size = config.training.batch_size * self._group.world_size

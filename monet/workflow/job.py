@@ -56,7 +56,7 @@ class Job:
     @property
     def processors(self) -> int:
         """Processors for this process alone."""
-        return max(1, available_processors() // self.group.local_world_size)
+        return available_processors(self.group.local_world_size)
 
     @property
     def deadline(self) -> Deadline | None:

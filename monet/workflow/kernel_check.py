@@ -77,17 +77,17 @@ class Checked:
     """What would not do on Kaggle; empty where all is well."""
 
 
-def static_problems(notebook: Any, secrets_of: Sequence[str]) -> list[str]:
+def static_problems(notebook: Any, paths: Sequence[str]) -> list[str]:
     """What no cell may hold: paths of the machine that built the notebook, or anything like a credential.
 
     Args:
         notebook: in Jupyter's format.
-        secrets_of: paths and names that belong to this machine.
+        paths: of this machine, such as `this_machine` returns them.
     """
     problems = []
     for cell in notebook["cells"]:
         text = "".join(cell["source"])
-        problems += [f"{cell['id']} holds {word}, of this machine" for word in secrets_of if word in text]
+        problems += [f"{cell['id']} holds {word}, of this machine" for word in paths if word in text]
         if found := _SECRET.search(text):
             problems.append(f"{cell['id']} holds what looks like a credential: {found.group()[:12]}…")
     return problems

@@ -71,9 +71,7 @@ def train(job: Job) -> Trained:
     """
     config, group = job.config, job.group
     _require_an_end(job)
-    device = own_device(config.training.device, group)
-    _require_same_device(job, device)
-    group.use(device)
+    device = _shared_device(job)
     stored = job.checkpoint["precision"] if job.checkpoint and "training.precision" not in job.explicit else None
     precision: Precision = group.lead(lambda: stored or choose_precision(config.training.precision, device, job.clock))
     state = TrainingState.create(config, device, precision)
@@ -118,9 +116,7 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
         InputError: the checkpoint, or photos to be painted, cannot be read.
     """
     contents = job.group.lead(lambda: checkpoint.load(candidate.path))
-    device = own_device(job.config.training.device, job.group)
-    _require_same_device(job, device)
-    job.group.use(device)
+    device = _shared_device(job)
     learned_from = [unreadable(paths) for paths in (job.layout.photos, job.layout.paintings)]
     counts = [len(job.layout.photos) - len(learned_from[0]), len(job.layout.paintings) - len(learned_from[1])]
     _require_same_data(job, contents["data"], {"photos": counts[0], "paintings": counts[1]})
@@ -147,9 +143,13 @@ def _require_same_data(job: Job, then: dict[str, int], now: dict[str, int]) -> N
         )
 
 
-def _require_same_device(job: Job, device: torch.device) -> None:
+def _shared_device(job: Job) -> torch.device:
+    """The device of this process, of the same kind as that of all others, and made known to them."""
+    device = own_device(job.config.training.device, job.group)
     if device.type != (first := job.group.lead(lambda: device.type)):
         raise InputError(f"process {job.group.rank} works on {device.type}, the first one on {first}: name one for all")
+    job.group.use(device)
+    return device
 
 
 def _require_same_images(job: Job, *sets: tuple[Path, ...]) -> None:
