@@ -26,10 +26,10 @@ def main(arguments: Sequence[str]) -> int:
     build.add_argument("--as-dataset", metavar="USER/SLUG", help="the software comes in this dataset, not in a cell")
     build.add_argument("--wheels-dataset", metavar="USER/SLUG", help="what the image lacks comes in this dataset")
     build.add_argument("--compare", action="store_true", help="write nothing; exit 1 where the files differ")
-    build.set_defaults(work=_build)
     build.add_argument(
         "--wheels", type=Path, metavar="DIR", help="download what Kaggle's image lacks into this folder, for a dataset"
     )
+    build.set_defaults(work=_build)
     check = commands.add_parser("check", help="run the built notebook here as Kaggle would", allow_abbrev=False)
     check.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="what was built (default: kaggle)")
     check.add_argument("--data", type=Path, required=True, metavar="DIR", help="the competition's folder")
@@ -111,13 +111,13 @@ def _build(options: argparse.Namespace) -> int:
 def _wheels(folder: Path) -> None:
     import torch
 
-    from monet.scoring.weights import FILE_NAME
+    from monet.scoring.weights import FILE_NAME, cached_weights
     from monet.workflow.kernel_push import collect_wheels
 
-    weights = Path(torch.hub.get_dir()) / "checkpoints" / FILE_NAME
-    names = collect_wheels(folder, weights if weights.exists() else None)
+    weights = cached_weights(Path(torch.hub.get_dir()))
+    names = collect_wheels(folder, Path(weights.source) if weights else None)
     print(f"wrote {folder}: {', '.join(names)}")
-    if not weights.exists():
+    if not weights:
         print(f"without {FILE_NAME}: python -m pipelines.evaluate downloads it, then build again")
     print(f"put your name into {folder / 'dataset-metadata.json'}, then: kaggle datasets create -p {folder}")
 
