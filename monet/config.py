@@ -10,10 +10,13 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from monet.clock import parse_duration
 from monet.errors import InputError
+
+TrackerName = Literal["clearml", "wandb", "tensorboard"]
+TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
 
 
 def _require(condition: bool, message: str) -> None:
@@ -192,6 +195,8 @@ class Config:
     """Wall-clock time of the whole process, from its start to its end (5h, 45m, 90s, 1h30m); null: no deadline."""
     horizon: str | None = None
     """Training time of the run at which the learning rate reaches 0; null: epochs, or else the budget, decide."""
+    tracking: tuple[TrackerName, ...] = ()
+    """Trackers that follow the run; offline where there are no credentials for them."""
 
     def __post_init__(self) -> None:
         for name in ("budget", "horizon"):
@@ -200,6 +205,8 @@ class Config:
                     parse_duration(value)
                 except ValueError as error:
                     raise ValueError(f"{name}: {error}") from None
+        for name in self.tracking:
+            _require(name in TRACKERS, f"tracking has {name}: give {', '.join(TRACKERS)}")
         _require(
             not (self.training.activation_checkpointing and self.model.norm == "batch"),
             "training.activation_checkpointing with model.norm batch would count every batch twice in the running "
@@ -232,6 +239,7 @@ def to_dict(config: Config) -> dict[str, Any]:
     """The settings as plain nested dicts, lists, numbers and strings: what YAML and checkpoints hold."""
     values = dataclasses.asdict(config)
     values["training"]["betas"] = list(config.training.betas)
+    values["tracking"] = list(config.tracking)
     return values
 
 
@@ -243,7 +251,7 @@ def from_dict(values: Mapping[str, Any]) -> Config:
     """
     try:
         groups = {name: group(**values[name]) for name, group in GROUPS.items() if name in values}
-        config = Config(**{**values, **groups})
+        config = Config(**{**values, **groups, "tracking": tuple(values.get("tracking", ()))})
         first, second = config.training.betas
         return dataclasses.replace(config, training=dataclasses.replace(config.training, betas=(first, second)))
     except ValueError as error:

@@ -13,6 +13,7 @@ import platformdirs
 
 import pipelines
 from pipelines._command import Signals, command_parser
+from pipelines._credentials import credentials
 
 if TYPE_CHECKING:
     from monet.data.layout import Layout
@@ -63,6 +64,7 @@ def make_job(
         InputError: something on the command line cannot be used.
     """
     from monet import recipes
+    from monet.tracking.tracking import Tracking
     from monet.workflow.display import Display
     from monet.workflow.find_data import find_data
     from monet.workflow.job import Job, merged_config
@@ -111,6 +113,7 @@ def make_job(
         started=pipelines.STARTED,
         environment={"command": [parser.prog, *arguments]},
         group=group,
+        tracking=Tracking(() if group.rank else config.tracking, credentials()),
         display=display,
         interrupts=interrupts,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines._command import command_parser, run_command
+from pipelines._credentials import credentials, has_kaggle
 
 _MARKS = {"ok": "ok  ", "note": "--  ", "problem": "!!  "}
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
 
     command_parser("doctor", __doc__ or "").parse_args(arguments)
     hub_folder = Path(torch.hub.get_dir())
-    findings = examine(Path(), hub_folder, {"Kaggle": _has_kaggle(), "ClearML": _has_clearml()}, time.monotonic)
+    findings = examine(Path(), hub_folder, {"Kaggle": has_kaggle(), **_trackers()}, time.monotonic)
     for finding in findings:
         print(f"{_MARKS[finding.status]}{finding.topic:<12} {finding.message}")
     problems = [finding.topic for finding in findings if finding.status == "problem"]
@@ -30,18 +30,9 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if problems else 0
 
 
-def _has_kaggle() -> bool:
-    try:
-        from kagglehub.config import get_kaggle_credentials
-
-        return get_kaggle_credentials() is not None
-    except (ImportError, ValueError):
-        return False
-
-
-def _has_clearml() -> bool:
-    file = Path(os.environ.get("CLEARML_CONFIG_FILE", "~/clearml.conf")).expanduser()
-    return file.exists() or "CLEARML_API_ACCESS_KEY" in os.environ
+def _trackers() -> dict[str, bool]:
+    names = {"clearml": "ClearML", "wandb": "W&B"}
+    return {names[name]: found for name, found in credentials().items()}
 
 
 if __name__ == "__main__":

@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from monet.workflow.candidates import Candidate
     from monet.workflow.job import Job
     from monet.workflow.scoring import Scoring
+    from monet.workflow.submit import Submission
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
-    from monet.clock import format_duration
-    from monet.workflow.submit import assist, submit, summary
-    from monet.workflow.verdict import remarks
+    from monet.workflow.submit import assist, submit
     from pipelines._run import make_job, run_parser
 
     parser = run_parser("submit", __doc__ or "")
@@ -50,13 +49,22 @@ def main(arguments: Sequence[str]) -> int:
     if job.group.rank:
         assist(job, path, paint_with)
         return 0
-    submission = submit(job, path, _scoring(options, job), paint_with)
+    with job.tracking.until_the_end(lambda: job.left):
+        return _report(job, submit(job, path, _scoring(options, job), paint_with))
+
+
+def _report(job: Job, submission: Submission) -> int:
+    """Says what came of it; returns the exit code."""
+    from monet.clock import format_duration
+    from monet.workflow.submit import GENERATED, summary
+    from monet.workflow.verdict import remarks
+
     print("\n".join(summary(submission, job.layout.rules)))
     if submission.evaluation:
         print("\n".join(f"note: {line}" for line in remarks()))
     if submission.late:
         print(f"late by {format_duration(submission.late)}")
-    print(f"look at {job.folder.report} and {job.folder.samples / 'generated.png'}")
+    print(f"look at {job.folder.report} and {job.folder.samples / GENERATED}")
     if not submission.report.valid:
         first = submission.report.problems[0]
         more = len(submission.report.problems) - 1

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import jsonargparse
 
 _FOLDER = Path(__file__).parent
+_TRACKING = "Trackers that follow the run; offline where there are no credentials for them."
 _UNIONS = (typing.Union, types.UnionType)
 
 
@@ -73,12 +74,13 @@ def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, source:
     """
     _refuse_unknown_keys(values, source)
     _refuse_unknown_options(overrides)
+    values, overrides = _words(values), _as_lists(overrides)
     if not _has_jsonargparse():
-        return from_dict(parsed_plainly(_words(values), overrides))
+        return from_dict(parsed_plainly(values, overrides))
     parser = settings_parser()
     try:
-        base = parser.parse_object(_words(values))
-        parsed = parser.parse_args(list(overrides), namespace=base)
+        base = parser.parse_object(values)
+        parsed = parser.parse_args(overrides, namespace=base)
     except Exception as error:
         raise InputError(_one_line(error)) from error
     return from_dict(parsed.as_dict())
@@ -130,14 +132,17 @@ def _typed(name: str, value: Any) -> Any:
         origin, parts = typing.get_origin(kind), typing.get_args(kind)
         if origin is Literal and value in parts and type(value) is not bool:
             return value
-        if origin is tuple and isinstance(value, (list, tuple)) and len(value) == len(parts):
+        if origin is tuple and parts[1:] == (...,) and isinstance(value, (list, tuple)):
+            if all(item in _choices(kind) for item in value):
+                return tuple(value)
+        elif origin is tuple and isinstance(value, (list, tuple)) and len(value) == len(parts):
             if all(type(item) in (int, float) for item in value):
                 return tuple(float(item) for item in value)
         elif kind is float and type(value) in (int, float):
             return float(value)
         elif origin is None and type(value) is kind:
             return value
-    raise InputError(_cannot_be(name, str(value)))
+    raise InputError(_cannot_be(name, ",".join(map(str, value)) if name == "tracking" else str(value)))
 
 
 def settings_parser() -> jsonargparse.ArgumentParser:
@@ -150,13 +155,14 @@ def settings_parser() -> jsonargparse.ArgumentParser:
         parser.add_class_arguments(group, name)
     for setting in ("budget", "horizon"):
         parser.add_argument(f"--{setting}", type=str | None, default=None)
+    parser.add_argument("--tracking", type=setting_types()["tracking"], default=(), help=_TRACKING)
     return parser
 
 
 @cache
 def setting_types() -> dict[str, Any]:
     """The type of every setting by its dotted name."""
-    found: dict[str, Any] = {"budget": str, "horizon": str}
+    found: dict[str, Any] = {"budget": str, "horizon": str, "tracking": typing.get_type_hints(Config)["tracking"]}
     for name, group in GROUPS.items():
         hints = typing.get_type_hints(group)
         found |= {f"{name}.{field.name}": hints[field.name] for field in dataclasses.fields(group)}
@@ -169,9 +175,9 @@ def describe_settings() -> str:
     if not _has_jsonargparse():
         return "  (pip install jsonargparse shows them here)"
     for action in settings_parser()._actions:
-        if action.dest in setting_types() and "." in action.dest:
+        if action.dest in setting_types() and (action.help or "." in action.dest):
             kind = describe(setting_types()[action.dest])
-            default = "null" if action.default is None else action.default
+            default = "null" if action.default is None else action.default or "none"
             lines.append(f"  --{action.dest}  {kind}; default {str(default).lower()}")
             lines += textwrap.wrap(str(action.help), 110, initial_indent="      ", subsequent_indent="      ")
     return "\n".join(lines)
@@ -203,11 +209,34 @@ def _refuse_unknown_options(overrides: Sequence[str]) -> None:
 
 
 def _words(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with `on` and `off` as words where they are meant so: YAML reads them as true and false."""
-    training = values.get("training")
+    """The values with `on` and `off` as words where they are meant so: YAML reads them as true and false. One tracker,
+    or none, is a list, too."""
+    words, training = dict(values), values.get("training")
     if isinstance(training, Mapping) and isinstance(training.get("compile"), bool):
-        return {**values, "training": {**training, "compile": "on" if training["compile"] else "off"}}
-    return dict(values)
+        words["training"] = {**training, "compile": "on" if training["compile"] else "off"}
+    if "tracking" in words and not isinstance(words["tracking"], (list, tuple)):
+        words["tracking"] = _listed(words["tracking"] or "")
+    return words
+
+
+def _as_lists(overrides: Sequence[str]) -> list[str]:
+    """Command-line words with `--tracking clearml,wandb` written as the list that it is."""
+    words, previous = [], ""
+    for word in overrides:
+        name, given, value = word.partition("=")
+        if previous == "--tracking" and not word.startswith(("[", "--")):
+            words.append(f"[{','.join(_listed(word))}]")
+        elif name == "--tracking" and given and not value.startswith("["):
+            words.append(f"{name}=[{','.join(_listed(value))}]")
+        else:
+            words.append(word)
+        previous = word
+    return words
+
+
+def _listed(text: Any) -> list[str]:
+    names = [name.strip() for name in str(text).split(",")]
+    return [name for name in names if name and name != "none"]
 
 
 def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -263,4 +292,6 @@ def describe(annotation: Any) -> str:
         return " or ".join([", ".join(map(str, arguments[:-1])), str(arguments[-1])]).removeprefix(" or ")
     if typing.get_origin(annotation) in _UNIONS:
         return " or ".join(describe(part) for part in arguments)
+    if arguments[1:] == (...,):
+        return f"one or more of {describe(arguments[0]).replace(' or ', ', ')}, with commas between, or none"
     return "a list of " + " and ".join(describe(part) for part in arguments)

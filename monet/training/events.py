@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ class EpochEvent:
 
 
 @dataclass(frozen=True)
+class CheckpointEvent:
+    """A checkpoint has been written that is kept."""
+
+    pairs: int
+    """Pairs seen, over the whole run."""
+    path: Path
+    """The file, which no later one replaces."""
+
+
+@dataclass(frozen=True)
 class Incident:
     """A step whose loss was not finite. It was not taken; its pairs are skipped."""
 
@@ -66,4 +77,5 @@ class Listeners:
 
     on_step: Callable[[StepEvent], None] = _ignore
     on_epoch: Callable[[EpochEvent], None] = _ignore
+    on_checkpoint: Callable[[CheckpointEvent], None] = _ignore
     on_incident: Callable[[Incident], None] = _ignore

@@ -19,7 +19,7 @@ from monet.data.batches import PairSource
 from monet.device import Precision
 from monet.distributed import Group
 from monet.errors import MonetError
-from monet.training.events import EpochEvent, Incident, Listeners, StepEvent
+from monet.training.events import CheckpointEvent, EpochEvent, Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, memory_format, new_scaler
 from monet.training.updater import Updater, loss_names
 
@@ -303,6 +303,7 @@ class Trainer:
         name = checkpoint.epoch_name(epoch)
         if every and epoch and epoch % every == 0 and last.exists() and not last.with_name(name).exists():
             checkpoint.keep_as(last, name)
+            self._listeners.on_checkpoint(CheckpointEvent(self.state.counters.pairs, last.with_name(name)))
 
     def _epochs(self, ahead: int = 0) -> int:
         return (self.state.counters.pairs + ahead) // self._source.stream.samples_per_epoch

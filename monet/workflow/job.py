@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from monet.data.layout import Layout
 from monet.distributed import Group
 from monet.errors import InputError
 from monet.machine import available_processors
+from monet.tracking.tracking import Tracking
 from monet.workflow.display import Display, Interrupts
 from monet.workflow.run_folder import RunFolder
 
@@ -48,6 +50,8 @@ class Job:
     """Further facts for `environment.json`."""
     group: Group = field(default_factory=Group)
     """The processes that train and paint together; the first one of them writes the run's folder."""
+    tracking: Tracking = field(default_factory=Tracking)
+    """Trackers that follow the run; the first process tells them."""
     display: Display = field(default_factory=Display)
     """Shows progress."""
     interrupts: Interrupts = field(default_factory=Interrupts)
@@ -57,6 +61,11 @@ class Job:
     def processors(self) -> int:
         """Processors for this process alone."""
         return available_processors(self.group.local_world_size)
+
+    @property
+    def left(self) -> float:
+        """Seconds that the process may still take."""
+        return math.inf if self.deadline is None else self.deadline.remaining()
 
     @property
     def deadline(self) -> Deadline | None:

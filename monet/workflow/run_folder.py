@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 _OWN = {
     *("config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "samples"),
-    *("curves.png", "scores.jsonl", "report.html", "images.zip"),
+    *("curves.png", "scores.jsonl", "report.html", "images.zip", "tracking"),
 }
 
 

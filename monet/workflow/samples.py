@@ -35,10 +35,12 @@ class SampleGrids:
         rows = min(len(paths) for paths in chosen)
         self._photos, self._paintings = (_tensors(paths[:rows], device) for paths in chosen)
 
-    def save(self, event: EpochEvent) -> None:
-        """Writes `samples/epoch-0010.png`."""
+    def save(self, event: EpochEvent) -> Path:
+        """Writes `samples/epoch-0010.png`, and returns its path."""
         grid = translation_grid(event.generators, self._photos, self._paintings)
-        save_image(grid, self._folder / f"epoch-{event.epoch:04d}.png")
+        path = self._folder / f"epoch-{event.epoch:04d}.png"
+        save_image(grid, path)
+        return path
 
 
 def readable(photos: Sequence[Path], count: int) -> list[Path]:

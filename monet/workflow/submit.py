@@ -35,6 +35,8 @@ from monet.workflow.train import Trained, ready_to_paint, train
 
 logger = logging.getLogger(__name__)
 
+GENERATED = "generated.png"
+"""The grid of generated images, among the samples."""
 _GRID_ROWS, _GRID_PAIRS = 4, 3
 """The grid of generated images: rows, and photos with their paintings in a row."""
 
@@ -97,7 +99,7 @@ def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Can
     _paint(job, trained, path)
     painted = job.clock()
     report = archive.validate(path, job.layout.rules)
-    save_image(generated_grid(photos, path, job.config.training.seed), job.folder.samples / "generated.png")
+    save_image(generated_grid(photos, path, job.config.training.seed), job.folder.samples / GENERATED)
     used = paint_with or read_candidate(job.folder, job.folder.last)
     row = _score(job, scoring, path, trained, used, painted - begun)
     submission = Submission(
@@ -114,6 +116,7 @@ def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Can
     )
     if paint_with is None or not job.folder.report.exists():  # a comparison's report goes on being true
         _report(job, submission, photos, row, scoring.scorer)
+    _track(job, submission, used)
     late = max(0.0, -job.deadline.remaining()) if job.deadline else 0.0
     if late:
         reason = "the budget is too short" if paint_with else "the machine slowed down by more than half after training"
@@ -146,6 +149,17 @@ def summary(submission: Submission, rules: str) -> list[str]:
     else:
         lines.append(f"not scored: {submission.not_scored}")
     return lines
+
+
+def _track(job: Job, submission: Submission, used: Candidate) -> None:
+    """Tells the trackers what came of it."""
+    job.tracking.picture(used.pairs, "generated", job.folder.samples / GENERATED)
+    if found := submission.evaluation:
+        score = found.score
+        named = {"FID": score.fid, "MiFID": score.mifid, "memorization distance": score.memorization_distance}
+        job.tracking.summary({f"{name}, layer {found.feature_layer}": value for name, value in named.items()})
+    job.tracking.summary({"images": submission.num_images, "valid": float(submission.report.valid)})
+    job.tracking.artifacts(job.folder.report, job.folder.scores, job.folder.curves)
 
 
 def _report(job: Job, submission: Submission, photos: Sequence[Path], row: Row | None, scorer: Scorer | None) -> None:

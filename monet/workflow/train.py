@@ -13,6 +13,7 @@ import torch
 
 from monet import checkpoint
 from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
+from monet.config import to_dict
 from monet.data.batches import PairSource
 from monet.data.layout import identity_of
 from monet.data.store import BadImage, ImageStore, load_images, paintable, summary_of_bad
@@ -30,7 +31,7 @@ from monet.machine import available_memory
 from monet.models import generator_from_checkpoint
 from monet.reporting.curves import read_metrics, save_curves
 from monet.training.compiling import compile_networks
-from monet.training.events import Incident, Listeners, StepEvent
+from monet.training.events import CheckpointEvent, EpochEvent, Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, run_facts
 from monet.training.trainer import Outcome, Trainer
 from monet.training.updater import Updater
@@ -91,6 +92,7 @@ def train(job: Job) -> Trained:
     machine = describe_machine(device) | {"precision": precision, "world_size": group.world_size} | job.environment
     if group.rank == 0:
         job.folder.begin(config, machine, state.counters.pairs)
+        job.tracking.begin(job.folder.path, to_dict(config), machine, state.counters.pairs)
 
     updater = Updater(config, state, device, group)
     _compile(job, updater, reserve, device, precision)
@@ -126,6 +128,9 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
     painter = _painter(job, generator_from_checkpoint(contents), device, precision)
     photos = paintable(job.layout.to_paint, bad, job.skip_bad)
     _require_same_images(job, photos)
+    if job.group.rank == 0 and job.checkpoint:
+        facts = describe_machine(device) | job.environment
+        job.tracking.begin(job.folder.path, to_dict(job.config), facts, job.checkpoint["counters"]["pairs"])
     return Trained(
         outcome=Outcome(candidate.pairs, candidate.seconds, candidate.landed, interrupted=False),
         painter=painter,
@@ -310,8 +315,10 @@ def _run(
         )
         outcome = trainer.run()
     job.display.end(outcome.landed)
-    if job.group.rank == 0 and job.folder.metrics.exists() and (steps := read_metrics(job.folder.metrics)):
-        save_curves(steps, job.folder.curves)
+    if job.group.rank == 0:
+        job.tracking.model(outcome.pairs, job.folder.last)
+        if job.folder.metrics.exists() and (steps := read_metrics(job.folder.metrics)):
+            save_curves(steps, job.folder.curves)
     if outcome.interrupted or job.interrupts.received is not None:
         raise Interrupted(
             job.interrupts.received or 2,
@@ -321,17 +328,24 @@ def _run(
 
 
 def _listeners(job: Job, device: torch.device) -> Listeners:
-    """The run's folder, the bar, and the sample grids."""
+    """The run's folder, the bar, the sample grids, and the trackers."""
     samples = SampleGrids(job, device)
 
     def on_step(event: StepEvent) -> None:
         job.folder.write_step(event)
         job.display.step(event)
+        job.tracking.step(event)
+
+    def on_epoch(event: EpochEvent) -> None:
+        job.tracking.picture(event.pairs, "samples", samples.save(event))
+
+    def on_checkpoint(event: CheckpointEvent) -> None:
+        job.tracking.model(event.pairs, event.path)
 
     def on_incident(incident: Incident) -> None:
         job.folder.write_incident(incident)
 
-    return Listeners(on_step, samples.save, on_incident)
+    return Listeners(on_step, on_epoch, on_checkpoint, on_incident)
 
 
 def _compile(job: Job, updater: Updater, reserve: Reserve | None, device: torch.device, precision: Precision) -> None:

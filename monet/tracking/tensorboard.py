@@ -1,0 +1,69 @@
+"""TensorBoard: event files in the run's folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+def open_tensorboard(opening: Opening, voice: Voice) -> Tracker:
+    """Opens the event files, and hides what was written after the checkpoint that the run goes on from.
+
+    Raises:
+        NoTracker: tensorboard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise NoTracker("is not installed: pip install tensorboard; the run goes on without it") from None
+    folder = opening.folder / "tensorboard"
+    writer = SummaryWriter(str(folder), purge_step=opening.pairs + 1 if opening.pairs else None)
+    voice.tell(f"tensorboard --logdir {folder}")
+    return _TensorBoardTracker(writer, opening)
+
+
+class _TensorBoardTracker:
+    """Event files.
+
+    Args:
+        writer: into them.
+        opening: what is known of the run.
+    """
+
+    def __init__(self, writer: SummaryWriter, opening: Opening) -> None:
+        self._writer, self._pairs = writer, opening.pairs
+        for name, values in (("config", opening.settings), ("environment", opening.facts)):
+            self._writer.add_text(name, f"```json\n{json.dumps(values, indent=2, default=str)}\n```", opening.pairs)
+
+    def scalars(self, pairs: int, values: Mapping[str, float]) -> None:
+        self._pairs = pairs
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, pairs)
+
+    def picture(self, pairs: int, name: str, path: Path) -> None:
+        with Image.open(path) as image:
+            self._writer.add_image(name, np.asarray(image.convert("RGB")), pairs, dataformats="HWC")
+
+    def model(self, pairs: int, path: Path) -> None:
+        self._writer.add_text("checkpoints", str(path), pairs)
+
+    def artifact(self, path: Path) -> None:
+        self._writer.add_text("files", str(path), self._pairs)
+
+    def summary(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(f"result/{name}", value, self._pairs)
+
+    def close(self, ending: Ending) -> None:
+        self._writer.add_text("ending", ending, self._pairs)
+        self._writer.close()

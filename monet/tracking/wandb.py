@@ -1,0 +1,90 @@
+"""Weights & Biases: online where there are credentials, else an offline run in the run's folder."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
+
+
+def open_wandb(opening: Opening, voice: Voice) -> Tracker:
+    """Starts a run of W&B, or goes on with the run's own.
+
+    Raises:
+        NoTracker: wandb is not installed.
+    """
+    try:
+        import wandb  # noqa: F401
+    except ImportError:
+        raise NoTracker("is not installed: pip install wandb; the run goes on without it") from None
+    return _WandbTracker(opening, voice)
+
+
+class _WandbTracker:
+    """A run of W&B.
+
+    Args:
+        opening: what is known of the run.
+        voice: how to speak.
+    """
+
+    def __init__(self, opening: Opening, voice: Voice) -> None:
+        import wandb
+
+        self._voice, self._online = voice, opening.online
+        identity = opening.memory.get("run") or uuid.uuid4().hex[:8]
+        self._folder = opening.folder / "wandb"
+        self._offline = [str(name) for name in opening.memory.get("offline", [])]
+        self._run = wandb.init(
+            project="monet",
+            name=opening.run,
+            id=identity,
+            resume="allow" if opening.online else None,
+            dir=opening.folder,
+            mode="online" if opening.online else "offline",
+            config=opening.settings | {"environment": opening.facts},
+            settings=wandb.Settings(console="off", disable_git=True, save_code=False),
+        )
+        self._run.define_metric("pairs")
+        self._run.define_metric("*", step_metric="pairs")
+        if opening.online:
+            voice.tell(str(self._run.url))
+        else:
+            self._offline.append(Path(self._run.dir).parent.name)
+        voice.remember({"run": identity, "offline": self._offline})
+
+    def scalars(self, pairs: int, values: Mapping[str, float]) -> None:
+        self._run.log({"pairs": pairs, **values})
+
+    def picture(self, pairs: int, name: str, path: Path) -> None:
+        import wandb
+
+        self._run.log({"pairs": pairs, name: wandb.Image(str(path))})
+
+    def model(self, pairs: int, path: Path) -> None:
+        import wandb
+
+        model = wandb.Artifact(f"{self._run.id}-checkpoint", type="model", metadata={"pairs": pairs})
+        if self._online:
+            model.add_file(str(path))
+        else:  # by its address: the files are in the run's folder, and too large to be kept twice
+            model.add_reference(path.resolve().as_uri(), checksum=False)
+        self._run.log_artifact(model, aliases=[path.stem])
+
+    def artifact(self, path: Path) -> None:
+        self._run.save(str(path.resolve()), base_path=str(path.resolve().parent), policy="now")
+
+    def summary(self, values: Mapping[str, float]) -> None:
+        self._run.summary.update(dict(values))
+
+    def close(self, ending: Ending) -> None:
+        self._run.finish(exit_code=0 if ending == "completed" else 1)
+        if self._online:
+            return
+        commands = [
+            f"wandb sync{' --append' if number else ''} {self._folder / name}"
+            for number, name in enumerate(self._offline)
+        ]
+        self._voice.tell(f"offline; send it with: {' && '.join(commands)}")
