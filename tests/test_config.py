@@ -60,6 +60,7 @@ def test_budget_and_horizon_are_known_in_seconds() -> None:
         (Config, {"data": DataConfig(crop_size=30)}, "data.crop_size is 30 pixels, .* a multiple of 4"),
         (Config, {"model": ModelConfig(downsamplings=9)}, "256 pixels, which 9 downsamplings do not divide"),
         (Config, {"budget": "soon"}, "budget: 'soon' is not a duration"),
+        (Config, {"tracking": ("mlflow",)}, "tracking has mlflow: give clearml, wandb, tensorboard"),
         (Config, {"horizon": "0s"}, "horizon: '0s' is not a duration"),
     ],
 )

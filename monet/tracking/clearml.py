@@ -46,8 +46,11 @@ class _ClearMLTracker:
 
     def __init__(self, opening: Opening, voice: Voice, *, online: bool) -> None:
         from clearml import Task
+        from clearml.config import config_obj
         from clearml.config.defs import CLEARML_CACHE_DIR
 
+        # This is a process of its own already; with another one behind it ClearML takes 11 s to close.
+        config_obj.set_overrides({"sdk": {"development": {"report_use_subprocess": False}}})
         self._voice, self._online = voice, online
         self._task_id: str | None = opening.memory.get("task")
         self._folder = opening.folder / "clearml"
@@ -64,7 +67,9 @@ class _ClearMLTracker:
             if not self._task.output_uri:  # unless a project or clearml.conf names another place
                 self._task.output_uri = True
             voice.tell(str(self._task.get_output_log_web_page()))
-            self._remember()
+        else:
+            self._sessions.append(self._folder / self._session().relative_to(self._folder.resolve()))
+        self._remember()
         self._task.connect(_flat(opening.settings), name="settings")
         self._task.connect_configuration(opening.settings, name="config")
         self._task.connect_configuration(opening.facts, name="environment")
@@ -101,22 +106,23 @@ class _ClearMLTracker:
             self._logger.report_single_value(name, value)
 
     def close(self, ending: Ending) -> None:
-        if ending != "completed" and self._online:
-            mark = self._task.mark_stopped if ending == "stopped" else self._task.mark_failed
-            self._task.flush(wait_for_uploads=True)
-            mark(status_message=ending)
         if self._online:
             self._task.close()
+            if ending != "completed":  # as `close` takes every run to be
+                mark = self._task.mark_stopped if ending == "stopped" else self._task.mark_failed
+                mark(force=True)
             return
-        session = self._task.get_offline_mode_folder()
+        session = self._session()
         self._task.close()
-        archive = session.with_name(f"{session.name}.zip")
-        if archive.exists():
+        if session.with_suffix(".zip").exists():
             shutil.rmtree(session, ignore_errors=True)
-        kept = archive if archive.exists() else session
-        self._sessions.append(self._folder / kept.relative_to(self._folder.resolve()))
-        self._remember()
+            self._sessions[-1] = self._sessions[-1].with_suffix(".zip")
+            self._remember()
         self._voice.tell(f"offline; import it with: {import_command(self._sessions, self._task_id)}")
+
+    def _session(self) -> Path:
+        """The folder of the offline session. The library's `close` packs it into an archive beside it."""
+        return Path(self._task.get_offline_mode_folder())
 
     def _import_sessions(self) -> None:
         """Brings what earlier processes of the run kept to the server, so that this one goes on in the same task."""

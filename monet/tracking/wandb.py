@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,8 +48,6 @@ class _WandbTracker:
             config=opening.settings | {"environment": opening.facts},
             settings=wandb.Settings(console="off", disable_git=True, save_code=False),
         )
-        self._run.define_metric("pairs")
-        self._run.define_metric("*", step_metric="pairs")
         if opening.online:
             voice.tell(str(self._run.url))
         else:
@@ -56,12 +55,12 @@ class _WandbTracker:
         voice.remember({"run": identity, "offline": self._offline})
 
     def scalars(self, pairs: int, values: Mapping[str, float]) -> None:
-        self._run.log({"pairs": pairs, **values})
+        self._run.log({"pairs": pairs, **values}, step=pairs)
 
     def picture(self, pairs: int, name: str, path: Path) -> None:
         import wandb
 
-        self._run.log({"pairs": pairs, name: wandb.Image(str(path))})
+        self._run.log({"pairs": pairs, name: wandb.Image(str(path))}, step=pairs)
 
     def model(self, pairs: int, path: Path) -> None:
         import wandb
@@ -74,7 +73,8 @@ class _WandbTracker:
         self._run.log_artifact(model, aliases=[path.stem])
 
     def artifact(self, path: Path) -> None:
-        self._run.save(str(path.resolve()), base_path=str(path.resolve().parent), policy="now")
+        copy = shutil.copy(path, self._run.dir)  # what lies elsewhere would only be linked to
+        self._run.save(copy, base_path=self._run.dir, policy="now")
 
     def summary(self, values: Mapping[str, float]) -> None:
         self._run.summary.update(dict(values))

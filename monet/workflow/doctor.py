@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from monet.clock import Clock
+from monet.clock import Clock, Deadline, format_duration
 from monet.data.layout import COMPETITION, KAGGLE_MOUNTS, find_auto, find_layout
 from monet.device import choose_device, choose_precision, device_problem
 from monet.errors import MonetError
@@ -34,16 +34,20 @@ class Finding:
     """What was found, and what to do about it."""
 
 
-def examine(folder: Path, hub_folder: Path, credentials: dict[str, bool], clock: Clock) -> list[Finding]:
-    """Looks at device, precision, compiler, memory, disk, data, the scorer's weights and credentials.
+def examine(
+    folder: Path, hub_folder: Path, credentials: dict[str, bool], clock: Clock, deadline: Deadline | None = None
+) -> list[Finding]:
+    """Looks at the time left, device, precision, compiler, memory, disk, data, the scorer's weights and credentials.
 
     Args:
         folder: where runs would be written.
         hub_folder: torch's cache of weights.
         credentials: names of services, and whether there are credentials for them.
         clock: times the precisions.
+        deadline: when everything must be over.
     """
     return [
+        *([_time_left(deadline)] if deadline else []),
         *_device(clock),
         _compiler(),
         _enough("memory", available_memory(), _MEMORY_NEEDED, "free"),
@@ -54,9 +58,16 @@ def examine(folder: Path, hub_folder: Path, credentials: dict[str, bool], clock:
     ]
 
 
+def _time_left(deadline: Deadline) -> Finding:
+    left = deadline.remaining()
+    if left <= 0:
+        return Finding("time", "problem", f"the {format_duration(deadline.budget)} are over: give --budget more")
+    return Finding("time", "ok", f"{format_duration(left)} left")
+
+
 def _device(clock: Clock) -> list[Finding]:
     """Tries a convolution on every accelerator that says it is available."""
-    findings = []
+    findings, working = [], 0
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         device = torch.device("cuda", index)
         major, minor = torch.cuda.get_device_capability(device)
@@ -68,6 +79,10 @@ def _device(clock: Clock) -> list[Finding]:
             )
         else:
             findings.append(Finding("device", "ok", f"{name} works"))
+            working += 1
+    if working > 1:
+        together = f"torchrun --nproc-per-node {working} -m -- pipelines.submit uses all of them"
+        findings.append(Finding("device", "note", together))
     chosen = choose_device("auto")
     if chosen.type == "cpu":
         findings.append(

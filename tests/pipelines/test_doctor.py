@@ -10,6 +10,7 @@ import torch
 
 from monet.scoring import weights
 from monet.workflow import doctor
+from pipelines._credentials import credentials
 from tests.pipelines.conftest import command
 
 
@@ -37,6 +38,57 @@ def test_a_gpu_that_is_available_and_fails_is_a_problem_that_names_the_t4(
     assert "Tesla P100-PCIE-16GB (sm_60) fails: CUDA error: no kernel image" in out
     assert "has kernels for sm_70, sm_75: on Kaggle, choose GPU T4 x2" in out
     assert out.endswith("not ready: device\n")
+
+
+def test_two_gpus_that_work_are_two_to_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Tesla T4")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    monkeypatch.setattr(doctor, "device_problem", lambda _: None)
+    monkeypatch.setattr(doctor, "choose_device", lambda _: torch.device("cpu"))
+    found = [finding.message for finding in doctor.examine(tmp_path, tmp_path, {}, time.monotonic)]
+    assert found[:2] == ["Tesla T4 (sm_75) works"] * 2
+    assert found[2] == "torchrun --nproc-per-node 2 -m -- pipelines.submit uses all of them"
+
+
+def test_the_time_left_is_said_where_there_is_a_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    command("doctor", "--budget", "90h")
+    out = capsys.readouterr().out
+    assert re.search(r"^ok +time +89h59m\d+s left$", out, re.M), out
+    assert command("doctor", "--budget", "1s") == 1
+    out = capsys.readouterr().out
+    assert re.search(r"^!! +time +the 1s are over: give --budget more$", out, re.M), out
+    assert command("doctor", "--budget", "soon") == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "netrc", "found"),
+    [
+        ({}, "", {"clearml": False, "wandb": False}),
+        ({"CLEARML_API_ACCESS_KEY": "x"}, "", {"clearml": True, "wandb": False}),
+        ({"CLEARML_API_ACCESS_KEY": "x", "CLEARML_OFFLINE_MODE": "1"}, "", {"clearml": False, "wandb": False}),
+        ({"WANDB_API_KEY": "x"}, "", {"clearml": False, "wandb": True}),
+        ({"WANDB_API_KEY": "x", "WANDB_MODE": "offline"}, "", {"clearml": False, "wandb": False}),
+        ({}, "machine api.wandb.ai login user password x", {"clearml": False, "wandb": True}),
+        ({}, "machine", {"clearml": False, "wandb": False}),
+    ],
+)
+def test_trackers_are_online_where_there_are_credentials(
+    variables: dict[str, str], netrc: str, found: dict[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CLEARML_CONFIG_FILE", "CLEARML_API_ACCESS_KEY", "CLEARML_OFFLINE_MODE", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("WANDB_MODE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if netrc:
+        (tmp_path / ".netrc").write_text(netrc)
+    assert credentials() == found
+    (tmp_path / "clearml.conf").write_text("")
+    assert credentials()["clearml"] == ("CLEARML_OFFLINE_MODE" not in variables)
 
 
 def test_too_little_disk_or_memory_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ def test_values_are_read_as_yaml(words: list[str], expected: tuple[str, object])
         ({}, ["--training.epochs"], "expected one argument"),
         ({}, ["stray"], "stray"),
         ({"budget": 90}, [], "budget cannot be '90': write it as 5h, 45m, 90s or 1h30m"),
+        ({}, ["--tracking", "mlflow"], "tracking cannot be 'mlflow': give one or more of clearml, wandb, tensorboard"),
+        ({"tracking": ["clearm"]}, [], r"tracking cannot be 'clearm': .*; did you mean clearml\?"),
         ({}, ["--data.load_size", "3"], "data.load_size 3 is smaller than data.crop_size 256"),
     ],
 )
@@ -126,9 +128,40 @@ def test_compile_may_be_written_without_quotes(tmp_path: Path, word: str) -> Non
     assert recipes.resolve({}, ["--training.compile", word]).training.compile == word
 
 
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("clearml", ("clearml",)),
+        ("wandb, tensorboard", ("wandb", "tensorboard")),
+        ("[clearml, wandb]", ("clearml", "wandb")),
+        ("none", ()),
+        ("null", ()),
+        ("[]", ()),
+    ],
+)
+def test_trackers_may_be_written_as_words_or_as_a_list(
+    there: bool, written: str, meant: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "_has_jsonargparse", lambda: there)
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"tracking: {written}\n")
+    assert recipes.resolve(recipes.read(str(path))).tracking == meant
+    if written != "null":
+        assert recipes.resolve({"tracking": ["clearml"]}, ["--tracking", written]).tracking == meant
+        assert recipes.resolve({"tracking": ["clearml"]}, [f"--tracking={written}"]).tracking == meant
+
+
 @pytest.mark.parametrize("name", recipes.names())
 @pytest.mark.parametrize(
-    "words", [[], ["--training.learning_rate", "1e-4", "--model.width=8", "--data.flip", "false", "--budget", "90s"]]
+    "words",
+    [
+        [],
+        ["--training.learning_rate", "1e-4", "--model.width=8", "--data.flip", "false", "--budget", "90s"],
+        ["--tracking", "clearml,wandb"],
+        ["--tracking=[tensorboard]", "--horizon", "9h"],
+        ["--tracking", "none"],
+    ],
 )
 def test_both_parsers_find_the_same_settings(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     values = recipes.read(name)

@@ -25,8 +25,9 @@ def test_what_may_change_changes_and_is_said(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.INFO)
     config = merged(
         ["--training.epochs", "5", "--budget", "1h"],
-        ["--training.epochs", "9", "--budget", "2h", "--generation.quality", "90"],
+        ["--training.epochs", "9", "--budget", "2h", "--generation.quality", "90", "--tracking", "clearml"],
     )
+    assert config.tracking == ("clearml",)
     assert (config.training.epochs, config.budget, config.generation.quality) == (9, "2h", 90)
     assert "training.epochs changes from 5 to 9" in caplog.text
 

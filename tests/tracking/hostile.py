@@ -1,0 +1,90 @@
+"""Trackers that do everything wrong."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from monet.tracking.tracker import NoTracker, Opening, Tracker, Voice
+
+
+def raises_at_once(opening: Opening, voice: Voice) -> Tracker:
+    raise RuntimeError("no such server")
+
+
+def is_missing(opening: Opening, voice: Voice) -> Tracker:
+    raise NoTracker("is not installed: pip install hostile")
+
+
+def exits_at_once(opening: Opening, voice: Voice) -> Tracker:
+    sys.exit(3)
+
+
+def is_killed(opening: Opening, voice: Voice) -> Tracker:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def hangs_for_a_minute(opening: Opening, voice: Voice) -> Tracker:
+    time.sleep(60)
+    raise AssertionError
+
+
+def holds_the_interpreter(opening: Opening, voice: Voice) -> Tracker:
+    """Hangs in C code that lets no other thread run, so that nothing reads its messages either."""
+    ctypes.PyDLL(None).sleep(60)
+    raise AssertionError
+
+
+def raises_every_time(opening: Opening, voice: Voice) -> Tracker:
+    return _Broken()
+
+
+def has_no_room(opening: Opening, voice: Voice) -> Tracker:
+    voice.remember({"x": "y"})
+    raise OSError(28, "No space left on device")
+
+
+class _Broken:
+    def _raise(self, *_: Any) -> None:
+        raise ConnectionError("the server is gone")
+
+    scalars = picture = model = artifact = summary = close = _raise
+
+
+def writes_down(opening: Opening, voice: Voice) -> Tracker:
+    """A good one, for comparison."""
+    voice.tell(f"told of {opening.run}, which remembers {opening.memory}")
+    voice.remember({"times": opening.memory.get("times", 0) + 1})
+    return _Scribe(opening)
+
+
+class _Scribe:
+    def __init__(self, opening: Opening) -> None:
+        self._file = opening.folder / "told.txt"
+
+    def _write(self, *words: object) -> None:
+        with open(self._file, "a", encoding="utf-8") as file:
+            print(*words, file=file)
+
+    def scalars(self, pairs: int, values: Any) -> None:
+        self._write("scalars", pairs, *sorted(values))
+
+    def picture(self, pairs: int, name: str, path: Any) -> None:
+        self._write("picture", pairs, name, path.name)
+
+    def model(self, pairs: int, path: Any) -> None:
+        self._write("model", pairs, path.name)
+
+    def artifact(self, path: Any) -> None:
+        self._write("artifact", path.name)
+
+    def summary(self, values: Any) -> None:
+        self._write("summary", *sorted(values))
+
+    def close(self, ending: str) -> None:
+        self._write("close", ending)
