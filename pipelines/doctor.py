@@ -1,4 +1,4 @@
-"""Say what this machine can do: time left, a real operation on the device, precision, memory, disk, data, credentials."""
+"""Say what this machine can do: time left, a real operation on the device, precision, memory, disk, data, weights."""
 
 from __future__ import annotations
 

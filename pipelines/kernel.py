@@ -21,10 +21,11 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
     parser = command_parser("kernel", __doc__ or "")
     commands = parser.add_subparsers(required=True, metavar="build|check|push")
-    build = commands.add_parser("build", help="write the notebook and its metadata", allow_abbrev=False)
+    build = commands.add_parser("build", help="write the notebooks and their metadata", allow_abbrev=False)
     build.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="where they go (default: kaggle)")
     build.add_argument("--as-dataset", metavar="USER/SLUG", help="the software comes in this dataset, not in a cell")
     build.add_argument("--wheels-dataset", metavar="USER/SLUG", help="what the image lacks comes in this dataset")
+    build.add_argument("--internet", action="store_true", help="the kernels may use the internet")
     build.add_argument("--compare", action="store_true", help="write nothing; exit 1 where the files differ")
     build.add_argument(
         "--wheels", type=Path, metavar="DIR", help="download what Kaggle's image lacks into this folder, for a dataset"
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         default="both",
         help="where the input tree has the data (default: both)",
     )
-    check.add_argument("--recipe", default="quick-cpu", metavar="R", help="instead of kaggle (default: quick-cpu)")
+    check.add_argument("--recipe", default="quick-cpu", metavar="R", help="in place of its own (default: quick-cpu)")
     check.add_argument("--budget", default="6m", metavar="D", help="instead of 4h45m (default: 6m)")
     check.add_argument("--horizon", metavar="D", help="training time over several kernels")
     check.add_argument(
@@ -76,7 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     push = commands.add_parser("push", help="send the built kernel to Kaggle", allow_abbrev=False)
     push.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="what was built (default: kaggle)")
     push.add_argument("--user", metavar="NAME", help="of Kaggle (default: that of the credentials, if they name one)")
-    push.add_argument("--slug", default="monet-submission", metavar="NAME", help="the kernel's (default: %(default)s)")
+    push.add_argument("--slug", metavar="NAME", help="the kernel's (default: as built)")
+    push.add_argument("--goes-on-from", metavar="USER/SLUG", help="the kernel whose output is to be gone on from")
     push.add_argument("--dry-run", action="store_true", help="send nothing, show what would be sent")
     push.set_defaults(work=_push)
     options = parser.parse_args(arguments)
@@ -86,18 +88,17 @@ def main(arguments: Sequence[str]) -> int:
 def _build(options: argparse.Namespace) -> int:
     import tempfile
 
-    from monet.workflow.kernel import METADATA, NOTEBOOK, build
+    from monet.workflow.kernel import build
 
     if options.wheels:
         _wheels(options.wheels)
-    datasets = {"as_dataset": options.as_dataset, "wheels": options.wheels_dataset}
+    wanted = {"as_dataset": options.as_dataset, "wheels": options.wheels_dataset, "internet": options.internet}
     if not options.compare:
-        build(_ROOT, options.folder, **datasets)
-        print(f"wrote {options.folder / NOTEBOOK} and {options.folder / METADATA}")
+        for name in build(_ROOT, options.folder, **wanted):
+            print(f"wrote {options.folder / name}")
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        build(_ROOT, Path(folder), **datasets)
-        for name in (NOTEBOOK, METADATA):
+        for name in build(_ROOT, Path(folder), **wanted):
             there = options.folder / name
             if not there.exists() or there.read_bytes() != (Path(folder) / name).read_bytes():
                 print(
@@ -127,22 +128,21 @@ def _push(options: argparse.Namespace) -> int:
     import tempfile
 
     from monet.errors import InputError
-    from monet.workflow.kernel import NOTEBOOK
     from monet.workflow.kernel_push import prepare, push
 
     user = options.user or _kaggle_user()
     if not user:
         raise InputError("whose kernel is it? give --user NAME, your name on Kaggle")
     if not options.dry_run:
-        pushed = push(options.folder, user, options.slug, os.environ)
+        pushed = push(options.folder, user, options.slug, os.environ, options.goes_on_from)
         print(f"version {pushed.version} of {pushed.kernel} is on its way: {pushed.url}")
         print(f"when it has run: {pushed.submit}")
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        metadata = prepare(options.folder, Path(folder), user, options.slug)
-        notebook = (Path(folder) / NOTEBOOK).read_bytes()
+        metadata = prepare(options.folder, Path(folder), user, options.slug, options.goes_on_from)
+        notebook = (Path(folder) / metadata["code_file"]).read_bytes()
     print(json.dumps(metadata, indent=1))
-    print(f"{NOTEBOOK}: {len(notebook):,} bytes, SHA-256 {hashlib.sha256(notebook).hexdigest()}")
+    print(f"{metadata['code_file']}: {len(notebook):,} bytes, SHA-256 {hashlib.sha256(notebook).hexdigest()}")
     print("nothing was sent")
     return 0
 
@@ -162,17 +162,20 @@ def _check(options: argparse.Namespace) -> int:
     from monet.clock import format_duration, parse_duration
     from monet.data.layout import find_layout
     from monet.errors import InputError
-    from monet.workflow.kernel import NOTEBOOK
+    from monet.workflow.kernel import METADATA
     from monet.workflow.kernel_check import Mount, run_notebook, static_problems, this_machine
 
-    path = options.folder / NOTEBOOK
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
         limit = parse_duration(options.budget)
-    except OSError:
-        raise InputError(f"no {path}: python -m pipelines.kernel build writes it") from None
     except ValueError as error:
-        raise InputError(f"--budget or {path}: {error}") from None
+        raise InputError(f"--budget: {error}") from None
+    try:
+        metadata = json.loads((options.folder / METADATA).read_text(encoding="utf-8"))
+        notebook = json.loads((options.folder / metadata["code_file"]).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{options.folder} holds no built kernel: python -m pipelines.kernel build writes one"
+        ) from None
     rules = find_layout(options.data).rules
     settings = [word for name, value in options.setting for word in (f"--{name}", value)]
     problems = static_problems(notebook, this_machine())

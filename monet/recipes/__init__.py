@@ -193,6 +193,16 @@ def names_in(overrides: Sequence[str]) -> frozenset[str]:
     return frozenset(word[2:].split("=", 1)[0] for word in overrides if word.startswith("--"))
 
 
+def settings_among(words: Sequence[str]) -> list[str]:
+    """The settings among a command's words, with their values; its other options are left out."""
+    found: list[str] = []
+    for word, following in zip(words, [*words, "--"][1:], strict=True):
+        name, given, _ = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name in setting_types():
+            found += [word] if given or following.startswith("--") else [word, following]
+    return found
+
+
 def _refuse_unknown_keys(values: Mapping[str, Any], source: str) -> None:
     for key in _dotted(values):
         if key in GROUPS:

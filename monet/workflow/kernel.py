@@ -1,4 +1,4 @@
-"""The Kaggle kernel: a notebook that holds all of monet, and its metadata. The same sources give the same bytes."""
+"""The Kaggle kernels: notebooks that hold all of monet, and their metadata. The same sources give the same bytes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import re
 import stat
 import zipfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +17,10 @@ from monet.data.layout import COMPETITION
 from monet.errors import InputError
 from monet.files import write_text
 
-NOTEBOOK, METADATA = "monet-submission.ipynb", "kernel-metadata.json"
-"""What `build` writes."""
-UNNAMED = "INSERT_USERNAME/monet-submission"
-"""The kernel's name until `push` knows whose it is."""
+METADATA = "kernel-metadata.json"
+"""What stands beside a notebook."""
+_UNNAMED = "INSERT_USERNAME"
+"""Whose kernel it is until `push` knows."""
 
 _TEXT = Path(__file__).with_name("notebook.md")
 _FENCE = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
@@ -56,6 +57,64 @@ SOFTWARE = next(path.parents[1] for path in INPUT.rglob("pipelines/submit.py"))
 """
 
 
+@dataclass(frozen=True)
+class Edition:
+    """A notebook that `build` writes: the same software with other settings."""
+
+    slug: str
+    """The kernel's name."""
+    folder: str
+    """Where it stands, in the folder that is built."""
+    recipe: str
+    """What it trains."""
+    about: str
+    """Its title and what it does, in Markdown."""
+    settings: str
+    """What there is to set, in Markdown."""
+
+    @property
+    def notebook(self) -> str:
+        """The name of the file."""
+        return f"{self.slug}.ipynb"
+
+
+_ABOUT = """
+Trains an unpaired image translator ([CycleGAN](https://arxiv.org/abs/1703.10593)) for as long as this kernel may run,
+paints every photo, writes `images.zip`, checks it as the competition will, and scores it. It always ends in time: a
+timed probe tells how long the painting takes on this machine, and that much is left.
+"""
+SHORT = Edition(
+    slug="monet-submission",
+    folder=".",
+    recipe="kaggle",
+    about=f"""# Photos into paintings, scored before they are sent
+{_ABOUT}
+The learning rate is 0 at the end.""",
+    settings="""`kaggle` fills the time with a small, fast generator; `kaggle-top15` is the solution that reached the
+top 15 %. Five hours count for the whole kernel; the quarter of an hour between is for Kaggle to save the output. A
+training over several kernels has a `HORIZON`, the training time of all of them together: add this kernel's output as an
+input of the next one.""",
+)
+"""One kernel, from the photos to a submission."""
+LONG = Edition(
+    slug="monet-long",
+    folder="long",
+    recipe="kaggle-top15-long",
+    about=f"""# Photos into paintings, 155 epochs over several kernels
+{_ABOUT}
+One kernel does not hold all epochs. Each ends with a whole `images.zip` and with `run/checkpoints/last.pt`. To go on,
+add this notebook's output as its own input (*Add input* → *Your work*), and run it again: it sees the pairs that one
+long run would see. The learning rate is 0 after the last epoch; until then the lines below call the decay
+unfinished.""",
+    settings="""155 epochs of 1,000 pairs. Five hours count for each kernel; the quarter of an hour between is for
+Kaggle to save the output. The recipe has a horizon of 14h15m of training time, three kernels' worth, for a machine that
+does not reach all the epochs in it; `HORIZON` gives another one. ClearML follows the run.""",
+)
+"""A training over several kernels, followed in ClearML."""
+EDITIONS = (SHORT, LONG)
+"""What `build` writes."""
+
+
 def pack(root: Path) -> bytes:
     """All of monet's modules and what they read, as a zip.
 
@@ -80,14 +139,20 @@ def pack(root: Path) -> bytes:
     return buffer.getvalue()
 
 
-def build(root: Path, folder: Path, *, as_dataset: str | None = None, wheels: str | None = None) -> None:
-    """Writes the notebook and its metadata.
+def build(
+    root: Path, folder: Path, *, as_dataset: str | None = None, wheels: str | None = None, internet: bool = False
+) -> list[str]:
+    """Writes the notebooks and their metadata.
 
     Args:
         root: the folder that holds `monet/` and `pipelines/`.
         folder: where they go.
         as_dataset: the Kaggle dataset (`USER/SLUG`) that holds the software; by default the notebook itself does.
         wheels: the Kaggle dataset that holds wheels and weights.
+        internet: whether the kernels may use it.
+
+    Returns:
+        The names of the files, in that folder.
 
     Raises:
         MonetError: they cannot be written.
@@ -96,15 +161,26 @@ def build(root: Path, folder: Path, *, as_dataset: str | None = None, wheels: st
     for name in sources:
         if not re.fullmatch(r"[\w-]+/[\w-]+", name):
             raise InputError(f"{name!r} names no Kaggle dataset: write it as USER/SLUG")
-    write_text(folder / NOTEBOOK, _json(notebook(None if as_dataset else pack(root))))
-    write_text(folder / METADATA, _json(metadata(sources)))
+    packed = None if as_dataset else pack(root)
+    contents = {
+        f"{edition.folder}/{name}".removeprefix("./"): _json(content)
+        for edition in EDITIONS
+        for name, content in (
+            (edition.notebook, notebook(packed, edition)),
+            (METADATA, metadata(sources, edition, internet)),
+        )
+    }
+    for name, content in contents.items():
+        write_text(folder / name, content)
+    return list(contents)
 
 
-def notebook(packed: bytes | None) -> dict[str, Any]:
+def notebook(packed: bytes | None, edition: Edition = SHORT) -> dict[str, Any]:
     """The notebook, in Jupyter's format 4.5.
 
     Args:
         packed: what `pack` returned, or None where a dataset holds it.
+        edition: which one.
     """
     software = _BESIDE
     if packed is not None:
@@ -112,6 +188,8 @@ def notebook(packed: bytes | None) -> dict[str, Any]:
         lines = "\n".join(text[start : start + _LINE] for start in range(0, len(text), _LINE))
         software = _INSIDE.format(packed=lines, digest=hashlib.sha256(packed).hexdigest())
     text = _TEXT.read_text(encoding="utf-8").replace("{{software}}\n", software)
+    for name, value in asdict(edition).items():
+        text = text.replace("{{" + name + "}}", value)
     parts: list[tuple[Literal["code", "markdown"], str]] = []
     for number, part in enumerate(_FENCE.split(text)):
         parts += [("code", part)] if number % 2 else [("markdown", section) for section in _SECTION.split(part)]
@@ -127,18 +205,18 @@ def notebook(packed: bytes | None) -> dict[str, Any]:
     }
 
 
-def metadata(datasets: list[str]) -> dict[str, Any]:
+def metadata(datasets: list[str], edition: Edition = SHORT, internet: bool = False) -> dict[str, Any]:
     """What Kaggle is to know of the kernel."""
     return {
-        "id": UNNAMED,
-        "title": "monet-submission",
-        "code_file": NOTEBOOK,
+        "id": f"{_UNNAMED}/{edition.slug}",
+        "title": edition.slug,
+        "code_file": edition.notebook,
         "language": "python",
         "kernel_type": "notebook",
         "is_private": True,
         "enable_gpu": True,
         "enable_tpu": False,
-        "enable_internet": False,
+        "enable_internet": internet,
         "machine_shape": "NvidiaTeslaT4",
         "competition_sources": [COMPETITION],
         "dataset_sources": datasets,

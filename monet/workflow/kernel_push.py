@@ -16,7 +16,7 @@ from typing import Any
 from monet.data.layout import COMPETITION
 from monet.errors import InputError, MonetError
 from monet.files import write_json
-from monet.workflow.kernel import METADATA, NOTEBOOK
+from monet.workflow.kernel import METADATA
 
 LACKING = ("jsonargparse", "torch-fidelity", "clearml", "furl", "orderedmultidict", "pathlib2")
 """Packages that Kaggle's image does not hold; what else they need, it does."""
@@ -41,14 +41,17 @@ class Pushed:
         return words + ' -m "what is new"'
 
 
-def prepare(folder: Path, target: Path, user: str, slug: str) -> dict[str, Any]:
+def prepare(
+    folder: Path, target: Path, user: str, slug: str | None = None, goes_on_from: str | None = None
+) -> dict[str, Any]:
     """Copies a built kernel, and gives it its name.
 
     Args:
         folder: what `build` wrote.
         target: an empty folder.
         user: of Kaggle.
-        slug: the kernel's name.
+        slug: the kernel's name; as built by default.
+        goes_on_from: the kernel (`USER/SLUG`) whose output this one goes on from.
 
     Returns:
         The metadata.
@@ -56,36 +59,42 @@ def prepare(folder: Path, target: Path, user: str, slug: str) -> dict[str, Any]:
     Raises:
         InputError: nothing was built there, or the names are none.
     """
+    try:
+        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        shutil.copyfile(folder / metadata["code_file"], target / metadata["code_file"])
+        slug = slug or str(metadata["title"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{folder} holds no built kernel: python -m pipelines.kernel build writes one") from None
     for word, what in ((user, "user"), (slug, "kernel")):
         if not re.fullmatch(r"[A-Za-z0-9][\w-]{2,}", word):
             raise InputError(
                 f"{word!r} is no name of a Kaggle {what}: give letters, digits and dashes, as in its address"
             )
-    try:
-        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-        shutil.copyfile(folder / NOTEBOOK, target / NOTEBOOK)
-    except (OSError, ValueError):
-        raise InputError(f"{folder} holds no built kernel: python -m pipelines.kernel build writes one") from None
-    metadata |= {"id": f"{user}/{slug}", "title": slug}
+    if goes_on_from and not re.fullmatch(r"[\w-]+/[\w-]+", goes_on_from):
+        raise InputError(f"{goes_on_from!r} names no Kaggle kernel: write it as USER/SLUG")
+    metadata |= {"id": f"{user}/{slug}", "title": slug, "kernel_sources": [goes_on_from] if goes_on_from else []}
     write_json(target / METADATA, metadata)
     return metadata
 
 
-def push(folder: Path, user: str, slug: str, environment: Mapping[str, str]) -> Pushed:
+def push(
+    folder: Path, user: str, slug: str | None, environment: Mapping[str, str], goes_on_from: str | None = None
+) -> Pushed:
     """Sends a built kernel with `kaggle kernels push`.
 
     Args:
         folder: what `build` wrote.
         user: of Kaggle.
-        slug: the kernel's name.
+        slug: the kernel's name; as built by default.
         environment: variables for the `kaggle` package, which looks for its credentials there and in the home folder.
+        goes_on_from: the kernel (`USER/SLUG`) whose output this one goes on from.
 
     Raises:
         InputError: nothing was built, a name is none, or the `kaggle` package is not installed.
         MonetError: Kaggle refuses it, or cannot be reached.
     """
     with tempfile.TemporaryDirectory(prefix="monet-kernel-") as place:
-        prepare(folder, Path(place), user, slug)
+        kernel = prepare(folder, Path(place), user, slug, goes_on_from)["id"]
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "kaggle", "kernels", "push", "-p", place],
@@ -102,7 +111,7 @@ def push(folder: Path, user: str, slug: str, environment: Mapping[str, str]) -> 
     if "No module named kaggle" in said:
         raise InputError("kernel push needs the kaggle package: pip install kaggle")
     if found := _PUSHED.search(said):
-        return Pushed(f"{user}/{slug}", found.group(1), found.group(2) or f"https://www.kaggle.com/code/{user}/{slug}")
+        return Pushed(kernel, found.group(1), found.group(2) or f"https://www.kaggle.com/code/{kernel}")
     raise _refusal(said)
 
 

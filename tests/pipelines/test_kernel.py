@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from monet.errors import MonetError
-from monet.workflow.kernel import METADATA, NOTEBOOK
+from monet.workflow.kernel import LONG, METADATA, SHORT
 from monet.workflow.kernel_push import LACKING, collect_wheels, prepare
 from tests.pipelines.conftest import ROOT, command
 
@@ -108,10 +108,24 @@ def test_a_kernel_is_sent_with_its_notebook_and_its_settings(
     assert request["competitionDataSources"] == ["gan-getting-started"]
     assert request["machineShape"] == "NvidiaTeslaT4"
     sent = json.loads(request["text"])
-    built = json.loads((ROOT / "kaggle" / NOTEBOOK).read_text())
+    built = json.loads((ROOT / "kaggle" / SHORT.notebook).read_text())
     assert [cell["source"] for cell in sent["cells"]] == ["".join(cell["source"]) for cell in built["cells"]]
     assert kaggle.received[-1][1] == "Basic " + base64.b64encode(f"someone:{KEY}".encode()).decode()
     assert (ROOT / "kaggle" / METADATA).read_bytes() == before  # no name is left in what is committed
+
+
+def test_the_long_kernel_is_sent_to_go_on_from_an_earlier_one(
+    kaggle: Kaggle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["push", "--user", "someone", "--folder", str(ROOT / "kaggle" / "long")]
+    assert command("kernel", *words, "--goes-on-from", "someone/monet-long") == 0
+    assert "-k someone/monet-long -f images.zip" in capsys.readouterr().out
+    request = saved(kaggle)
+    assert (request["slug"], request["kernelDataSources"]) == ("someone/monet-long", ["someone/monet-long"])
+    cells = [cell["source"] for cell in json.loads(request["text"])["cells"]]
+    assert any(LONG.recipe in "".join(cell) for cell in cells)
+    assert command("kernel", *words, "--goes-on-from", "monet-long") == 2
+    assert "'monet-long' names no Kaggle kernel: write it as USER/SLUG" in capsys.readouterr().err
 
 
 def test_the_kaggle_package_itself_accepts_the_metadata(kaggle: Kaggle, capsys: pytest.CaptureFixture[str]) -> None:

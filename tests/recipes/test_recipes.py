@@ -120,6 +120,13 @@ def test_a_users_own_file_may_hold_a_few_settings_or_none(tmp_path: Path) -> Non
     assert recipes.resolve(recipes.read(str(path))) == Config()
 
 
+def test_settings_are_told_from_a_commands_other_options() -> None:
+    words = ["--skip-bad", "--training.epochs", "3", "--score", "no", "--model.width=8", "--feature-layer", "768"]
+    assert recipes.settings_among(words) == ["--training.epochs", "3", "--model.width=8"]
+    assert recipes.settings_among(["--training.epochs", "--skip-bad"]) == ["--training.epochs"]  # a mistake remains one
+    assert recipes.settings_among([]) == []
+
+
 @pytest.mark.parametrize("word", ["on", "off", "auto"])
 def test_compile_may_be_written_without_quotes(tmp_path: Path, word: str) -> None:
     path = tmp_path / "mine.yaml"

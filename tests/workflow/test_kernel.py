@@ -11,15 +11,16 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monet import checkpoint
+from monet import checkpoint, recipes
 from monet.errors import InputError
-from monet.workflow.kernel import METADATA, NOTEBOOK, UNNAMED, build, metadata, notebook, pack
+from monet.workflow.kernel import EDITIONS, LONG, METADATA, SHORT, Edition, build, metadata, notebook, pack
 from monet.workflow.kernel_check import Checked, run_notebook, static_problems, this_machine
 from tests.conftest import TINY
 from tests.pipelines.conftest import ROOT, command, finish, started
@@ -36,8 +37,12 @@ def cells(kind: str, **options: Any) -> list[str]:
     return ["".join(cell["source"]) for cell in found if cell["cell_type"] == kind]
 
 
-def test_the_notebook_is_valid_and_explains_every_step() -> None:
-    built = notebook(pack(ROOT))
+NOTEBOOK = SHORT.notebook
+
+
+@pytest.mark.parametrize("edition", EDITIONS, ids=lambda edition: edition.slug)
+def test_the_notebook_is_valid_and_explains_every_step(edition: Edition) -> None:
+    built = notebook(pack(ROOT), edition)
     nbformat.validate(built)
     kinds = [cell["cell_type"] for cell in built["cells"]]
     headings = [text.splitlines()[0] for text in cells("markdown")]
@@ -46,14 +51,15 @@ def test_the_notebook_is_valid_and_explains_every_step() -> None:
         "## 2. The software",
         "## 3. What the image lacks",
         "## 4. What this machine can do",
-        "## 5. Train, paint, check, score",
-        "## 6. Look",
-        "## 7. What to do next",
+        "## 5. Tracking",
+        "## 6. Train, paint, check, score",
+        "## 7. Look",
+        "## 8. What to do next",
     ]
     assert kinds[0] == "markdown"
     assert "code" in kinds
     visible = [text for text in cells("code") if len(text) < 10_000]
-    assert sum(len(text.splitlines()) for text in visible) < 90  # a page or two to read
+    assert sum(len(text.splitlines()) for text in visible) < 105  # a page or two to read
     for text in visible:
         compile(text, "cell", "exec")
         assert max(map(len, text.splitlines())) <= 120
@@ -94,25 +100,73 @@ def test_other_pythons_build_the_same_bytes(tmp_path: Path, python: str) -> None
         pytest.skip(f"{python} is not installed")
     assert done.returncode == 0, done.stderr
     build(ROOT, tmp_path / "here")
-    assert (tmp_path / "other" / NOTEBOOK).read_bytes() == (tmp_path / "here" / NOTEBOOK).read_bytes()
+    for name in (SHORT.notebook, f"long/{LONG.notebook}", METADATA, f"long/{METADATA}"):
+        assert (tmp_path / "other" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
 
 
 def test_what_is_committed_is_what_the_sources_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("kernel", "build", "--compare") == 0
     assert command("kernel", "build", "--folder", tmp_path) == 0
-    (tmp_path / NOTEBOOK).write_text((tmp_path / NOTEBOOK).read_text() + "\n")
+    changed = tmp_path / "long" / LONG.notebook
+    changed.write_text(changed.read_text() + "\n")
     assert command("kernel", "build", "--compare", "--folder", tmp_path) == 1
     assert "is not what the sources build: python -m pipelines.kernel build" in capsys.readouterr().err
 
 
 def test_the_metadata_says_what_kaggle_is_to_do() -> None:
     found = metadata(["someone/wheels"])
-    assert found["id"] == UNNAMED
+    assert found["id"] == "INSERT_USERNAME/monet-submission"
     assert found["competition_sources"] == ["gan-getting-started"]
     assert found["enable_internet"] is False
     assert found["is_private"] is found["enable_gpu"] is True
     assert found["machine_shape"] == "NvidiaTeslaT4"
     assert found["dataset_sources"] == ["someone/wheels"]
+    long = metadata([], LONG, internet=True)
+    assert (long["id"], long["title"], long["code_file"]) == ("INSERT_USERNAME/monet-long", "monet-long", LONG.notebook)
+    assert long["enable_internet"] is True
+
+
+def test_the_long_notebook_trains_155_epochs_over_several_kernels_with_clearml() -> None:
+    settings = next("".join(cell["source"]) for cell in notebook(None, LONG)["cells"] if cell["cell_type"] == "code")
+    assert 'RECIPE = "kaggle-top15-long"' in settings
+    config = recipes.resolve(recipes.read(LONG.recipe))
+    assert (config.training.epochs, config.tracking, config.budget) == (155, ("clearml",), "4h45m")
+    assert config.horizon is not None
+    text = json.dumps(notebook(None, LONG))
+    assert "-k USER/monet-long -f images.zip" in text
+    assert "{{" not in text
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_keys_of_trackers_come_from_kaggles_secrets_where_there_are_trackers(
+    there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class UserSecretsClient:
+        def get_secret(self, name: str) -> str:
+            asked.append(name)
+            if name == "WANDB_API_KEY":
+                raise ConnectionError("no such secret")
+            return f"the {name}"
+
+    if there:
+        monkeypatch.setitem(sys.modules, "kaggle_secrets", types.SimpleNamespace(UserSecretsClient=UserSecretsClient))
+    environment: dict[str, str] = {}
+    (cell,) = [text for text in cells("code") if "kaggle_secrets" in text]
+    code = compile(cell, "cell", "exec")
+    for tracker in ("none", "clearml"):
+        known = {
+            "RECIPE": "kaggle",
+            "SETTINGS": ["--tracking", tracker],
+            "os": types.SimpleNamespace(environ=environment),
+        }
+        exec(code, known)
+        assert bool(environment) == bool(asked) == (there and tracker == "clearml")
+    if there:
+        assert environment["CLEARML_API_ACCESS_KEY"] == "the CLEARML_API_ACCESS_KEY"
+        assert "WANDB_API_KEY" in asked
+        assert "WANDB_API_KEY" not in environment
 
 
 def test_a_dataset_may_hold_the_software(tmp_path: Path) -> None:
@@ -223,11 +277,18 @@ def test_a_notebook_that_fails_is_a_problem_and_says_why(tiny_data: Path, tmp_pa
     checked = run(tiny_data, tmp_path, "--training.epochs", "0")
     assert any("the notebook does not run through" in problem for problem in checked.problems)
     assert any("no archive" in problem for problem in checked.problems)
-    assert "training.epochs is 0: give at least 1, or null" in said(tmp_path)
-    assert re.search(r"exit code 2", json.dumps(json.loads((tmp_path / "executed.ipynb").read_text())))
+    executed = json.dumps(json.loads((tmp_path / "executed.ipynb").read_text()))
+    assert "RECIPE or SETTINGS: training.epochs is 0: give at least 1, or null" in executed
+
+
+def test_a_command_that_fails_ends_the_notebook_with_its_exit_code(tiny_data: Path, tmp_path: Path) -> None:
+    checked = run(tiny_data, tmp_path, "--training.epochs", "1", "--feature-layer", "3")
+    assert any("the notebook does not run through" in problem for problem in checked.problems)
+    assert re.search(r"exit code 2: the lines above say why", (tmp_path / "executed.ipynb").read_text())
+    assert "argument --feature-layer: invalid choice: '3'" in said(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="paths")
 def test_without_a_built_notebook_check_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("kernel", "check", "--folder", tmp_path, "--data", tmp_path) == 2
-    assert "monet-submission.ipynb: python -m pipelines.kernel build writes it" in capsys.readouterr().err
+    assert "holds no built kernel: python -m pipelines.kernel build writes one" in capsys.readouterr().err
