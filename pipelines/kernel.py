@@ -21,6 +21,13 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
     parser = command_parser("kernel", __doc__ or "")
     commands = parser.add_subparsers(required=True, metavar="build|check|push")
+    for add in (_add_build, _add_check, _add_push):
+        add(commands)
+    options = parser.parse_args(arguments)
+    return int(options.work(options))
+
+
+def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     build = commands.add_parser("build", help="write the notebooks and their metadata", allow_abbrev=False)
     build.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="where they go (default: kaggle)")
     build.add_argument("--as-dataset", metavar="USER/SLUG", help="the software comes in this dataset, not in a cell")
@@ -31,6 +38,9 @@ def main(arguments: Sequence[str]) -> int:
         "--wheels", type=Path, metavar="DIR", help="download what Kaggle's image lacks into this folder, for a dataset"
     )
     build.set_defaults(work=_build)
+
+
+def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = commands.add_parser("check", help="run the built notebook here as Kaggle would", allow_abbrev=False)
     check.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="what was built (default: kaggle)")
     check.add_argument("--data", type=Path, required=True, metavar="DIR", help="the competition's folder")
@@ -74,6 +84,9 @@ def main(arguments: Sequence[str]) -> int:
         help="where the executed notebooks and their outputs stay (default: kernel-check)",
     )
     check.set_defaults(work=_check)
+
+
+def _add_push(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     push = commands.add_parser("push", help="send the built kernel to Kaggle", allow_abbrev=False)
     push.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="what was built (default: kaggle)")
     push.add_argument("--user", metavar="NAME", help="of Kaggle (default: that of the credentials, if they name one)")
@@ -81,8 +94,6 @@ def main(arguments: Sequence[str]) -> int:
     push.add_argument("--goes-on-from", metavar="USER/SLUG", help="the kernel whose output is to be gone on from")
     push.add_argument("--dry-run", action="store_true", help="send nothing, show what would be sent")
     push.set_defaults(work=_push)
-    options = parser.parse_args(arguments)
-    return int(options.work(options))
 
 
 def _build(options: argparse.Namespace) -> int:

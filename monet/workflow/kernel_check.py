@@ -126,9 +126,8 @@ def run_notebook(
         InputError: nbclient and ipykernel are not installed.
     """
     try:
-        import nbformat
-        from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+        import ipykernel  # noqa: F401
+        import nbclient  # noqa: F401
     except ImportError as error:
         raise InputError(
             f"kernel check needs nbclient and ipykernel ({error}): pip install nbclient ipykernel"
@@ -141,29 +140,40 @@ def run_notebook(
         _link_tree([(data, mounted), *((folder, tree / folder.name) for folder in inputs)])
         before = _listing(tree)
         executed = _with_settings(notebook, {**settings, "INPUT": tree, "WORKING": working})
-        client = NotebookClient(
-            executed,
-            timeout=int(limit),
-            kernel_name="python3",
-            resources={"metadata": {"path": str(working)}},
-            extra_arguments=["--log-level=ERROR"],
-        )
-        begun = time.monotonic()
-        try:
-            client.execute(env=_inherited(environment, Path(place), absent))
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            checked.problems.append(f"the notebook does not run through: {str(error).strip().splitlines()[-1][:300]}")
-        checked.seconds = time.monotonic() - begun
-        output.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(executed, output)  # type: ignore[no-untyped-call]
-        if checked.seconds > limit:
-            checked.problems.append(f"it took {checked.seconds:.0f} s of {limit:.0f}")
+        _execute(executed, checked, working, limit, _inherited(environment, Path(place), absent), output)
         if _listing(tree) != before:
             checked.problems.append("the input tree was written to: on Kaggle it is read-only")
         _look_at_output(checked, working, rules)
         if keep_in:
             shutil.copytree(working, keep_in, dirs_exist_ok=True)
     return checked
+
+
+def _execute(
+    notebook: Any, checked: Checked, working: Path, limit: float, environment: dict[str, str], output: Path
+) -> None:
+    """Runs every cell, and writes down what they showed."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    client = NotebookClient(
+        notebook,
+        timeout=int(limit),
+        kernel_name="python3",
+        resources={"metadata": {"path": str(working)}},
+        extra_arguments=["--log-level=ERROR"],
+    )
+    begun = time.monotonic()
+    try:
+        client.execute(env=environment)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        checked.problems.append(f"the notebook does not run through: {str(error).strip().splitlines()[-1][:300]}")
+    checked.seconds = time.monotonic() - begun
+    output.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, output)  # type: ignore[no-untyped-call]
+    if checked.seconds > limit:
+        checked.problems.append(f"it took {checked.seconds:.0f} s of {limit:.0f}")
 
 
 def _look_at_output(checked: Checked, working: Path, rules: Rules) -> None:
