@@ -20,7 +20,7 @@ RUN if [ -n "$TORCH_INDEX" ]; then pip install --index-url "$TORCH_INDEX" torch 
 COPY monet monet
 COPY pipelines pipelines
 
-USER monet
+USER 1000:1000
 VOLUME ["/data", "/runs"]
 ENTRYPOINT ["python", "-m"]
 CMD ["pipelines.submit", "--data", "/data", "--run", "/runs/first", "--resume", "--budget", "4h45m"]

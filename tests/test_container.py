@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,14 @@ def test_the_base_has_a_version_and_the_process_is_not_root() -> None:
     assert words("USER")[-1] not in ("root", "0")
     names = [name for name, _ in instructions()]
     assert names.index("USER") > max(index for index, name in enumerate(names) if name == "RUN")
+
+
+def test_the_linter_has_nothing_to_say() -> None:
+    linter = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if linter is None:
+        pytest.skip("hadolint is among the extra requirements on Linux, x86-64")
+    said = subprocess.run([linter, "--no-color", ROOT / "Dockerfile"], capture_output=True, text=True, timeout=60)
+    assert (said.returncode, said.stdout) == (0, ""), said.stderr
 
 
 def test_packages_are_pinned_and_leave_no_cache() -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from monet.tracking.commands import command_line
 from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
 
 _CONNECT = 5.0
@@ -155,8 +153,7 @@ def import_command(sessions: list[Path], task: str | None) -> str:
     else:
         lines.append(f"task = {first})" if task is None else f"task = {first}, previous_task_id={json.dumps(task)})")
         lines += [f"{other}, previous_task_id=task)" for other in others]
-    words = ["python", "-c", "; ".join(lines)]
-    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+    return command_line(["python", "-c", "; ".join(lines)])
 
 
 _FRAMEWORKS = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from monet.tracking.commands import command_line
 from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def open_tensorboard(opening: Opening, voice: Voice) -> Tracker:
         raise NoTracker("is not installed: pip install tensorboard; the run goes on without it") from None
     folder = opening.folder / "tensorboard"
     writer = SummaryWriter(str(folder), purge_step=opening.pairs + 1 if opening.pairs else None)
-    voice.tell(f"tensorboard --logdir {folder}")
+    voice.tell(f"look at it with: {command_line(['tensorboard', '--logdir', str(folder)])}")
     return _TensorBoardTracker(writer, opening)
 
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from monet.tracking.commands import command_line
 from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
 
 
@@ -83,8 +84,6 @@ class _WandbTracker:
         self._run.finish(exit_code=0 if ending == "completed" else 1)
         if self._online:
             return
-        commands = [
-            f"wandb sync{' --append' if number else ''} {self._folder / name}"
-            for number, name in enumerate(self._offline)
-        ]
-        self._voice.tell(f"offline; send it with: {' && '.join(commands)}")
+        folders = [str(self._folder / name) for name in self._offline]
+        as_one = ["--id", self._run.id] if len(folders) > 1 else []
+        self._voice.tell(f"offline; send it with: {command_line(['wandb', 'sync', *as_one, *folders])}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,10 @@ def test_tensorboard_holds_scalars_pictures_and_the_score(tmp_path: Path, caplog
     run = tmp_path / "first"
     track("tensorboard", run, [2, 4, 6, 8])
     track("tensorboard", run, [6, 8, 10])  # killed, and gone on from pair 4
-    assert caplog.messages == [f"tensorboard: tensorboard --logdir {run / 'tracking' / 'tensorboard'}"] * 2
+    assert (
+        caplog.messages
+        == [f"tensorboard: look at it with: tensorboard --logdir {run / 'tracking' / 'tensorboard'}"] * 2
+    )
     events = EventAccumulator(str(run / "tracking" / "tensorboard"), size_guidance={"tensors": 0})
     events.Reload()
     losses = [(event.step, event.value) for event in events.Scalars("loss/cycle_a")]
@@ -84,11 +89,13 @@ def test_wandb_keeps_a_run_offline_that_can_be_sent_later(tmp_path: Path, caplog
     track("wandb", run, [6])
     folders = sorted((run / "tracking" / "wandb").glob("offline-run-*"))
     assert len(folders) == 2
-    assert len({folder.name.rsplit("-", 1)[1] for folder in folders}) == 1  # the same run
-    assert (
-        caplog.messages[-1]
-        == f"wandb: offline; send it with: wandb sync {folders[0]} && wandb sync --append {folders[1]}"
+    (identity,) = {folder.name.rsplit("-", 1)[1] for folder in folders}  # the same run
+    command = f"wandb sync --id {identity} {folders[0]} {folders[1]}"
+    assert caplog.messages[-1] == f"wandb: offline; send it with: {command}"
+    tried = subprocess.run(
+        [sys.executable, "-m", *command.split(), "--dry-run"], capture_output=True, text=True, timeout=60
     )
+    assert tried.returncode == 0, tried.stdout + tried.stderr
     records = [record for folder in folders for record in wandb_records(next(folder.glob("*.wandb")))]
     rows = [
         {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
