@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def keep_as(path: Path, name: str) -> None:
     copy = path.with_name(name + ".partial")
     copy.unlink(missing_ok=True)
     try:
+        if sys.platform == "win32":
+            raise OSError  # there an open file is not replaced, and someone may read this one while the other is
         os.link(path, copy)
     except OSError:
         try:

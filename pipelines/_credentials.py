@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import netrc
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
 def credentials() -> dict[str, bool]:
     """Trackers, and whether they can be online."""
-    return {"clearml": _has_clearml(), "wandb": _has_wandb()}
+    return {"clearml": _found(_has_clearml), "wandb": _found(_has_wandb)}
+
+
+def _found(look: Callable[[], bool]) -> bool:
+    """False where a home folder or a file in it cannot be read, whatever the reason."""
+    try:
+        return look()
+    except Exception:
+        return False
 
 
 def has_kaggle() -> bool:
@@ -26,7 +35,7 @@ def _has_clearml() -> bool:
     if os.environ.get("CLEARML_OFFLINE_MODE", "").lower() not in ("", "0", "false", "no"):
         return False
     file = Path(os.environ.get("CLEARML_CONFIG_FILE", "~/clearml.conf")).expanduser()
-    return file.exists() or "CLEARML_API_ACCESS_KEY" in os.environ
+    return file.exists() or {"CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY"} <= os.environ.keys()
 
 
 def _has_wandb() -> bool:
@@ -34,8 +43,5 @@ def _has_wandb() -> bool:
         return False
     if os.environ.get("WANDB_API_KEY"):
         return True
-    try:
-        file = os.environ.get("NETRC") or str(Path("~/.netrc").expanduser())
-        return any("wandb" in host for host in netrc.netrc(file).hosts)
-    except (OSError, netrc.NetrcParseError):
-        return False
+    file = os.environ.get("NETRC") or str(Path("~/.netrc").expanduser())
+    return any("wandb" in host for host in netrc.netrc(file).hosts)

@@ -32,7 +32,11 @@ def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     build.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="where they go (default: kaggle)")
     build.add_argument("--as-dataset", metavar="USER/SLUG", help="the software comes in this dataset, not in a cell")
     build.add_argument("--wheels-dataset", metavar="USER/SLUG", help="what the image lacks comes in this dataset")
-    build.add_argument("--internet", action="store_true", help="the kernels may use the internet")
+    build.add_argument(
+        "--internet",
+        action=argparse.BooleanOptionalAction,
+        help="whether the kernels may use the internet (default: the long one, for ClearML)",
+    )
     build.add_argument("--compare", action="store_true", help="write nothing; exit 1 where the files differ")
     build.add_argument(
         "--wheels", type=Path, metavar="DIR", help="download what Kaggle's image lacks into this folder, for a dataset"

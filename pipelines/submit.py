@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     if job.group.rank:
         assist(job, path, paint_with)
         return 0
+    if paint_with and "budget" not in job.explicit:  # the one that the run was trained with says nothing here
+        job = dataclasses.replace(job, config=dataclasses.replace(job.config, budget=None))
     with job.tracking.until_the_end(lambda: job.left):
         return _report(job, submit(job, path, _scoring(options, job), paint_with))
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from monet.tracking.commands import command_line
+from monet.tracking.session import pack
 from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
 
-_CONNECT = 5.0
-"""Seconds in which the server must take a connection."""
+_LOGIN = 15.0
+"""Seconds in which the server must let the run in."""
 
 
 def open_clearml(opening: Opening, voice: Voice) -> Tracker:
@@ -27,10 +27,10 @@ def open_clearml(opening: Opening, voice: Voice) -> Tracker:
         import clearml  # noqa: F401
     except ImportError:
         raise NoTracker("is not installed: pip install clearml; the run goes on without it") from None
-    server = _unreachable_server() if opening.online else None
-    if server:
-        voice.tell(f"{server} does not answer: tracking offline")
-    return _ClearMLTracker(opening, voice, online=opening.online and server is None)
+    problem = _login_problem() if opening.online else None
+    if problem:
+        voice.tell(f"cannot log in ({problem}): tracking offline")
+    return _ClearMLTracker(opening, voice, online=opening.online and problem is None)
 
 
 class _ClearMLTracker:
@@ -52,7 +52,7 @@ class _ClearMLTracker:
         self._voice, self._online = voice, online
         self._task_id: str | None = opening.memory.get("task")
         self._folder = opening.folder / "clearml"
-        self._sessions = [self._folder / name for name in opening.memory.get("sessions", [])]
+        self._sessions = [self._folder / "offline" / name for name in opening.memory.get("sessions", [])]
         if online:
             self._import_sessions()
         else:
@@ -66,7 +66,7 @@ class _ClearMLTracker:
                 self._task.output_uri = True
             voice.tell(str(self._task.get_output_log_web_page()))
         else:
-            self._sessions.append(self._folder / self._session().relative_to(self._folder.resolve()))
+            self._sessions.append(self._folder / "offline" / Path(self._task.get_offline_mode_folder()).name)
         self._remember()
         self._task.connect(_flat(opening.settings), name="settings")
         self._task.connect_configuration(opening.settings, name="config")
@@ -79,7 +79,8 @@ class _ClearMLTracker:
             self._logger.report_scalar(group or series, series, value, pairs)
 
     def picture(self, pairs: int, name: str, path: Path) -> None:
-        self._logger.report_image(name, path.stem, pairs, local_path=str(path), delete_after_upload=False)
+        series = path.stem if path.stem != name else f"{name}-{pairs}"  # of one name it keeps the last five alone
+        self._logger.report_image(name, series, pairs, local_path=str(path), delete_after_upload=False)
 
     def model(self, pairs: int, path: Path) -> None:
         from clearml import OutputModel
@@ -110,50 +111,46 @@ class _ClearMLTracker:
                 mark = self._task.mark_stopped if ending == "stopped" else self._task.mark_failed
                 mark(force=True)
             return
-        session = self._session()
         self._task.close()
-        if session.with_suffix(".zip").exists():
-            shutil.rmtree(session, ignore_errors=True)
-            self._sessions[-1] = self._sessions[-1].with_suffix(".zip")
-            self._remember()
-        self._voice.tell(f"offline; import it with: {import_command(self._sessions, self._task_id)}")
-
-    def _session(self) -> Path:
-        """The folder of the offline session. The library's `close` packs it into an archive beside it."""
-        return Path(self._task.get_offline_mode_folder())
+        archive = pack(self._sessions, self._voice.tell)
+        self._sessions = self._sessions[-1:]
+        self._remember()
+        self._tell_command(archive)
 
     def _import_sessions(self) -> None:
         """Brings what earlier processes of the run kept to the server, so that this one goes on in the same task."""
         from clearml import Task
 
-        while self._sessions:
-            session = self._sessions.pop(0)
-            try:
-                self._task_id = Task.import_offline_session(str(session), previous_task_id=self._task_id)
-            except Exception as error:
-                self._voice.tell(f"{session} cannot be imported ({error}): the task begins without it")
-            self._remember()
+        if not self._sessions:
+            return
+        archive = pack(self._sessions, self._voice.tell)
+        self._sessions = self._sessions[-1:]
+        try:
+            self._task_id = Task.import_offline_session(str(archive), previous_task_id=self._task_id)
+            self._sessions = []
+        except Exception as error:
+            self._voice.tell(f"what was kept offline cannot be imported ({error}): the task begins without it")
+            self._tell_command(archive)
+        self._remember()
+
+    def _tell_command(self, archive: Path) -> None:
+        path = archive.relative_to(self._folder.parents[1])
+        command = import_command(path, self._task_id)
+        self._voice.tell(f"offline; import it, from the run's folder, with: {command}")
 
     def _remember(self) -> None:
-        names = [session.relative_to(self._folder).as_posix() for session in self._sessions]
-        self._voice.remember({"task": self._task_id, "sessions": names})
+        self._voice.remember({"task": self._task_id, "sessions": [session.name for session in self._sessions]})
 
 
-def import_command(sessions: list[Path], task: str | None) -> str:
-    """The command that brings offline sessions to the server, as one task.
+def import_command(archive: Path, task: str | None) -> str:
+    """The command that brings an offline session to the server.
 
     Args:
-        sessions: of the run's processes, in their order.
-        task: the one they belong to, if it is on the server.
+        archive: of the session.
+        task: the one it belongs to, if it is on the server.
     """
-    first, *others = [f"Task.import_offline_session({json.dumps(str(path))}" for path in sessions]
-    lines = ["from clearml import Task"]
-    if task is None and not others:
-        lines.append(f"{first})")
-    else:
-        lines.append(f"task = {first})" if task is None else f"task = {first}, previous_task_id={json.dumps(task)})")
-        lines += [f"{other}, previous_task_id=task)" for other in others]
-    return command_line(["python", "-c", "; ".join(lines)])
+    words = json.dumps(archive.as_posix()) + (f", previous_task_id={json.dumps(task)}" if task else "")
+    return command_line(["python", "-c", f"from clearml import Task; Task.import_offline_session({words})"])
 
 
 _FRAMEWORKS = (
@@ -179,18 +176,25 @@ def _started_task(name: str, task_id: str | None) -> Any:
     )
 
 
-def _unreachable_server() -> str | None:
-    """The API server that is configured, if nothing there takes a connection."""
-    from clearml.backend_api import Session
+def _login_problem() -> str | None:
+    """Why the server lets nobody in, if so.
 
-    server = str(Session.get_api_server_host())
-    address = urlsplit(server)
+    Found out in a process of its own: a login that hangs cannot be broken off, and one that failed leaves the library
+    unfit for offline work.
+    """
     try:
-        port = address.port or (443 if address.scheme == "https" else 80)
-        socket.create_connection((address.hostname or "", port), _CONNECT).close()
-    except (OSError, ValueError):
-        return server
-    return None
+        tried = subprocess.run(
+            [sys.executable, "-c", "from clearml.backend_api import Session; Session()"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_LOGIN,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer in {_LOGIN:.0f} s"
+    lines = [line.strip() for line in tried.stderr.splitlines() if line.strip()]
+    return (lines[-1][:200] if lines else "no reason given") if tried.returncode else None
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -39,15 +39,17 @@ class Relay:
         self._lost = 0
         self._threads: list[threading.Thread] = []
         self._process: subprocess.Popen[bytes] | None = None
+        self._waiting.put((open_tracker, opening))
         try:
             self._process = self._started()
-        except OSError as error:
-            self._said.put(f"cannot be started: {error.strerror or error}; the run goes on without it")
-            return
-        self._waiting.put((open_tracker, opening))
-        for work, pipe in ((self._send_all, self._process.stdin), (self._hear_all, self._process.stdout)):
-            self._threads.append(threading.Thread(target=work, args=[pipe], daemon=True))
-            self._threads[-1].start()
+            for work, pipe in ((self._send_all, self._process.stdin), (self._hear_all, self._process.stdout)):
+                self._threads.append(threading.Thread(target=work, args=[pipe], daemon=True))
+                self._threads[-1].start()
+        except Exception as error:  # no room, no right, no process or thread more
+            if self._process:
+                self._process.kill()
+            self._process = None
+            self._said.put(f"cannot be started: {error}; the run goes on without it")
 
     def send(self, message: Message) -> None:
         """Leaves a message to be taken whenever the tracker can."""

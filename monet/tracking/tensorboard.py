@@ -28,7 +28,7 @@ def open_tensorboard(opening: Opening, voice: Voice) -> Tracker:
     except ImportError:
         raise NoTracker("is not installed: pip install tensorboard; the run goes on without it") from None
     folder = opening.folder / "tensorboard"
-    writer = SummaryWriter(str(folder), purge_step=opening.pairs + 1 if opening.pairs else None)
+    writer = SummaryWriter(str(folder), purge_step=opening.pairs + 1)
     voice.tell(f"look at it with: {command_line(['tensorboard', '--logdir', str(folder)])}")
     return _TensorBoardTracker(writer, opening)
 

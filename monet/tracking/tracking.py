@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from monet.clock import Clock
+from monet.config import TrackerName
 from monet.errors import Interrupted
 from monet.tracking.clearml import open_clearml
 from monet.tracking.relay import Relay
@@ -22,8 +23,12 @@ from monet.training.events import StepEvent
 
 logger = logging.getLogger(__name__)
 
-TRACKERS: dict[str, OpenTracker] = {"clearml": open_clearml, "wandb": open_wandb, "tensorboard": open_tensorboard}
-"""The trackers by name."""
+OPENERS: dict[TrackerName, OpenTracker] = {
+    "clearml": open_clearml,
+    "wandb": open_wandb,
+    "tensorboard": open_tensorboard,
+}
+"""What starts each tracker."""
 FOLDER = "tracking"
 """Where they write, in a run's folder."""
 _EVERY = 1.0
@@ -44,7 +49,7 @@ class Tracking:
 
     def __init__(
         self,
-        names: Sequence[str] = (),
+        names: Sequence[TrackerName] = (),
         credentials: Mapping[str, bool] | None = None,
         clock: Clock = time.monotonic,
         patience: Mapping[Ending, float] | None = None,
@@ -57,6 +62,7 @@ class Tracking:
         self._sums: defaultdict[str, float] = defaultdict(float)
         self._steps = self._pairs = 0
         self._sent = -math.inf
+        self._model_pairs = -1
 
     def begin(self, run: Path, settings: dict[str, Any], facts: dict[str, Any], pairs: int) -> None:
         """Starts the trackers.
@@ -77,7 +83,7 @@ class Tracking:
                 pairs=pairs,
                 online=self._credentials.get(name, False),
             )
-            self._relays.append(Relay(TRACKERS[name], opening))
+            self._relays.append(Relay(OPENERS[name], opening))
 
     def step(self, event: StepEvent) -> None:
         """A training step: its numbers go out about once a second, averaged over the steps since the last time."""
@@ -100,8 +106,10 @@ class Tracking:
         self._send(Picture(pairs, name, path))
 
     def model(self, pairs: int, path: Path) -> None:
-        """A checkpoint that is kept."""
-        self._send(Model(pairs, path))
+        """A checkpoint that is kept; a second one of the same pairs would be its copy."""
+        if pairs != self._model_pairs:
+            self._send(Model(pairs, path))
+        self._model_pairs = pairs
 
     def artifacts(self, *paths: Path) -> None:
         """Files that came of the run; those that are not there are left out."""
@@ -111,7 +119,7 @@ class Tracking:
 
     def summary(self, values: Mapping[str, float]) -> None:
         """Numbers that hold for the run as a whole."""
-        self._send(Summary(dict(values)))
+        self._send(Summary(_finite(values)))
 
     @contextlib.contextmanager
     def until_the_end(self, left: Callable[[], float] = lambda: math.inf) -> Iterator[None]:
@@ -133,17 +141,23 @@ class Tracking:
     def end(self, ending: Ending, left: float = math.inf) -> None:
         """Lets the trackers end, all of them at the same time, and waits for that no longer than may be."""
         self._send_numbers()
-        until = time.monotonic() + min(self._patience[ending], max(1.0, left - 1.0))
+        until = time.monotonic() + min(self._patience[ending], left - 1.0)
         for relay in self._relays:
             relay.finish(ending)
-        for relay in self._relays:
-            relay.wait(until - time.monotonic())
+        try:
+            for relay in self._relays:
+                relay.wait(until - time.monotonic())
+        except Interrupted:
+            if ending != "completed":
+                raise
+            logger.info("waiting no longer for the trackers")  # and the run is whole: that is how it ends
         self._pass_on()
         self._relays.clear()
 
     def _send_numbers(self) -> None:
         if self._steps:
-            self._send(Scalars(self._pairs, {name: total / self._steps for name, total in self._sums.items()}))
+            means = {name: total / self._steps for name, total in self._sums.items()}
+            self._send(Scalars(self._pairs, _finite(means)))
         self._sums.clear()
         self._steps, self._sent = 0, self._clock()
 
@@ -157,3 +171,8 @@ class Tracking:
         for relay in self._relays:
             for line in relay.said():
                 logger.info("%s", line)
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    """Without what is no number, which ClearML would show as 0."""
+    return {name: value for name, value in values.items() if math.isfinite(value)}

@@ -6,9 +6,16 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from monet.tracking.commands import command_line
 from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
+
+if TYPE_CHECKING:
+    import wandb
+
+_LOGIN = 15.0
+"""Seconds in which the server must let the run in."""
 
 
 def open_wandb(opening: Opening, voice: Voice) -> Tracker:
@@ -33,42 +40,61 @@ class _WandbTracker:
     """
 
     def __init__(self, opening: Opening, voice: Voice) -> None:
-        import wandb
 
-        self._voice, self._online = voice, opening.online
+        self._voice = voice
         identity = opening.memory.get("run") or uuid.uuid4().hex[:8]
         self._folder = opening.folder / "wandb"
         self._offline = [str(name) for name in opening.memory.get("offline", [])]
-        self._run = wandb.init(
-            project="monet",
-            name=opening.run,
-            id=identity,
-            resume="allow" if opening.online else None,
-            dir=opening.folder,
-            mode="online" if opening.online else "offline",
-            config=opening.settings | {"environment": opening.facts},
-            settings=wandb.Settings(console="off", disable_git=True, save_code=False),
-        )
-        if opening.online:
+        try:
+            self._run, self._online = self._started(opening, identity, opening.online), opening.online
+        except Exception as error:
+            if not opening.online:
+                raise
+            voice.tell(f"cannot log in ({type(error).__name__}: {error}): tracking offline")
+            self._run, self._online = self._started(opening, identity, False), False
+        self._step = max(opening.pairs, self._run.step)
+        if self._online:
             voice.tell(str(self._run.url))
         else:
             self._offline.append(Path(self._run.dir).parent.name)
         voice.remember({"run": identity, "offline": self._offline})
 
+    def _started(self, opening: Opening, identity: str, online: bool) -> wandb.Run:
+        import wandb
+
+        return wandb.init(
+            project="monet",
+            name=opening.run,
+            id=identity,
+            resume="allow" if online else None,
+            dir=opening.folder,
+            mode="online" if online else "offline",
+            config=opening.settings | {"environment": opening.facts},
+            settings=wandb.Settings(
+                console="off", disable_git=True, save_code=False, init_timeout=_LOGIN, login_timeout=_LOGIN
+            ),
+        )
+
+    def _log(self, pairs: int, values: dict[str, Any]) -> None:
+        """W&B takes no step back, as a run does that goes on from a checkpoint or paints with an earlier one."""
+        self._step = max(self._step, pairs)
+        self._run.log({"pairs": pairs, **values}, step=self._step)
+
     def scalars(self, pairs: int, values: Mapping[str, float]) -> None:
-        self._run.log({"pairs": pairs, **values}, step=pairs)
+        self._log(pairs, dict(values))
 
     def picture(self, pairs: int, name: str, path: Path) -> None:
         import wandb
 
-        self._run.log({"pairs": pairs, name: wandb.Image(str(path))}, step=pairs)
+        self._log(pairs, {name: wandb.Image(str(path))})
 
     def model(self, pairs: int, path: Path) -> None:
         import wandb
 
         model = wandb.Artifact(f"{self._run.id}-checkpoint", type="model", metadata={"pairs": pairs})
         if self._online:
-            model.add_file(str(path))
+            lasting = path.name.startswith("epoch-")  # `last.pt` is replaced, so it must be copied before it is sent
+            model.add_file(str(path), skip_cache=True, policy="immutable" if lasting else "mutable")
         else:  # by its address: the files are in the run's folder, and too large to be kept twice
             model.add_reference(path.resolve().as_uri(), checksum=False)
         self._run.log_artifact(model, aliases=[path.stem])
@@ -82,8 +108,10 @@ class _WandbTracker:
 
     def close(self, ending: Ending) -> None:
         self._run.finish(exit_code=0 if ending == "completed" else 1)
-        if self._online:
+        if not self._offline:
             return
-        folders = [str(self._folder / name) for name in self._offline]
+        folders = [(self._folder / name).relative_to(self._folder.parents[1]).as_posix() for name in self._offline]
         as_one = ["--id", self._run.id] if len(folders) > 1 else []
-        self._voice.tell(f"offline; send it with: {command_line(['wandb', 'sync', *as_one, *folders])}")
+        self._voice.tell(
+            f"offline; send it, from the run's folder, with: {command_line(['wandb', 'sync', *as_one, *folders])}"
+        )

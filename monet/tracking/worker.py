@@ -47,6 +47,7 @@ def work() -> None:
 
 def _track(open_tracker: OpenTracker, opening: Opening, inbox: queue.SimpleQueue[Message | None], answers: Any) -> int:
     """Gives a tracker all messages. Returns the exit code."""
+    alone = _only_one(opening.log)
     voice = Voice(lambda line: _say(answers, line), lambda values: write_json(opening.kept, values))
     try:
         tracker = open_tracker(dataclasses.replace(opening, memory=_memory(opening.kept)), voice)
@@ -61,6 +62,8 @@ def _track(open_tracker: OpenTracker, opening: Opening, inbox: queue.SimpleQueue
     while not closed:
         message = inbox.get() or Close("stopped")  # the run's process was killed
         closed = isinstance(message, Close)
+        if closed:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # from here on it is nobody's but the system's
         try:
             deliver(message, tracker)
         except BaseException as error:
@@ -68,14 +71,27 @@ def _track(open_tracker: OpenTracker, opening: Opening, inbox: queue.SimpleQueue
             if not told:
                 _say(answers, f"{_described(error)}; any more of its trouble is only written to {opening.log}")
             told = True
+    alone.close()
     return 0
+
+
+def _only_one(path: Path) -> IO[bytes]:
+    """Waits until the tracker of an earlier process of the run has ended; while the file is open, a later one waits."""
+    file = open(path, "ab")  # noqa: SIM115
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return file
 
 
 def _read_all(source: IO[bytes], inbox: queue.SimpleQueue[Message | None]) -> None:
     """Takes messages as they come, so that the run never waits, and sees to it that the process ends after the last."""
+    message: Message | None = None
     with contextlib.suppress(Exception):
-        while True:
-            inbox.put(pickle.load(source))
+        while not isinstance(message, Close):
+            message = pickle.load(source)
+            inbox.put(message)
     inbox.put(None)
     time.sleep(LINGER)
     os._exit(1)

@@ -67,6 +67,8 @@ class Edition:
     """Where it stands, in the folder that is built."""
     recipe: str
     """What it trains."""
+    internet: bool
+    """Whether it may use the internet, unless that is decided otherwise."""
     about: str
     """Its title and what it does, in Markdown."""
     settings: str
@@ -87,6 +89,7 @@ SHORT = Edition(
     slug="monet-submission",
     folder=".",
     recipe="kaggle",
+    internet=False,
     about=f"""# Photos into paintings, scored before they are sent
 {_ABOUT}
 The learning rate is 0 at the end.""",
@@ -100,6 +103,7 @@ LONG = Edition(
     slug="monet-long",
     folder="long",
     recipe="kaggle-top15-long",
+    internet=True,  # for ClearML, which Kaggle's image lacks, and its keys
     about=f"""# Photos into paintings, 155 epochs over several kernels
 {_ABOUT}
 One kernel does not hold all epochs. Each ends with a whole `images.zip` and with `run/checkpoints/last.pt`. To go on,
@@ -140,7 +144,7 @@ def pack(root: Path) -> bytes:
 
 
 def build(
-    root: Path, folder: Path, *, as_dataset: str | None = None, wheels: str | None = None, internet: bool = False
+    root: Path, folder: Path, *, as_dataset: str | None = None, wheels: str | None = None, internet: bool | None = None
 ) -> list[str]:
     """Writes the notebooks and their metadata.
 
@@ -149,7 +153,7 @@ def build(
         folder: where they go.
         as_dataset: the Kaggle dataset (`USER/SLUG`) that holds the software; by default the notebook itself does.
         wheels: the Kaggle dataset that holds wheels and weights.
-        internet: whether the kernels may use it.
+        internet: whether the kernels may use it; each as it is meant by default.
 
     Returns:
         The names of the files, in that folder.
@@ -189,7 +193,7 @@ def notebook(packed: bytes | None, edition: Edition = SHORT) -> dict[str, Any]:
         software = _INSIDE.format(packed=lines, digest=hashlib.sha256(packed).hexdigest())
     text = _TEXT.read_text(encoding="utf-8").replace("{{software}}\n", software)
     for name, value in asdict(edition).items():
-        text = text.replace("{{" + name + "}}", value)
+        text = text.replace("{{" + name + "}}", str(value))
     parts: list[tuple[Literal["code", "markdown"], str]] = []
     for number, part in enumerate(_FENCE.split(text)):
         parts += [("code", part)] if number % 2 else [("markdown", section) for section in _SECTION.split(part)]
@@ -205,7 +209,7 @@ def notebook(packed: bytes | None, edition: Edition = SHORT) -> dict[str, Any]:
     }
 
 
-def metadata(datasets: list[str], edition: Edition = SHORT, internet: bool = False) -> dict[str, Any]:
+def metadata(datasets: list[str], edition: Edition = SHORT, internet: bool | None = None) -> dict[str, Any]:
     """What Kaggle is to know of the kernel."""
     return {
         "id": f"{_UNNAMED}/{edition.slug}",
@@ -216,7 +220,7 @@ def metadata(datasets: list[str], edition: Edition = SHORT, internet: bool = Fal
         "is_private": True,
         "enable_gpu": True,
         "enable_tpu": False,
-        "enable_internet": internet,
+        "enable_internet": edition.internet if internet is None else internet,
         "machine_shape": "NvidiaTeslaT4",
         "competition_sources": [COMPETITION],
         "dataset_sources": datasets,

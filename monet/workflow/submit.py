@@ -82,8 +82,6 @@ def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Can
     """
     for file in (path, job.folder.report):
         require_writable(file)
-    if paint_with and "budget" not in job.explicit:  # the one that the run was trained with says nothing here
-        job = dataclasses.replace(job, config=dataclasses.replace(job.config, budget=None))
     scoring = scoring or Scoring(None, "not asked for")
     count = len(job.layout.to_paint)
     scoring.prepare(count, job.deadline, job.clock)

@@ -38,6 +38,7 @@ class Server:
         self.models: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
         self.uploads: list[bytes] = []
+        self.refuses = False
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,10 +54,11 @@ class Server:
                 else:
                     server.uploads.append(body)
                     content = {}
-                meta = {"id": "x", "trx": "x", "result_code": 200, "result_subcode": 0, "result_msg": "OK"}
+                code = 401 if server.refuses else 200
+                meta = {"id": "x", "trx": "x", "result_code": code, "result_subcode": 0, "result_msg": "as asked for"}
                 meta["endpoint"] = {"name": name, "requested_version": "2.23", "actual_version": "2.23"}
                 answer = json.dumps({"meta": meta, "data": content}).encode()
-                self.send_response(200)
+                self.send_response(code)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()

@@ -9,6 +9,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,9 @@ def track(run: Path, steps: range, *, online: bool = False, ending: str = "compl
     checkpoint.write_bytes(b"weights")
     report.write_text("<p>scores</p>")
     tracking.model(2 * steps[-1], checkpoint)
-    tracking.artifacts(report, run / "scores.jsonl")
+    own = run / f"report-{steps[-1]}.txt"
+    own.write_text("of this process")
+    tracking.artifacts(report, own, run / "scores.jsonl")
     tracking.summary({"MiFID": 1.5})
     tracking.end(ending)  # type: ignore[arg-type]
 
@@ -95,7 +98,7 @@ def test_the_offline_session_holds_scalars_images_settings_models_and_artifacts(
     assert settings["model.norm"] == "instance"
     assert 'norm = "instance"' in task["configuration"]["config"]["value"]
     assert 'torch = "2.15"' in task["configuration"]["environment"]["value"]
-    assert [artifact["key"] for artifact in task["execution"]["artifacts"]] == ["report.html"]
+    assert [artifact["key"] for artifact in task["execution"]["artifacts"]] == ["report.html", "report-8.txt"]
     assert report == b"<p>scores</p>"
     (model,) = task["offline_output_models"]
     assert model["init"]["name"] == "epoch-0008.pt"
@@ -110,34 +113,79 @@ def test_only_the_archive_of_a_session_is_left(clearml_home: Path, tmp_path: Pat
     assert sorted(path.suffix for path in left) == [".json", ".log", ".zip"]
 
 
-def test_the_printed_command_brings_the_sessions_of_two_processes_into_one_task(
-    clearml_home: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    run = Path("it's mine")
-    track(run, range(1, 4))
-    track(run, range(4, 7))
-    command = caplog.messages[-1].partition("import it with: ")[2]
+def imported(command: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Runs a command as it was printed, with a server and credentials for it."""
     server = Server()
     try:
-        for name in ("API", "WEB", "FILES"):
-            monkeypatch.setenv(f"CLEARML_{name}_HOST", server.address)
-        monkeypatch.setenv("CLEARML_API_ACCESS_KEY", "key")
-        monkeypatch.setenv("CLEARML_API_SECRET_KEY", "word")
-        words = shlex.split(command)
-        assert words[:2] == ["python", "-c"]
-        done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, timeout=120)
+        with monkeypatch.context() as patch:
+            for name in ("API", "WEB", "FILES"):
+                patch.setenv(f"CLEARML_{name}_HOST", server.address)
+            patch.setenv("CLEARML_API_ACCESS_KEY", "key")
+            patch.setenv("CLEARML_API_SECRET_KEY", "word")
+            words = shlex.split(command)
+            assert words[:2] == ["python", "-c"]
+            done = subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
     finally:
         server.close()
-    reported = {event["task"] for event in server.events if event["type"] == "training_stats_scalar"}
-    assert len(reported) == 1
-    losses = {pairs for name, pairs in scalars(server.events) if name == "loss/generator"}
-    assert losses == {2, 6, 8, 12}
-    assert server.tasks[reported.pop()]["status"] == "completed"
+    return server
+
+
+def assert_whole(server: Server) -> None:
+    """The run of six steps is one task, with all that three and three of them told."""
+    (task,) = server.tasks.values()
+    assert task["status"] == "completed"
+    assert {event["task"] for event in server.events} == {task["id"]}
+    assert {pairs for name, pairs in scalars(server.events) if name == "loss/generator"} == {2, 6, 8, 12}
+    images = {event["iter"] for event in server.events if event["type"] == "training_debug_image"}
+    assert images == {2, 4, 6, 8, 10, 12}
+    assert sum(b"\x89PNG" in upload for upload in server.uploads) == 6
+    models = {model["name"]: model["task"] for model in server.models.values()}
+    assert models == {"epoch-0003.pt": task["id"], "epoch-0006.pt": task["id"]}
+    artifacts = {artifact["key"] for artifact in task["execution"]["artifacts"]}
+    assert artifacts == {"report.html", "report-3.txt", "report-6.txt"}
+    assert any(b"<p>scores</p>" in upload for upload in server.uploads)
+
+
+def test_the_printed_command_brings_what_two_processes_kept_into_one_task_wherever_the_run_lies(
+    clearml_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "it's mine"
+    track(run, range(1, 4))
+    (tmp_path / "elsewhere").mkdir()
+    run = run.rename(tmp_path / "elsewhere" / "my own")
+    track(run, range(4, 7))
+    run = run.rename(tmp_path / "at home")
+    assert len(list((run / "tracking").rglob("*.zip"))) == 1
+    assert_whole(imported(caplog.messages[-1].partition("with: ")[2], run, monkeypatch))
+
+
+def test_what_a_killed_process_kept_is_kept(
+    clearml_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "first"
+    end = Tracking.end
+
+    def power_cut(self: Tracking, *_: object) -> None:
+        self._send_numbers()
+        (relay,) = self._relays
+        assert relay._process
+        written = run / "tracking" / "clearml" / "offline"
+        until = time.monotonic() + 30
+        while time.monotonic() < until and b"report-3.txt" not in b"".join(
+            path.read_bytes() for path in written.rglob("task.json")
+        ):
+            time.sleep(0.1)
+        time.sleep(6)  # ClearML writes numbers every few seconds
+        relay._process.kill()
+        relay._process.wait()
+
+    monkeypatch.setattr(Tracking, "end", power_cut)
+    track(run, range(1, 4))
+    assert not list((run / "tracking").rglob("*.zip"))
+    monkeypatch.setattr(Tracking, "end", end)
+    track(run, range(4, 7))
+    assert_whole(imported(caplog.messages[-1].partition("with: ")[2], run, monkeypatch))
 
 
 def test_a_run_that_goes_on_goes_on_in_the_same_task(clearml_server: Server, tmp_path: Path) -> None:
@@ -146,12 +194,8 @@ def test_a_run_that_goes_on_goes_on_in_the_same_task(clearml_server: Server, tmp
     (task,) = clearml_server.tasks.values()
     assert task["status"] == "stopped"
     track(run, range(4, 7), online=True)
-    (task,) = clearml_server.tasks.values()
-    assert task["status"] == "completed"
-    assert {pairs for name, pairs in scalars(clearml_server.events) if name == "loss/generator"} == {2, 6, 8, 12}
-    assert {model["name"] for model in clearml_server.models.values()} == {"epoch-0003.pt", "epoch-0006.pt"}
+    assert_whole(clearml_server)
     assert sum(b"weights" in upload for upload in clearml_server.uploads) == 2
-    assert any(b"<p>scores</p>" in upload for upload in clearml_server.uploads)
 
 
 def test_what_was_kept_offline_comes_along_when_there_is_a_server(
@@ -161,8 +205,7 @@ def test_what_was_kept_offline_comes_along_when_there_is_a_server(
     track(run, range(1, 4))
     server = request.getfixturevalue("clearml_server")
     track(run, range(4, 7), online=True)
-    assert len({event["task"] for event in server.events if event["type"] == "training_stats_scalar"}) == 1
-    assert {pairs for name, pairs in scalars(server.events) if name == "loss/generator"} == {2, 6, 8, 12}
+    assert_whole(server)
 
 
 def test_a_run_that_fails_is_marked_so(clearml_server: Server, tmp_path: Path) -> None:
@@ -170,16 +213,29 @@ def test_a_run_that_fails_is_marked_so(clearml_server: Server, tmp_path: Path) -
     assert [task["status"] for task in clearml_server.tasks.values()] == ["failed"]
 
 
-def test_a_server_that_does_not_answer_means_offline(
-    clearml_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("trouble", ["nobody there", "wrong key", "no key"])
+def test_without_a_login_it_works_offline(
+    trouble: str,
+    clearml_server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-    monkeypatch.setenv("CLEARML_API_HOST", address)
+    if trouble == "nobody there":
+        with socket.create_server(("127.0.0.1", 0)) as nobody:
+            monkeypatch.setenv("CLEARML_API_HOST", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+    elif trouble == "wrong key":
+        clearml_server.refuses = True
+    else:
+        monkeypatch.delenv("CLEARML_API_SECRET_KEY")
+        monkeypatch.delenv("CLEARML_API_ACCESS_KEY")
     track(tmp_path / "first", range(1, 3), online=True)
-    assert f"clearml: {address} does not answer: tracking offline" in caplog.messages
+    assert caplog.messages[0].startswith("clearml: cannot log in (")
+    assert caplog.messages[0].endswith("): tracking offline")
+    assert len(caplog.messages) == 2
     with session(tmp_path / "first") as archive:
-        assert "metrics.jsonl" in archive.namelist()
+        assert b"generator" in archive.read("metrics.jsonl")
+    assert clearml_server.tasks == {}
 
 
 def test_clearml_that_is_not_installed_is_said_once(
@@ -193,11 +249,15 @@ def test_clearml_that_is_not_installed_is_said_once(
     assert caplog.messages == ["clearml: is not installed: pip install clearml; the run goes on without it"]
 
 
-def test_numbers_that_are_no_numbers_are_no_trouble(
-    clearml_home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_is_no_number_is_left_out_instead_of_shown_as_nought(clearml_home: Path, tmp_path: Path) -> None:
     tracking = Tracking(["clearml"], {}, lambda: 0.0, {"completed": 60})
     tracking.begin(tmp_path / "first", SETTINGS, {}, 0)
     tracking.step(step(1, math.nan))
+    tracking.summary({"FID": math.inf, "MiFID": 2.0})
     tracking.end("completed")
-    assert [message for message in caplog.messages if "import it with" not in message] == []
+    with session(tmp_path / "first") as archive:
+        events = [event for line in archive.read("metrics.jsonl").splitlines() for event in json.loads(line)]
+    found = {name for name, _ in scalars(events)}
+    assert "loss/generator" not in found
+    assert {"progress/progress", "Summary/MiFID"} <= found
+    assert "Summary/FID" not in found

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from monet.config import TrackerName
 from monet.tracking.tracking import Tracking
 from monet.training.events import StepEvent
 from tests.conftest import picture
@@ -19,7 +20,7 @@ from tests.conftest import picture
 SETTINGS: dict[str, Any] = {"model": {"width": 8}, "budget": None}
 
 
-def track(name: str, run: Path, pairs: list[int]) -> None:
+def track(name: TrackerName, run: Path, pairs: list[int]) -> None:
     """What a run tells a tracker, a number at each of these points."""
     now = [0.0]
     tracking = Tracking([name], {}, lambda: now[0], {"completed": 90.0})

@@ -127,7 +127,7 @@ def test_a_bad_tracker_changes_nothing_of_a_run_and_is_mentioned_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     open_tracker, said = BAD[trouble]
-    monkeypatch.setitem(tracking.TRACKERS, "clearml", open_tracker)
+    monkeypatch.setitem(tracking.OPENERS, "clearml", open_tracker)
     monkeypatch.setattr(tracking, "_PATIENCE", dict.fromkeys(("completed", "stopped", "failed"), 5.0))
     run, begun = tmp_path / "run", time.monotonic()
     assert command("submit", "--data", tiny_data, "--run", run, *RUN, "--tracking", "clearml") == 0
@@ -154,8 +154,8 @@ def test_a_tracker_whose_folder_cannot_be_written_changes_nothing(
 def test_a_good_tracker_is_told_everything_beside_a_bad_one(
     untracked: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(tracking.TRACKERS, "clearml", hostile.writes_down)
-    monkeypatch.setitem(tracking.TRACKERS, "wandb", hostile.hangs_for_a_minute)
+    monkeypatch.setitem(tracking.OPENERS, "clearml", hostile.writes_down)
+    monkeypatch.setitem(tracking.OPENERS, "wandb", hostile.hangs_for_a_minute)
     monkeypatch.setattr(tracking, "_PATIENCE", {"completed": 5.0})
     run = tmp_path / "run"
     assert command("submit", "--data", tiny_data, "--run", run, *RUN, "--tracking", "wandb,clearml") == 0
@@ -181,7 +181,7 @@ def test_a_good_tracker_is_told_everything_beside_a_bad_one(
 def test_a_run_that_goes_on_tracks_on_and_is_remembered(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(tracking.TRACKERS, "clearml", hostile.writes_down)
+    monkeypatch.setitem(tracking.OPENERS, "clearml", hostile.writes_down)
     run = tmp_path / "run"
     for words in (
         ["--tracking", "clearml"],
@@ -197,7 +197,7 @@ def test_a_run_that_goes_on_tracks_on_and_is_remembered(
 def test_a_run_that_does_not_end_well_says_so(
     error: BaseException, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(tracking.TRACKERS, "clearml", hostile.writes_down)
+    monkeypatch.setitem(tracking.OPENERS, "clearml", hostile.writes_down)
     followed = Tracking(["clearml"])
     followed.begin(tmp_path / "run", {}, {}, 0)
 
@@ -211,7 +211,7 @@ def test_a_run_that_does_not_end_well_says_so(
 
 
 def test_the_end_waits_no_longer_than_the_deadline_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tracking.TRACKERS, "clearml", hostile.hangs_for_a_minute)
+    monkeypatch.setitem(tracking.OPENERS, "clearml", hostile.hangs_for_a_minute)
     followed = Tracking(["clearml"])
     followed.begin(tmp_path / "run", {}, {}, 0)
     begun = time.monotonic()
@@ -223,7 +223,7 @@ def test_two_trackers_that_hang_are_waited_for_at_the_same_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("clearml", "wandb"):
-        monkeypatch.setitem(tracking.TRACKERS, name, hostile.hangs_for_a_minute)
+        monkeypatch.setitem(tracking.OPENERS, name, hostile.hangs_for_a_minute)
     followed = Tracking(["clearml", "wandb", "clearml"], patience={"completed": 2.0})
     followed.begin(tmp_path / "run", {}, {}, 0)
     begun = time.monotonic()
@@ -269,7 +269,7 @@ os.kill(os.getpid(), 9)
 def test_a_terminals_signals_do_not_reach_a_tracker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]]
 ) -> None:
-    monkeypatch.setitem(tracking.TRACKERS, "clearml", hostile.writes_down)
+    monkeypatch.setitem(tracking.OPENERS, "clearml", hostile.writes_down)
     followed = Tracking(["clearml"])
     followed.begin(tmp_path / "run", {}, {}, 0)
     followed.step(step(1))
