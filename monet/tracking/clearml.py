@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from monet.tracking.commands import command_line
+from monet.tracking.login import login_problem
 from monet.tracking.session import pack
 from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
-
-_LOGIN = 15.0
-"""Seconds in which the server must let the run in."""
 
 
 def open_clearml(opening: Opening, voice: Voice) -> Tracker:
@@ -27,7 +23,7 @@ def open_clearml(opening: Opening, voice: Voice) -> Tracker:
         import clearml  # noqa: F401
     except ImportError:
         raise NoTracker("is not installed: pip install clearml; the run goes on without it") from None
-    problem = _login_problem() if opening.online else None
+    problem = login_problem("from clearml.backend_api import Session; Session()") if opening.online else None
     if problem:
         voice.tell(f"cannot log in ({problem}): tracking offline")
     return _ClearMLTracker(opening, voice, online=opening.online and problem is None)
@@ -174,27 +170,6 @@ def _started_task(name: str, task_id: str | None) -> Any:
         auto_connect_streams=False,
         auto_resource_monitoring=False,
     )
-
-
-def _login_problem() -> str | None:
-    """Why the server lets nobody in, if so.
-
-    Found out in a process of its own: a login that hangs cannot be broken off, and one that failed leaves the library
-    unfit for offline work.
-    """
-    try:
-        tried = subprocess.run(
-            [sys.executable, "-c", "from clearml.backend_api import Session; Session()"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_LOGIN,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer in {_LOGIN:.0f} s"
-    lines = [line.strip() for line in tried.stderr.splitlines() if line.strip()]
-    return (lines[-1][:200] if lines else "no reason given") if tried.returncode else None
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

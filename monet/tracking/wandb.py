@@ -6,16 +6,11 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from monet.tracking.commands import command_line
+from monet.tracking.login import login_problem
 from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
-
-if TYPE_CHECKING:
-    import wandb
-
-_LOGIN = 15.0
-"""Seconds in which the server must let the run in."""
 
 
 def open_wandb(opening: Opening, voice: Voice) -> Tracker:
@@ -28,7 +23,10 @@ def open_wandb(opening: Opening, voice: Voice) -> Tracker:
         import wandb  # noqa: F401
     except ImportError:
         raise NoTracker("is not installed: pip install wandb; the run goes on without it") from None
-    return _WandbTracker(opening, voice)
+    problem = login_problem("import wandb; wandb.login(verify=True)") if opening.online else None
+    if problem:
+        voice.tell(f"cannot log in ({problem}): tracking offline")
+    return _WandbTracker(opening, voice, online=opening.online and problem is None)
 
 
 class _WandbTracker:
@@ -37,32 +35,17 @@ class _WandbTracker:
     Args:
         opening: what is known of the run.
         voice: how to speak.
+        online: send everything as it comes; otherwise keep it in files that can be sent later.
     """
 
-    def __init__(self, opening: Opening, voice: Voice) -> None:
+    def __init__(self, opening: Opening, voice: Voice, *, online: bool) -> None:
+        import wandb
 
-        self._voice = voice
+        self._voice, self._online = voice, online
         identity = opening.memory.get("run") or uuid.uuid4().hex[:8]
         self._folder = opening.folder / "wandb"
         self._offline = [str(name) for name in opening.memory.get("offline", [])]
-        try:
-            self._run, self._online = self._started(opening, identity, opening.online), opening.online
-        except Exception as error:
-            if not opening.online:
-                raise
-            voice.tell(f"cannot log in ({type(error).__name__}: {error}): tracking offline")
-            self._run, self._online = self._started(opening, identity, False), False
-        self._step = max(opening.pairs, self._run.step)
-        if self._online:
-            voice.tell(str(self._run.url))
-        else:
-            self._offline.append(Path(self._run.dir).parent.name)
-        voice.remember({"run": identity, "offline": self._offline})
-
-    def _started(self, opening: Opening, identity: str, online: bool) -> wandb.Run:
-        import wandb
-
-        return wandb.init(
+        self._run = wandb.init(
             project="monet",
             name=opening.run,
             id=identity,
@@ -70,10 +53,14 @@ class _WandbTracker:
             dir=opening.folder,
             mode="online" if online else "offline",
             config=opening.settings | {"environment": opening.facts},
-            settings=wandb.Settings(
-                console="off", disable_git=True, save_code=False, init_timeout=_LOGIN, login_timeout=_LOGIN
-            ),
+            settings=wandb.Settings(console="off", disable_git=True, save_code=False),
         )
+        self._step = max(opening.pairs, self._run.step)
+        if self._online:
+            voice.tell(str(self._run.url))
+        else:
+            self._offline.append(Path(self._run.dir).parent.name)
+        voice.remember({"run": identity, "offline": self._offline})
 
     def _log(self, pairs: int, values: dict[str, Any]) -> None:
         """W&B takes no step back, as a run does that goes on from a checkpoint or paints with an earlier one."""

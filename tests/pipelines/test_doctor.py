@@ -62,16 +62,21 @@ def test_the_time_left_is_said_where_there_is_a_budget(capsys: pytest.CaptureFix
     assert command("doctor", "--budget", "soon") == 2
 
 
+KEYS = {"CLEARML_API_ACCESS_KEY": "x", "CLEARML_API_SECRET_KEY": "x"}
+
+
 @pytest.mark.parametrize(
     ("variables", "netrc", "found"),
     [
         ({}, "", {"clearml": False, "wandb": False}),
-        ({"CLEARML_API_ACCESS_KEY": "x"}, "", {"clearml": True, "wandb": False}),
-        ({"CLEARML_API_ACCESS_KEY": "x", "CLEARML_OFFLINE_MODE": "1"}, "", {"clearml": False, "wandb": False}),
+        ({"CLEARML_API_ACCESS_KEY": "x"}, "", {"clearml": False, "wandb": False}),
+        ({**KEYS}, "", {"clearml": True, "wandb": False}),
+        ({**KEYS, "CLEARML_OFFLINE_MODE": "1"}, "", {"clearml": False, "wandb": False}),
         ({"WANDB_API_KEY": "x"}, "", {"clearml": False, "wandb": True}),
         ({"WANDB_API_KEY": "x", "WANDB_MODE": "offline"}, "", {"clearml": False, "wandb": False}),
         ({}, "machine api.wandb.ai login user password x", {"clearml": False, "wandb": True}),
         ({}, "machine", {"clearml": False, "wandb": False}),
+        ({}, "machine api.wandb.ai login \xe9 password x", {"clearml": False, "wandb": False}),
     ],
 )
 def test_trackers_are_online_where_there_are_credentials(
@@ -85,7 +90,7 @@ def test_trackers_are_online_where_there_are_credentials(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     if netrc:
-        (tmp_path / ".netrc").write_text(netrc)
+        (tmp_path / ".netrc").write_bytes(netrc.encode("latin-1"))
     assert credentials() == found
     (tmp_path / "clearml.conf").write_text("")
     assert credentials()["clearml"] == ("CLEARML_OFFLINE_MODE" not in variables)

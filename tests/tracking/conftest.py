@@ -100,7 +100,8 @@ class Server:
             case "projects.get_by_id":
                 return {"project": {"id": data["project"], "name": "monet"}}
             case "tasks.create":
-                self.tasks[new] = {"output": {}, "execution": {}, "status": "created", **data, "id": new}
+                parts: dict[str, Any] = {"output": {}, "execution": {}, "models": {"input": [], "output": []}}
+                self.tasks[new] = {**parts, "status": "created", **data, "id": new}
                 return {"id": new}
             case "tasks.get_by_id":
                 return {"task": task}

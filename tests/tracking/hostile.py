@@ -56,11 +56,30 @@ class _Broken:
     scalars = picture = model = artifact = summary = close = _raise
 
 
+def closes_slowly(opening: Opening, voice: Voice) -> Tracker:
+    """Remembers what it did only at the end, and takes its time for that."""
+    return _Slow(opening, voice)
+
+
 def writes_down(opening: Opening, voice: Voice) -> Tracker:
     """A good one, for comparison."""
     voice.tell(f"told of {opening.run}, which remembers {opening.memory}")
     voice.remember({"times": opening.memory.get("times", 0) + 1})
     return _Scribe(opening)
+
+
+class _Slow(_Broken):
+    def __init__(self, opening: Opening, voice: Voice) -> None:
+        self._before, self._voice = opening.memory, voice
+
+    def _told(self, *_: Any) -> None:
+        pass
+
+    scalars = picture = model = artifact = summary = _told
+
+    def close(self, ending: str) -> None:
+        time.sleep(2)
+        self._voice.remember({"endings": [*self._before.get("endings", []), ending]})
 
 
 class _Scribe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import struct
 import subprocess
 import sys
@@ -20,10 +21,10 @@ from tests.conftest import picture
 SETTINGS: dict[str, Any] = {"model": {"width": 8}, "budget": None}
 
 
-def track(name: TrackerName, run: Path, pairs: list[int]) -> None:
+def track(name: TrackerName, run: Path, pairs: list[int], *, online: bool = False) -> None:
     """What a run tells a tracker, a number at each of these points."""
     now = [0.0]
-    tracking = Tracking([name], {}, lambda: now[0], {"completed": 90.0})
+    tracking = Tracking([name], {name: online}, lambda: now[0], {"completed": 90.0})
     tracking.begin(run, SETTINGS, {"torch": "2.15", "odd": Path("x")}, pairs[0] - 2)
     for seen in pairs:
         now[0] += 2
@@ -91,10 +92,10 @@ def test_wandb_keeps_a_run_offline_that_can_be_sent_later(tmp_path: Path, caplog
     folders = sorted((run / "tracking" / "wandb").glob("offline-run-*"))
     assert len(folders) == 2
     (identity,) = {folder.name.rsplit("-", 1)[1] for folder in folders}  # the same run
-    command = f"wandb sync --id {identity} {folders[0]} {folders[1]}"
-    assert caplog.messages[-1] == f"wandb: offline; send it with: {command}"
+    command = f"wandb sync --id {identity} {' '.join(str(folder.relative_to(run)) for folder in folders)}"
+    assert caplog.messages[-1] == f"wandb: offline; send it, from the run's folder, with: {command}"
     tried = subprocess.run(
-        [sys.executable, "-m", *command.split(), "--dry-run"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", *command.split(), "--dry-run"], cwd=run, capture_output=True, text=True, timeout=60
     )
     assert tried.returncode == 0, tried.stdout + tried.stderr
     records = [record for folder in folders for record in wandb_records(next(folder.glob("*.wandb")))]
@@ -120,3 +121,32 @@ def test_wandb_keeps_a_run_offline_that_can_be_sent_later(tmp_path: Path, caplog
     assert kept.read_bytes() == (run / kept.name).read_bytes()
     summary = {item.key: item.value_json for record in records for item in record.summary.update}
     assert json.loads(summary["MiFID"]) == 1.5
+
+
+def test_wandb_works_offline_where_its_server_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
+    run = tmp_path / "first"
+    track("wandb", run, [2, 4], online=True)
+    assert caplog.messages[0].startswith("wandb: cannot log in (")
+    assert caplog.messages[0].endswith("): tracking offline")
+    assert caplog.messages[-1].startswith("wandb: offline; send it")
+    (folder,) = (run / "tracking" / "wandb").glob("offline-run-*")
+    records = wandb_records(next(folder.glob("*.wandb")))
+    assert sum(record.HasField("history") for record in records) == 2
+
+
+def test_wandb_takes_points_that_lie_behind(tmp_path: Path) -> None:
+    run = tmp_path / "first"
+    track("wandb", run, [4, 6, 2])  # painted with an earlier checkpoint, at the end
+    (folder,) = (run / "tracking" / "wandb").glob("offline-run-*")
+    rows = [
+        {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
+        for record in wandb_records(next(folder.glob("*.wandb")))
+        if record.HasField("history")
+    ]
+    assert any("samples/path" in row for row in rows)
+    assert [row["_step"] for row in rows] == ["4", "6"]

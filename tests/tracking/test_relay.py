@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import torch
 
 from monet import checkpoint
+from monet.config import TRACKERS
 from monet.errors import Interrupted
 from monet.tracking import relay, tracking
 from monet.tracking.relay import Relay
@@ -165,7 +167,6 @@ def test_a_good_tracker_is_told_everything_beside_a_bad_one(
         "model 8 epoch-0001.pt",
         "picture 16 samples epoch-0002.png",
         "model 16 epoch-0002.pt",
-        "model 16 last.pt",
         "picture 16 generated generated.png",
         "summary images valid",
         "artifact report.html",
@@ -217,6 +218,78 @@ def test_the_end_waits_no_longer_than_the_deadline_allows(tmp_path: Path, monkey
     begun = time.monotonic()
     followed.end("completed", left=3.0)
     assert 1.0 < time.monotonic() - begun < 3.0
+
+
+def test_a_process_late_already_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(tracking.OPENERS, "clearml", hostile.hangs_for_a_minute)
+    followed = Tracking(["clearml"])
+    followed.begin(tmp_path / "run", {}, {}, 0)
+    begun = time.monotonic()
+    followed.end("completed", left=-5.0)
+    assert time.monotonic() - begun < 0.5
+
+
+def test_a_signal_while_the_end_waits_ends_the_waiting_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(tracking.OPENERS, "clearml", hostile.hangs_for_a_minute)
+
+    def stop(number: int, _: object) -> None:
+        raise Interrupted(number)
+
+    signal.signal(signal.SIGTERM, stop)
+    for ending, code in (("completed", 0), ("failed", 143)):
+        followed = Tracking(["clearml"])
+        followed.begin(tmp_path / ending, {}, {}, 0)
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        begun = time.monotonic()
+        try:
+            followed.end(ending)  # type: ignore[arg-type]
+            ended = 0
+        except Interrupted as error:
+            ended = error.exit_code
+        assert ended == code
+        assert time.monotonic() - begun < 3.0
+    assert "waiting no longer for the trackers" in caplog.messages
+
+
+def test_a_later_process_waits_for_the_tracker_of_an_earlier_one(tmp_path: Path) -> None:
+    first = Relay(hostile.closes_slowly, opening(tmp_path / "tracking"))
+    first.send(Scalars(1, {}))
+    first.finish("stopped")
+    assert not first.wait(0.5)
+    second = Relay(hostile.closes_slowly, opening(tmp_path / "tracking"))
+    second.finish("completed")
+    assert second.wait(20.0)
+    assert first.wait(0.0)
+    assert json.loads((tmp_path / "tracking" / "clearml.json").read_text()) == {"endings": ["stopped", "completed"]}
+
+
+def test_a_tracker_that_lingers_can_be_ended(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    told = Relay(hostile.closes_slowly, opening(tmp_path / "tracking"))
+    told.finish("stopped")
+    assert not told.wait(1.5)
+    os.kill(started[0].pid, signal.SIGTERM)
+    assert started[0].wait(5.0) == -signal.SIGTERM
+
+
+def test_no_thread_more_is_no_reason_to_end_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]]
+) -> None:
+    def start(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    told = Relay(hostile.writes_down, opening(tmp_path / "tracking"))
+    told.send(Scalars(1, {}))
+    told.finish("completed")
+    assert told.wait(1.0)
+    assert told.said() == ["clearml: cannot be started: can't start new thread; the run goes on without it"]
+    assert started[0].wait(5.0) != 0
+
+
+def test_every_tracker_that_can_be_named_can_be_started() -> None:
+    assert set(tracking.OPENERS) == set(TRACKERS)
 
 
 def test_two_trackers_that_hang_are_waited_for_at_the_same_time(

@@ -1,0 +1,33 @@
+"""Whether a tracker's server lets the run in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+_SECONDS = 15.0
+"""In which it must."""
+
+
+def login_problem(attempt: str) -> str | None:
+    """Why nobody gets in, if so.
+
+    Found out in a process of its own: a login that hangs cannot be broken off, and one that failed leaves a library
+    unfit for offline work.
+
+    Args:
+        attempt: Python that logs in, and raises where it cannot.
+    """
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", attempt],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer in {_SECONDS:.0f} s"
+    lines = [line.strip() for line in tried.stderr.splitlines() if line.strip()]
+    return (lines[-1][:200] if lines else "no reason given") if tried.returncode else None
