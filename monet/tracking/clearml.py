@@ -119,15 +119,14 @@ class _ClearMLTracker:
 
         if not self._sessions:
             return
-        archive = pack(self._sessions, self._voice.tell)
-        self._sessions = self._sessions[-1:]
         try:
+            archive = pack(self._sessions, self._voice.tell)
+            self._sessions = self._sessions[-1:]
             self._task_id = Task.import_offline_session(str(archive), previous_task_id=self._task_id)
             self._sessions = []
         except Exception as error:
-            self._voice.tell(f"what was kept offline cannot be imported ({error}): the task begins without it")
-            self._tell_command(archive)
-        self._remember()
+            names = ", ".join(session.name for session in self._sessions)
+            self._voice.tell(f"{names}, kept offline, cannot be imported ({error}): the task begins without it")
 
     def _tell_command(self, archive: Path) -> None:
         path = archive.relative_to(self._folder.parents[1])

@@ -67,14 +67,15 @@ def _members(session: Path) -> dict[str, bytes]:
 def _joined(earlier: dict[str, bytes], later: dict[str, bytes]) -> dict[str, bytes]:
     """Two sessions as if the later one had been there all along: it gives its name, which is random, and its folder."""
     first, second = (json.loads(members[_TASK]) for members in (earlier, later))
+    there, here = (json.dumps(task["offline_folder"])[1:-1].encode() for task in (first, second))
 
-    def renamed(text: str) -> str:
-        return text.replace(first["offline_folder"], second["offline_folder"]).replace(first["id"], second["id"])
+    def renamed(text: bytes) -> bytes:
+        return text.replace(there, here).replace(first["id"].encode(), second["id"].encode())
 
-    joined = {renamed(name): content for name, content in earlier.items()} | later
+    joined = {name.replace(first["id"], second["id"]): content for name, content in earlier.items()} | later
     for name in _LINES:
-        joined[name] = renamed(earlier.get(name, b"").decode()).encode() + later.get(name, b"")
-    joined[_TASK] = json.dumps(_joined_tasks(json.loads(renamed(earlier[_TASK].decode())), second)).encode()
+        joined[name] = renamed(earlier.get(name, b"")) + later.get(name, b"")
+    joined[_TASK] = json.dumps(_joined_tasks(json.loads(renamed(earlier[_TASK])), second)).encode()
     return joined
 
 

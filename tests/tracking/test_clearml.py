@@ -150,7 +150,7 @@ def assert_whole(server: Server) -> None:
 def test_the_printed_command_brings_what_two_processes_kept_into_one_task_wherever_the_run_lies(
     clearml_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = tmp_path / "it's mine"
+    run = tmp_path / 'it\'s my "Läufchen"'
     track(run, range(1, 4))
     (tmp_path / "elsewhere").mkdir()
     run = run.rename(tmp_path / "elsewhere" / "my own")
@@ -206,6 +206,18 @@ def test_what_was_kept_offline_comes_along_when_there_is_a_server(
     server = request.getfixturevalue("clearml_server")
     track(run, range(4, 7), online=True)
     assert_whole(server)
+
+
+def test_what_was_kept_and_is_gone_is_no_reason_not_to_go_on(
+    clearml_server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "first"
+    track(run, range(1, 4))
+    next((run / "tracking").rglob("*.zip")).unlink()
+    caplog.clear()
+    track(run, range(4, 7), online=True)
+    assert "kept offline, cannot be imported (" in caplog.messages[0]
+    assert {pairs for name, pairs in scalars(clearml_server.events) if name == "loss/generator"} == {8, 12}
 
 
 def test_a_run_that_fails_is_marked_so(clearml_server: Server, tmp_path: Path) -> None:
