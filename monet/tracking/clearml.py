@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monet.tracking.commands import command_line
-from monet.tracking.login import login_problem
+from monet.tracking.login import logged_in
 from monet.tracking.session import pack
 from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
 
@@ -23,10 +23,8 @@ def open_clearml(opening: Opening, voice: Voice) -> Tracker:
         import clearml  # noqa: F401
     except ImportError:
         raise NoTracker("is not installed: pip install clearml; the run goes on without it") from None
-    problem = login_problem("from clearml.backend_api import Session; Session()") if opening.online else None
-    if problem:
-        voice.tell(f"cannot log in ({problem}): tracking offline")
-    return _ClearMLTracker(opening, voice, online=opening.online and problem is None)
+    attempt = "from clearml.backend_api import Session; Session()"
+    return _ClearMLTracker(opening, voice, online=logged_in(opening, voice, attempt))
 
 
 class _ClearMLTracker:

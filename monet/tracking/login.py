@@ -5,18 +5,31 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from monet.tracking.tracker import Opening, Voice
+
 _SECONDS = 15.0
 """In which it must."""
 
 
-def login_problem(attempt: str) -> str | None:
+def logged_in(opening: Opening, voice: Voice, attempt: str) -> bool:
+    """Whether a tracker can work online; where its credentials are of no use, it says so.
+
+    Args:
+        opening: knows whether there are credentials.
+        voice: how to say it.
+        attempt: Python that logs in, and raises where it cannot.
+    """
+    problem = _problem(attempt) if opening.online else None
+    if problem:
+        voice.tell(f"cannot log in ({problem}): tracking offline")
+    return opening.online and problem is None
+
+
+def _problem(attempt: str) -> str | None:
     """Why nobody gets in, if so.
 
     Found out in a process of its own: a login that hangs cannot be broken off, and one that failed leaves a library
     unfit for offline work.
-
-    Args:
-        attempt: Python that logs in, and raises where it cannot.
     """
     try:
         tried = subprocess.run(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monet.tracking.commands import command_line
-from monet.tracking.login import login_problem
+from monet.tracking.login import logged_in
 from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
 
 
@@ -23,10 +23,8 @@ def open_wandb(opening: Opening, voice: Voice) -> Tracker:
         import wandb  # noqa: F401
     except ImportError:
         raise NoTracker("is not installed: pip install wandb; the run goes on without it") from None
-    problem = login_problem("import wandb; wandb.login(verify=True)") if opening.online else None
-    if problem:
-        voice.tell(f"cannot log in ({problem}): tracking offline")
-    return _WandbTracker(opening, voice, online=opening.online and problem is None)
+    attempt = "import wandb; wandb.login(verify=True)"
+    return _WandbTracker(opening, voice, online=logged_in(opening, voice, attempt))
 
 
 class _WandbTracker:

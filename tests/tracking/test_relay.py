@@ -179,6 +179,22 @@ def test_a_good_tracker_is_told_everything_beside_a_bad_one(
     assert_same_run(untracked, run)
 
 
+def test_a_score_is_told_with_its_layer(
+    tiny_data: Path, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tracking.OPENERS, "clearml", hostile.writes_down)
+    run = tmp_path / "run"
+    words = [*RUN[:-2], "--tracking", "clearml", "--score", "yes", "--feature-layer", "64"]
+    assert command("submit", "--data", tiny_data, "--run", run, *words, "--inception-weights", random_weights) == 0
+    told = (run / "tracking" / "told.txt").read_text().splitlines()
+    assert "summary FID, layer 64 MiFID, layer 64 memorization distance, layer 64" in told
+    assert [line for line in told if line.startswith("artifact")] == [
+        "artifact report.html",
+        "artifact scores.jsonl",
+        "artifact curves.png",
+    ]
+
+
 def test_a_run_that_goes_on_tracks_on_and_is_remembered(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
