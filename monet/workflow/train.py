@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,11 @@ from monet import checkpoint
 from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
 from monet.config import to_dict
 from monet.data.batches import PairSource
-from monet.data.layout import identity_of
 from monet.data.store import BadImage, ImageStore, load_images, paintable, summary_of_bad
 from monet.device import (
     Precision,
     choose_precision,
-    compile_problem,
     describe_machine,
-    own_device,
     suitable_precision,
 )
 from monet.errors import InputError, Interrupted
@@ -30,21 +26,17 @@ from monet.generation.painter import Painter, make_painter, seconds_per_photo, u
 from monet.machine import available_memory
 from monet.models import generator_from_checkpoint
 from monet.reporting.curves import read_metrics, save_curves
-from monet.training.compiling import compile_networks
 from monet.training.events import CheckpointEvent, EpochEvent, Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, run_facts
 from monet.training.trainer import Outcome, Trainer
 from monet.training.updater import Updater
+from monet.workflow.agreement import require_same_data, require_same_images, shared_device
 from monet.workflow.candidates import Candidate
+from monet.workflow.compilation import compile_if_worth_it
 from monet.workflow.job import Job
 from monet.workflow.samples import SampleGrids, readable
 
 logger = logging.getLogger(__name__)
-
-_WORTH_COMPILING = {"cuda": 600.0, "cpu": 1200.0}
-"""Seconds of training from which on `compile: auto` compiles."""
-_WORTH_COMPILING_PARAMETERS = 1_000_000
-"""Parameters of a generator from which on it does so on a CPU: a small one gains nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +64,7 @@ def train(job: Job) -> Trained:
     """
     config, group = job.config, job.group
     _require_an_end(job)
-    device = _shared_device(job)
+    device = shared_device(job)
     stored = job.checkpoint["precision"] if job.checkpoint and "training.precision" not in job.explicit else None
     precision: Precision = group.lead(lambda: stored or choose_precision(config.training.precision, device, job.clock))
     state = TrainingState.create(config, device, precision)
@@ -87,15 +79,15 @@ def train(job: Job) -> Trained:
     source = PairSource(photos, paintings, config.data, seed=config.training.seed, device=device)
     facts = run_facts(config, precision, len(photos), len(paintings))
     if job.checkpoint:
-        _require_same_data(job, job.checkpoint["data"], facts["data"])
-    _require_same_images(job, photos.paths, paintings.paths, to_paint)
+        require_same_data(job, job.checkpoint["data"], facts["data"])
+    require_same_images(job, photos.paths, paintings.paths, to_paint)
     machine = describe_machine(device) | {"precision": precision, "world_size": group.world_size} | job.environment
     if group.rank == 0:
         job.folder.begin(config, machine, state.counters.pairs)
         job.tracking.begin(job.folder.path, to_dict(config), machine, state.counters.pairs)
 
     updater = Updater(config, state, device, group)
-    _compile(job, updater, reserve, device, precision)
+    compile_if_worth_it(job, updater, reserve, device, precision)
     timekeeper = _timekeeper(job, state, reserve, pace, source.stream.samples_per_epoch)
     logger.info(
         "training on %s in %s%s, %d photos and %d paintings%s",
@@ -118,16 +110,16 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
         InputError: the checkpoint, or photos to be painted, cannot be read.
     """
     contents = job.group.lead(lambda: checkpoint.load(candidate.path))
-    device = _shared_device(job)
+    device = shared_device(job)
     learned_from = [unreadable(paths) for paths in (job.layout.photos, job.layout.paintings)]
     counts = [len(job.layout.photos) - len(learned_from[0]), len(job.layout.paintings) - len(learned_from[1])]
-    _require_same_data(job, contents["data"], {"photos": counts[0], "paintings": counts[1]})
+    require_same_data(job, contents["data"], {"photos": counts[0], "paintings": counts[1]})
     same = job.layout.to_paint == job.layout.photos
     bad = tuple(learned_from[0] if same else unreadable(job.layout.to_paint))
     precision = job.group.lead(lambda: suitable_precision(contents["precision"], device, job.clock))
     painter = _painter(job, generator_from_checkpoint(contents), device, precision)
     photos = paintable(job.layout.to_paint, bad, job.skip_bad)
-    _require_same_images(job, photos)
+    require_same_images(job, photos)
     if job.group.rank == 0 and job.checkpoint:
         facts = describe_machine(device) | job.environment
         job.tracking.begin(job.folder.path, to_dict(job.config), facts, job.checkpoint["counters"]["pairs"])
@@ -138,32 +130,6 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
         skipped=bad,
         precision=precision,
     )
-
-
-def _require_same_data(job: Job, then: dict[str, int], now: dict[str, int]) -> None:
-    if then != now:
-        raise InputError(
-            f"the run in {job.folder.path} saw {_count(then)}; here are {_count(now)}: go on with the same data, or "
-            "start another run"
-        )
-
-
-def _shared_device(job: Job) -> torch.device:
-    """The device of this process, of the same kind as that of all others, and made known to them."""
-    device = own_device(job.config.training.device, job.group)
-    if device.type != (first := job.group.lead(lambda: device.type)):
-        raise InputError(f"process {job.group.rank} works on {device.type}, the first one on {first}: name one for all")
-    job.group.use(device)
-    return device
-
-
-def _require_same_images(job: Job, *sets: tuple[Path, ...]) -> None:
-    """Processes tell each other the numbers of pairs and of photos: these mean the same only with the same images."""
-    if job.group.world_size == 1:
-        return
-    here = [identity_of(paths) for paths in sets]
-    if here != job.group.lead(lambda: here):
-        raise InputError(f"process {job.group.rank} has other images than the first one: give all the same data")
 
 
 def _require_an_end(job: Job) -> None:
@@ -346,35 +312,3 @@ def _listeners(job: Job, device: torch.device) -> Listeners:
         job.folder.write_incident(incident)
 
     return Listeners(on_step, on_epoch, on_checkpoint, on_incident)
-
-
-def _compile(job: Job, updater: Updater, reserve: Reserve | None, device: torch.device, precision: Precision) -> None:
-    """Compiles the networks, where that is asked for, or worth its time. The time is no training time."""
-    if not job.group.lead(lambda: should_compile(job, updater.state, reserve, device)):
-        return
-    problem = compile_problem(device)
-    if problem:
-        logger.warning("torch.compile does not work here (%s): going on without it", problem)
-        return
-    begun = job.clock()
-    logger.info("compiling the networks")
-    if compile_networks(updater, job.config, device, precision):
-        logger.info("compiled in %s", format_duration(job.clock() - begun))
-
-
-def should_compile(job: Job, state: TrainingState, reserve: Reserve | None, device: torch.device) -> bool:
-    """Whether compiling the networks is asked for, or earns back the time that it takes."""
-    setting = job.config.training.compile
-    if setting != "auto":
-        return setting == "on"
-    if device.type not in _WORTH_COMPILING:
-        return False
-    parameters = sum(parameter.numel() for parameter in state.networks.generator_ab.parameters())
-    if device.type == "cpu" and (job.deadline is None or parameters < _WORTH_COMPILING_PARAMETERS):
-        return False
-    left = job.deadline.remaining() - (reserve.seconds() if reserve else 0.0) if job.deadline else math.inf
-    return left >= _WORTH_COMPILING[device.type]
-
-
-def _count(data: dict[str, int]) -> str:
-    return f"{data['photos']:,} photos and {data['paintings']:,} paintings"

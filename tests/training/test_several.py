@@ -13,7 +13,7 @@ from torch.multiprocessing.spawn import spawn
 
 from monet.distributed import Group, ProcessGroup
 from monet.errors import FailedElsewhere, InputError, MonetError
-from monet.workflow.train import _require_same_images
+from monet.workflow.agreement import require_same_images
 from tests.training.test_memory import limit
 from tests.training.test_step import Batches, Taken, largest_difference, steps, trainer
 
@@ -150,7 +150,7 @@ def other_images(group: ProcessGroup) -> str:
     """Two processes that do not have the same photos."""
     job = SimpleNamespace(group=group)
     try:
-        _require_same_images(job, (Path(__file__),), (Path(__file__),) * group.rank)  # type: ignore[arg-type]
+        require_same_images(job, (Path(__file__),), (Path(__file__),) * group.rank)  # type: ignore[arg-type]
     except InputError as error:
         return str(error)
     return "the same"

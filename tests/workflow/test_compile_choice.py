@@ -10,9 +10,9 @@ import torch
 from monet import recipes
 from monet.data.layout import find_layout
 from monet.training.state import TrainingState
+from monet.workflow.compilation import should_compile
 from monet.workflow.job import Job
 from monet.workflow.run_folder import RunFolder
-from monet.workflow.train import should_compile
 from tests.conftest import TINY, FakeClock
 
 WIDE = ["--model.width", "64"]

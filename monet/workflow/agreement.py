@@ -1,0 +1,55 @@
+"""What a run that goes on, and the processes that train together, must have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from monet.data.layout import identity_of
+from monet.device import own_device
+from monet.errors import InputError
+from monet.workflow.job import Job
+
+
+def require_same_data(job: Job, then: dict[str, int], now: dict[str, int]) -> None:
+    """A run goes on with as many photos and paintings as it saw before.
+
+    Raises:
+        InputError: there are more of them now, or fewer.
+    """
+    if then != now:
+        raise InputError(
+            f"the run in {job.folder.path} saw {_count(then)}; here are {_count(now)}: go on with the same data, or "
+            "start another run"
+        )
+
+
+def shared_device(job: Job) -> torch.device:
+    """The device of this process, of the same kind as that of all others, and made known to them.
+
+    Raises:
+        InputError: the first process works on another kind.
+    """
+    device = own_device(job.config.training.device, job.group)
+    if device.type != (first := job.group.lead(lambda: device.type)):
+        raise InputError(f"process {job.group.rank} works on {device.type}, the first one on {first}: name one for all")
+    job.group.use(device)
+    return device
+
+
+def require_same_images(job: Job, *sets: tuple[Path, ...]) -> None:
+    """Processes tell each other the numbers of pairs and of photos: these mean the same only with the same images.
+
+    Raises:
+        InputError: this process has others than the first one.
+    """
+    if job.group.world_size == 1:
+        return
+    here = [identity_of(paths) for paths in sets]
+    if here != job.group.lead(lambda: here):
+        raise InputError(f"process {job.group.rank} has other images than the first one: give all the same data")
+
+
+def _count(data: dict[str, int]) -> str:
+    return f"{data['photos']:,} photos and {data['paintings']:,} paintings"
