@@ -243,6 +243,14 @@ def to_dict(config: Config) -> dict[str, Any]:
     return values
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
+
+
 def from_dict(values: Mapping[str, Any]) -> Config:
     """Rebuilds the settings that `to_dict` wrote. Settings that are missing keep their defaults.
 

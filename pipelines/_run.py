@@ -113,7 +113,7 @@ def make_job(
         started=pipelines.STARTED,
         environment={"command": [parser.prog, *arguments]},
         group=group,
-        tracking=Tracking(() if group.rank else config.tracking, credentials()),
+        tracking=Tracking() if group.rank or not config.tracking else Tracking(config.tracking, credentials()),
         display=display,
         interrupts=interrupts,
     )

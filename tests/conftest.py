@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,15 @@ def fill_folder(folder: Path, count: int, first_seed: int, size: tuple[int, int]
     for index in range(count):
         picture(first_seed + index, size).save(folder / f"{index}.jpg", quality=95)
     return folder
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Whatever listens for signals in a test does so no longer after it."""
+    earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in earlier.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

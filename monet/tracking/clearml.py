@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from monet.config import flat
 from monet.tracking.commands import command_line
 from monet.tracking.login import logged_in
 from monet.tracking.session import pack
-from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
+from monet.tracking.tracker import Ending, Opening, Tracker, Voice, installed
 
 
 def open_clearml(opening: Opening, voice: Voice) -> Tracker:
@@ -19,10 +20,8 @@ def open_clearml(opening: Opening, voice: Voice) -> Tracker:
     Raises:
         NoTracker: ClearML is not installed.
     """
-    try:
+    with installed("clearml"):
         import clearml  # noqa: F401
-    except ImportError:
-        raise NoTracker("is not installed: pip install clearml; the run goes on without it") from None
     attempt = "from clearml.backend_api import Session; Session()"
     return _ClearMLTracker(opening, voice, online=logged_in(opening, voice, attempt))
 
@@ -62,7 +61,7 @@ class _ClearMLTracker:
         else:
             self._sessions.append(self._folder / "offline" / Path(self._task.get_offline_mode_folder()).name)
         self._remember()
-        self._task.connect(_flat(opening.settings), name="settings")
+        self._task.connect(flat(opening.settings), name="settings")
         self._task.connect_configuration(opening.settings, name="config")
         self._task.connect_configuration(opening.facts, name="environment")
         self._logger: Any = self._task.get_logger()
@@ -167,11 +166,3 @@ def _started_task(name: str, task_id: str | None) -> Any:
         auto_connect_streams=False,
         auto_resource_monitoring=False,
     )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return flat

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from monet.tracking.commands import command_line
-from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
+from monet.tracking.tracker import Ending, Opening, Tracker, Voice, installed
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -23,10 +23,8 @@ def open_tensorboard(opening: Opening, voice: Voice) -> Tracker:
     Raises:
         NoTracker: tensorboard is not installed.
     """
-    try:
+    with installed("tensorboard"):
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise NoTracker("is not installed: pip install tensorboard; the run goes on without it") from None
     folder = opening.folder / "tensorboard"
     writer = SummaryWriter(str(folder), purge_step=opening.pairs + 1)
     voice.tell(f"look at it with: {command_line(['tensorboard', '--logdir', str(folder)])}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -84,6 +85,19 @@ OpenTracker = Callable[[Opening, Voice], Tracker]
 
 class NoTracker(Exception):
     """A tracker cannot be had; the message says what to do."""
+
+
+@contextlib.contextmanager
+def installed(package: str) -> Iterator[None]:
+    """Around the import of a tracker's package.
+
+    Raises:
+        NoTracker: it is not installed.
+    """
+    try:
+        yield
+    except ImportError:
+        raise NoTracker(f"is not installed: pip install {package}; the run goes on without it") from None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from monet.tracking.commands import command_line
 from monet.tracking.login import logged_in
-from monet.tracking.tracker import Ending, NoTracker, Opening, Tracker, Voice
+from monet.tracking.tracker import Ending, Opening, Tracker, Voice, installed
 
 
 def open_wandb(opening: Opening, voice: Voice) -> Tracker:
@@ -19,10 +19,8 @@ def open_wandb(opening: Opening, voice: Voice) -> Tracker:
     Raises:
         NoTracker: wandb is not installed.
     """
-    try:
+    with installed("wandb"):
         import wandb  # noqa: F401
-    except ImportError:
-        raise NoTracker("is not installed: pip install wandb; the run goes on without it") from None
     attempt = "import wandb; wandb.login(verify=True)"
     return _WandbTracker(opening, voice, online=logged_in(opening, voice, attempt))
 

@@ -163,8 +163,7 @@ def build(
     """
     sources = [name for name in (as_dataset, wheels) if name]
     for name in sources:
-        if not re.fullmatch(r"[\w-]+/[\w-]+", name):
-            raise InputError(f"{name!r} names no Kaggle dataset: write it as USER/SLUG")
+        require_address(name, "dataset")
     packed = None if as_dataset else pack(root)
     contents = {
         f"{edition.folder}/{name}".removeprefix("./"): _json(content)
@@ -177,6 +176,16 @@ def build(
     for name, content in contents.items():
         write_text(folder / name, content)
     return list(contents)
+
+
+def require_address(word: str, what: str) -> None:
+    """Checks that a word names something on Kaggle.
+
+    Raises:
+        InputError: it is not of the form `USER/SLUG`.
+    """
+    if not re.fullmatch(r"[\w-]+/[\w-]+", word):
+        raise InputError(f"{word!r} names no Kaggle {what}: write it as USER/SLUG")
 
 
 def notebook(packed: bytes | None, edition: Edition = SHORT) -> dict[str, Any]:

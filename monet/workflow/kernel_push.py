@@ -16,7 +16,7 @@ from typing import Any
 from monet.data.layout import COMPETITION
 from monet.errors import InputError, MonetError
 from monet.files import write_json
-from monet.workflow.kernel import METADATA
+from monet.workflow.kernel import METADATA, require_address
 
 LACKING = ("jsonargparse", "torch-fidelity", "clearml", "furl", "orderedmultidict", "pathlib2")
 """Packages that Kaggle's image does not hold; what else they need, it does."""
@@ -70,8 +70,8 @@ def prepare(
             raise InputError(
                 f"{word!r} is no name of a Kaggle {what}: give letters, digits and dashes, as in its address"
             )
-    if goes_on_from and not re.fullmatch(r"[\w-]+/[\w-]+", goes_on_from):
-        raise InputError(f"{goes_on_from!r} names no Kaggle kernel: write it as USER/SLUG")
+    if goes_on_from:
+        require_address(goes_on_from, "kernel")
     metadata |= {"id": f"{user}/{slug}", "title": slug, "kernel_sources": [goes_on_from] if goes_on_from else []}
     write_json(target / METADATA, metadata)
     return metadata

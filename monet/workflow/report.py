@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from monet.config import Config, to_dict
+from monet.config import Config, flat, to_dict
 from monet.files import write_text
 from monet.reporting.curves import read_metrics
 from monet.reporting.report import Column, Report, Row, RunFacts, render
@@ -117,21 +116,10 @@ def run_facts(name: str, folder: RunFolder, config: Config) -> RunFacts:
     """What is known about a run."""
     return RunFacts(
         name=name,
-        settings=_flat(to_dict(config)),
+        settings={name: "—" if value is None else str(value) for name, value in flat(to_dict(config)).items()},
         processes=folder.processes(),
         steps=read_metrics(folder.metrics) if folder.metrics.exists() else [],
     )
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings by their dotted names."""
-    flat: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = "—" if value is None else str(value)
-    return flat
 
 
 def _in_training_order(found: Contender) -> tuple[str, int]:

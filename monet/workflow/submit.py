@@ -114,7 +114,7 @@ def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Can
     )
     if paint_with is None or not job.folder.report.exists():  # a comparison's report goes on being true
         _report(job, submission, photos, row, scoring.scorer)
-    _track(job, submission, used)
+    _track(job, submission)
     late = max(0.0, -job.deadline.remaining()) if job.deadline else 0.0
     if late:
         reason = "the budget is too short" if paint_with else "the machine slowed down by more than half after training"
@@ -149,9 +149,9 @@ def summary(submission: Submission, rules: str) -> list[str]:
     return lines
 
 
-def _track(job: Job, submission: Submission, used: Candidate) -> None:
+def _track(job: Job, submission: Submission) -> None:
     """Tells the trackers what came of it."""
-    job.tracking.picture(used.pairs, "generated", job.folder.samples / GENERATED)
+    job.tracking.picture(submission.checkpoint.pairs, "generated", job.folder.samples / GENERATED)
     if found := submission.evaluation:
         score = found.score
         named = {"FID": score.fid, "MiFID": score.mifid, "memorization distance": score.memorization_distance}

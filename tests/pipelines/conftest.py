@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,12 +17,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
+def _signals(own_signals: None) -> None:
     """Commands listen for signals; tests go on afterwards."""
-    earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in earlier.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

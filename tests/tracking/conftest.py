@@ -80,6 +80,13 @@ class Server:
         self.address = f"http://127.0.0.1:{self._http.server_port}"
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
+    def let_in(self, patch: pytest.MonkeyPatch) -> None:
+        """Puts its addresses and credentials for it into the environment."""
+        for name in ("API", "WEB", "FILES"):
+            patch.setenv(f"CLEARML_{name}_HOST", self.address)
+        patch.setenv("CLEARML_API_ACCESS_KEY", "key")
+        patch.setenv("CLEARML_API_SECRET_KEY", "word")
+
     def close(self) -> None:
         self._http.shutdown()
         self._http.server_close()
@@ -141,9 +148,6 @@ def clearml_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def clearml_server(clearml_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server, and credentials for it."""
     server = Server()
-    for name in ("API", "WEB", "FILES"):
-        monkeypatch.setenv(f"CLEARML_{name}_HOST", server.address)
-    monkeypatch.setenv("CLEARML_API_ACCESS_KEY", "key")
-    monkeypatch.setenv("CLEARML_API_SECRET_KEY", "word")
+    server.let_in(monkeypatch)
     yield server
     server.close()

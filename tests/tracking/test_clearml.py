@@ -118,10 +118,7 @@ def imported(command: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Ser
     server = Server()
     try:
         with monkeypatch.context() as patch:
-            for name in ("API", "WEB", "FILES"):
-                patch.setenv(f"CLEARML_{name}_HOST", server.address)
-            patch.setenv("CLEARML_API_ACCESS_KEY", "key")
-            patch.setenv("CLEARML_API_SECRET_KEY", "word")
+            server.let_in(patch)
             words = shlex.split(command)
             assert words[:2] == ["python", "-c"]
             done = subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True, timeout=120)

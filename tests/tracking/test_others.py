@@ -85,6 +85,15 @@ def wandb_records(path: Path) -> list[Any]:
     return records
 
 
+def history(records: list[Any]) -> list[dict[str, str]]:
+    """What was logged, a row a step, as JSON."""
+    return [
+        {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
+        for record in records
+        if record.HasField("history")
+    ]
+
+
 def test_wandb_keeps_a_run_offline_that_can_be_sent_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = tmp_path / "first"
     track("wandb", run, [2, 4])
@@ -99,11 +108,7 @@ def test_wandb_keeps_a_run_offline_that_can_be_sent_later(tmp_path: Path, caplog
     )
     assert tried.returncode == 0, tried.stdout + tried.stderr
     records = [record for folder in folders for record in wandb_records(next(folder.glob("*.wandb")))]
-    rows = [
-        {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
-        for record in records
-        if record.HasField("history")
-    ]
+    rows = history(records)
     losses = [(json.loads(row["pairs"]), json.loads(row["loss/cycle_a"])) for row in rows if "loss/cycle_a" in row]
     assert losses == [(2, 1.0), (4, 2.0), (6, 3.0)]
     settings = {item.key: item.value_json for record in records for item in record.run.config.update}
@@ -143,10 +148,6 @@ def test_wandb_takes_points_that_lie_behind(tmp_path: Path) -> None:
     run = tmp_path / "first"
     track("wandb", run, [4, 6, 2])  # painted with an earlier checkpoint, at the end
     (folder,) = (run / "tracking" / "wandb").glob("offline-run-*")
-    rows = [
-        {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
-        for record in wandb_records(next(folder.glob("*.wandb")))
-        if record.HasField("history")
-    ]
+    rows = history(wandb_records(next(folder.glob("*.wandb"))))
     assert any("samples/path" in row for row in rows)
     assert [row["_step"] for row in rows] == ["4", "6"]

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from monet import checkpoint
 from monet.config import TRACKERS
@@ -28,6 +27,9 @@ from monet.training.events import StepEvent
 from tests.conftest import TINY
 from tests.pipelines.conftest import ROOT, command
 from tests.tracking import hostile
+from tests.training.test_trainer import differences
+
+pytestmark = pytest.mark.usefixtures("own_signals")
 
 RUN = [*TINY, "--training.epochs", "2", "--training.save_every", "1", "--score", "no"]
 BAD: dict[str, tuple[OpenTracker, str]] = {
@@ -45,14 +47,6 @@ BAD: dict[str, tuple[OpenTracker, str]] = {
 @pytest.fixture(autouse=True)
 def _logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "monet")
-
-
-@pytest.fixture(autouse=True)
-def _own_signals() -> Iterator[None]:
-    earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in earlier.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
@@ -94,29 +88,12 @@ def assert_same_run(one: Path, other: Path) -> None:
     for contents in (first, second):
         contents["counters"].pop("seconds")
         contents["config"].pop("tracking")
-    assert first.keys() == second.keys()
-    for name in first:
-        assert_equal(first[name], second[name], name)
+    assert differences(first, second) == []
     assert (one / "images.zip").read_bytes() == (other / "images.zip").read_bytes()
     steps = [[json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (one, other)]
     assert [(step["pairs"], step["losses"]) for step in steps[0]] == [
         (step["pairs"], step["losses"]) for step in steps[1]
     ]
-
-
-def assert_equal(one: Any, other: Any, where: str) -> None:
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), where
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for name, value in one.items():
-            assert_equal(value, other[name], f"{where}.{name}")
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other), where
-        for number, value in enumerate(one):
-            assert_equal(value, other[number], f"{where}.{number}")
-    else:
-        assert one == other, where
 
 
 @pytest.mark.parametrize("trouble", BAD)
