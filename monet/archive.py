@@ -18,7 +18,7 @@ from typing import Literal
 from PIL import Image
 
 from monet.errors import InputError
-from monet.files import written_whole
+from monet.files import require_regular, written_whole
 from monet.machine import available_processors
 
 Rules = Literal["kaggle", "any"]
@@ -114,6 +114,7 @@ def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None)
     Raises:
         InputError: there is no such file, or it is not a zip that can be read.
     """
+    require_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return _validate(archive, rules, workers or available_processors())

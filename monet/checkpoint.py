@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from monet.errors import InputError, MonetError
-from monet.files import written_whole
+from monet.files import require_regular, written_whole
 
 FORMAT = "monet-checkpoint"
 VERSION = 1
@@ -69,6 +69,7 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         InputError: there is no such file, it is torn, damaged, not a checkpoint of monet, or of another version.
     """
+    require_regular(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +13,13 @@ from typing import IO, Any
 from monet.errors import InputError, MonetError
 
 _PARTIAL = ".partial"
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 @contextlib.contextmanager
@@ -40,6 +48,30 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         _remove(partial)
         raise
+
+
+def irregular_kind(path: Path) -> str | None:
+    """What a name leads to, where that is anything but a regular file. To open a named pipe, or some devices, waits
+    without end, so this is asked first. Where nothing is there, or nothing may be known, opening says so.
+
+    Returns:
+        Such as "a named pipe"; None for a regular file, and where opening will tell.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no regular file")
+
+
+def require_regular(path: Path) -> None:
+    """Checks that what is about to be read is a regular file; see `irregular_kind`.
+
+    Raises:
+        InputError: it is a folder, a named pipe, a device or a socket.
+    """
+    if kind := irregular_kind(path):
+        raise InputError(f"{path} cannot be read: it is {kind}; give a regular file")
 
 
 def require_writable(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -63,6 +65,22 @@ def own_signals() -> Iterator[None]:
     yield
     for number, handler in earlier.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Path]:
+    """A named pipe that nobody writes to; who waits for it is let go after a while, so that the test fails."""
+    path = tmp_path / "pipe.jpg"
+    os.mkfifo(path)
+
+    def let_go() -> None:
+        with contextlib.suppress(OSError):
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+    timer = threading.Timer(10, let_go)
+    timer.start()
+    yield path
+    timer.cancel()
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ def test_a_torn_zip_cannot_be_read(tmp_path: Path) -> None:
 def test_a_missing_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no archive"):
         validate(tmp_path / "x.zip")
-    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+    with pytest.raises(InputError, match="cannot be read: it is a folder"):
         validate(tmp_path)
 
 

@@ -121,3 +121,8 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MonetError, match="cannot write"):
         saved(tmp_path / "file" / "last.pt")
+
+
+def test_a_checkpoint_that_is_a_named_pipe_is_refused_at_once(pipe: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read: it is a named pipe"):
+        checkpoint.load(pipe)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from monet.errors import InputError, MonetError
-from monet.files import require_writable, write_json, write_text, written_whole
+from monet.files import require_regular, require_writable, write_json, write_text, written_whole
 
 
 def test_a_file_takes_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -53,3 +55,17 @@ def test_a_place_that_cannot_be_written_is_found_beforehand_and_nothing_is_left_
     require_writable(tmp_path / "new" / "deep" / "images.zip")
     require_writable(tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_only_a_regular_file_is_opened_for_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.chdir(tmp_path)  # the name of a socket must be short
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+    for name in ("file", "link", "nothing"):
+        require_regular(tmp_path / name)
+    for name, kind in ((".", "a folder"), ("pipe", "a named pipe"), ("socket", "a socket"), ("/dev/zero", "a device")):
+        with pytest.raises(InputError, match=f"cannot be read: it is {kind}; give a regular file"):
+            require_regular(Path(name))

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from monet.files import irregular_kind
+
 MAX_PIXELS = 80_000_000
 """Images with more pixels than this are refused before they are decoded (an 80-megapixel photo takes 240 MB)."""
 
@@ -91,6 +93,8 @@ def _square(image: Image.Image, side: int) -> Image.Image:
 
 
 def _opened(file: Path | bytes) -> Image.Image:
+    if isinstance(file, Path) and (kind := irregular_kind(file)):
+        raise UnreadableImage(kind)
     try:
         image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file)
     except Image.DecompressionBombError:

@@ -58,13 +58,14 @@ def find_layout(folder: Path) -> Layout:
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:
-    """Every file of a folder but the hidden ones, sorted by name. What is not an image shows when it is read.
+    """Whatever lies in a folder, sorted by name, but for folders and what is hidden. What is not an image, such as
+    text, a named pipe or a link to nothing, shows when it is read.
 
     Raises:
         InputError: the folder is absent, cannot be read, or holds no file.
     """
     try:
-        files = [entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith(".")]
+        files = [entry for entry in folder.iterdir() if not entry.is_dir() and not entry.name.startswith(".")]
     except FileNotFoundError:
         raise InputError(f"no folder {folder}: give one that holds images") from None
     except NotADirectoryError:
@@ -83,5 +84,13 @@ def find_auto(places: Sequence[Path]) -> Path | None:
 
 def identity_of(photos: Sequence[Path]) -> str:
     """A digest by which sets of photos are told apart: of their names and sizes, in order."""
-    lines = [f"{photo.name} {photo.stat().st_size}" for photo in photos]
+    lines = [f"{photo.name} {_size(photo)}" for photo in photos]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _size(path: Path) -> int | None:
+    """In bytes; None for a link to nothing."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -18,6 +18,7 @@ import yaml
 
 from monet.config import GROUPS, Config, from_dict
 from monet.errors import InputError
+from monet.files import require_regular
 
 if TYPE_CHECKING:
     import jsonargparse
@@ -45,6 +46,7 @@ def read(recipe: str) -> dict[str, Any]:
         InputError: there is no such recipe or file, or it is not a YAML mapping.
     """
     path = _FOLDER / f"{recipe}.yaml" if recipe in names() else Path(recipe)
+    require_regular(path)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

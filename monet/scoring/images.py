@@ -16,6 +16,7 @@ from PIL import Image
 
 from monet.data.layout import list_images
 from monet.errors import InputError
+from monet.files import require_regular
 from monet.threads import ahead
 
 Pixels = NDArray[np.uint8]
@@ -51,6 +52,7 @@ class ImageSet:
         """
         if self.path.is_dir():
             for name in names:
+                require_regular(self.path / name)
                 try:
                     yield (self.path / name).read_bytes()
                 except OSError as error:
@@ -123,6 +125,7 @@ def open_images(path: Path) -> ImageSet:
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
+    require_regular(path)
     try:
         return zipfile.ZipFile(path)
     except Exception as error:  # damaged directories make zipfile raise nearly anything

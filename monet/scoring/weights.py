@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from monet.errors import InputError
+from monet.files import require_regular
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ def downloaded_weights(hub_folder: Path) -> InceptionWeights:
 
 
 def _read(path: Path) -> InceptionWeights:
+    require_regular(path)
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -168,7 +168,7 @@ def test_a_decompression_bomb_is_refused_without_a_warning_beside_it() -> None:
 def test_missing_and_forbidden_files_have_a_reason(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImage, match="no such file"):
         decode(tmp_path / "nothing.jpg")
-    with pytest.raises(UnreadableImage, match="is a directory"):
+    with pytest.raises(UnreadableImage, match="a folder"):
         decode(tmp_path)
 
 

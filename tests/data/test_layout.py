@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from monet.data.layout import KAGGLE_MOUNTS, find_auto, find_layout, list_images
+from monet.data.layout import KAGGLE_MOUNTS, find_auto, find_layout, identity_of, list_images
+from monet.data.store import load_images
 from monet.errors import InputError
 from tests.conftest import REAL_DATA, fill_folder, needs_real_data
 
@@ -84,4 +85,19 @@ def test_auto_takes_the_first_place_that_exists(tmp_path: Path) -> None:
     assert [str(place) for place in KAGGLE_MOUNTS] == [
         "/kaggle/input/competitions/gan-getting-started",
         "/kaggle/input/gan-getting-started",
+    ]
+
+
+def test_pipes_and_links_to_nothing_among_photos_are_listed_and_found_unreadable(tmp_path: Path, pipe: Path) -> None:
+    folder = fill_folder(tmp_path / "photos", 2, 0, (8, 8))
+    pipe.rename(folder / "pipe.jpg")
+    (folder / "lost.jpg").symlink_to("nowhere.jpg")
+    (folder / "folder.jpg").mkdir()
+    photos = list_images(folder)
+    assert [photo.name for photo in photos] == ["0.jpg", "1.jpg", "lost.jpg", "pipe.jpg"]
+    assert identity_of(photos) == identity_of(photos)
+    store = load_images(photos, 8, workers=1)
+    assert [(item.path.name, item.reason) for item in store.bad] == [
+        ("lost.jpg", "no such file or directory"),
+        ("pipe.jpg", "a named pipe"),
     ]

@@ -94,6 +94,15 @@ def test_a_mistake_exits_2_with_one_line(
     assert message in lines[0]
 
 
+@pytest.mark.parametrize("option", ["--generated", "--reference", "--train-paintings", "--inception-weights"])
+def test_a_named_pipe_exits_2_at_once(
+    option: str, folders: tuple[Path, Path], random_weights: Path, pipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--generated", folders[0], "--reference", folders[1], "--inception-weights", random_weights]
+    assert command("evaluate", *words, "--feature-layer", "64", option, pipe) == 2
+    assert f"error: {pipe} cannot be read: it is a named pipe" in capsys.readouterr().err
+
+
 def test_without_weights_and_network_it_says_how_to_get_them(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -56,6 +56,11 @@ def test_an_unreadable_archive_exits_2_with_one_line(
     assert captured.err.count("\n") == 1
 
 
+def test_a_named_pipe_is_refused_at_once(pipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("validate", pipe) == 2
+    assert capsys.readouterr().err == f"error: {pipe} cannot be read: it is a named pipe; give a regular file\n"
+
+
 @pytest.mark.parametrize("words", [[], ["x.zip", "--rules", "none"], ["x.zip", "--jsn"], ["a.zip", "b.zip"]])
 def test_wrong_use_exits_2_with_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert command("validate", *words) == 2

@@ -178,3 +178,8 @@ def test_both_parsers_find_the_same_settings(name: str, words: list[str], monkey
         found.append(recipes.resolve(values, words))
     assert found[0] == found[1]
     assert repr(found[0]) == repr(found[1])  # 1 is equal to 1.0, and not the same
+
+
+def test_a_recipe_that_is_a_named_pipe_is_refused_at_once(pipe: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read: it is a named pipe"):
+        recipes.read(str(pipe))
