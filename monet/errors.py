@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import signal
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def shortened(text: str, most: int = 2_000) -> str:
+    """A text on one line, with its middle left out where it is longer than `most` characters."""
+    line = _CONTROL.sub(" ", text[:most] + text[max(most, len(text) - most) :]).strip()
+    half = most // 2
+    return line if len(line) <= most else f"{line[: half - 1]} … {line[-half + 2 :]}"
+
+
+def shown(value: object, most: int = 80) -> str:
+    """A value that a user wrote, in quotes, for an error message: on one line, and no longer than `most` or so."""
+    return repr(shortened(str(value), most))
 
 
 class MonetError(Exception):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import logging
+import os
 import signal
 import sys
 import time
@@ -14,12 +16,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
-from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError
+from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError, shortened
 from monet.workflow.display import Interrupts
 from pipelines._processes import is_first, is_one_of_several, speaker
 
 _ECHO = 1.0
 """Seconds in which a second signal is the first one again, as a terminal and torchrun both send it on Ctrl-C."""
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What the system cannot do, whatever file it is about: no mistake of the command line."""
 AT_END: list[Callable[[], None]] = []
 """Called when a command ends, however it ends, before its error is printed: closes progress bars."""
 
@@ -28,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
     """An argparse parser whose errors are `InputError`s."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(f"{message}; {self.prog} --help shows the options")
+        raise InputError(f"{shortened(message, 400)}; {self.prog} --help shows the options")
 
 
 def command_parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -74,11 +78,17 @@ def run_command(
             traceback.print_exc()
         if is_first() or not isinstance(error, (FailedElsewhere, Interrupted)):
             prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
-            print(f"{speaker()}{prefix}{error}", file=sys.stderr)
+            print(f"{speaker()}{prefix}{shortened(str(error))}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        print(f"{speaker()}error: {shortened(f'{where}{error.strerror or error}')}", file=sys.stderr)
+        return InputError.exit_code if where and error.errno not in _OF_THE_MACHINE else MonetError.exit_code
     except Exception as error:
         if debug:
             traceback.print_exc()
