@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import platform
 import statistics
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import torch
@@ -117,21 +115,14 @@ def suitable_precision(stored: Precision, device: torch.device, clock: Clock) ->
 
 
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[Any]:
-    """Runs convolutions in the precision; nothing at all for fp32, so that float64 networks stay in float64."""
+    """Runs convolutions in the precision; nothing at all for fp32, so that float64 networks stay in float64.
+
+    Weights are converted at every use: PyTorch's cache of them is the process's, and one thread would clear it while
+    another uses it.
+    """
     if precision == "fp32":
         return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=_HALF[precision])
-
-
-@contextlib.contextmanager
-def single_threaded(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of which each thread computes alone. The setting is the process's, too, so it is put back at the end."""
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(threads)
+    return torch.autocast(device.type, dtype=_HALF[precision], cache_enabled=False)
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

@@ -2,11 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+import torch
+
 T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def compute_threads(workers: int, threads_each: int = 1) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads that compute side by side: none of them waits for another, as OpenMP's do at every layer.
+
+    PyTorch's number of threads is the process's in part, so it is put back at the end.
+
+    Args:
+        workers: threads of the pool.
+        threads_each: OpenMP threads that each of them computes with.
+    """
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads_each,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
+
+
+def in_order(calls: Sequence[Callable[[], T]], pool: Executor | None = None) -> Iterator[T]:
+    """The results of calls in their order, whether they are made one after the other or, in a pool, at the same time.
+
+    Where one of them raises, those that run already are waited for first.
+    """
+    if pool is None:
+        yield from (call() for call in calls)
+        return
+    futures = [pool.submit(call) for call in calls]
+    try:
+        yield from (future.result() for future in futures)
+    finally:
+        for future in futures:
+            future.cancel()
+        wait(futures)
 
 
 def ahead(items: Iterable[T], depth: int) -> Iterator[T]:

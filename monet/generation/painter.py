@@ -20,11 +20,11 @@ from monet.clock import Clock
 from monet.config import GenerationConfig
 from monet.data.decode import UnreadableImage, decode
 from monet.data.store import BadImage
-from monet.device import Precision, autocast, single_threaded
+from monet.device import Precision, autocast
 from monet.distributed import Group
 from monet.errors import MonetError
 from monet.machine import available_processors
-from monet.threads import ahead
+from monet.threads import ahead, compute_threads
 
 Pixels = NDArray[np.uint8]
 
@@ -127,7 +127,7 @@ class Painter:
         One image at a time stays in the caches, which is over twice as fast as eight together; and no thread waits for
         another, which costs most when something else keeps a processor busy.
         """
-        with single_threaded(self.workers) as pool:
+        with compute_threads(self.workers) as pool:
             painting = ([pool.submit(self._paint_one, photo) for photo in batch] for batch in batches)
             for batch in ahead(painting, self.busy_batches + 1):
                 yield [future.result() for future in batch]

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from monet.device import single_threaded
 from monet.machine import available_processors
 from monet.scoring.frechet import FrechetReference, checked
 from monet.scoring.memorization import mifid
+from monet.threads import compute_threads
 
 Array = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def resampled_distances(
             gram = (rows * torch.from_numpy(weights[draw])[:, None]).T @ rows - total * torch.outer(centre, centre)
             return float(torch.linalg.eigvalsh(gram / (total - 1)).clamp_(min=0).sqrt_().sum())
 
-    with single_threaded(available_processors()) as pool:  # over twice as fast as all processors for one draw
+    with compute_threads(available_processors()) as pool:  # over twice as fast as all processors for one draw
         traces = np.array(list(pool.map(trace, range(len(counts)))))
     return np.square(means).sum(1) + spreads + reference.spread - 2 * traces
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from monet.device import single_threaded
 from monet.errors import InputError
 from monet.scoring.weights import InceptionWeights
+from monet.threads import compute_threads
 
 Layer = Literal["2048", "768", "192", "64"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
@@ -68,7 +68,7 @@ class FeatureExtractor:
         """
         singly = self._device.type == "cpu"
         found: list[NDArray[np.float32]] = []
-        with single_threaded(self._workers) as pool:
+        with compute_threads(self._workers) as pool:
             for batch in batches:
                 images = torch.from_numpy(batch).permute(0, 3, 1, 2)
                 found += pool.map(self._run, torch.split(images, _TOGETHER)) if singly else [self._run(images)]

@@ -10,8 +10,7 @@ import torch
 from monet.config import Config
 from monet.device import Precision
 from monet.models import Networks
-from monet.training.state import memory_format
-from monet.training.updater import Updater
+from monet.training.updater import Updater, trial_step
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ def compile_networks(updater: Updater, config: Config, device: torch.device, pre
     kept = [buffer.clone() for buffer in buffers]
     updater.networks = Networks(**compiled)
     try:
-        _try_out(updater, config, device, precision)
+        trial_step(updater, config, device, precision)
     except Exception as error:  # the compiler's many stages raise nearly anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
         logger.warning("torch.compile fails here (%s: %s): going on without it", type(error).__name__, reason)
@@ -40,16 +39,4 @@ def compile_networks(updater: Updater, config: Config, device: torch.device, pre
     finally:
         for buffer, value in zip(buffers, kept, strict=True):
             buffer.copy_(value)
-        for network in eager.named().values():
-            network.zero_grad()
     return True
-
-
-def _try_out(updater: Updater, config: Config, device: torch.device, precision: Precision) -> None:
-    """A step's passes there and back."""
-    side = config.data.crop_size
-    images = torch.zeros(config.training.batch_size, 3, side, side, device=device)
-    images = images.contiguous(memory_format=memory_format(device))
-    _, fake_a, fake_b = updater.generator_gradients(images, images, precision)
-    shown_a, shown_b = (torch.stack(tuple(fake)) for fake in (fake_a, fake_b))  # as the image pool gives them out
-    updater.discriminator_gradients(images, images, shown_a, shown_b, precision)

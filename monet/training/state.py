@@ -129,9 +129,11 @@ def new_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScal
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
 
-def run_facts(config: Config, precision: Precision, photos: int, paintings: int) -> dict[str, Any]:
-    """What a checkpoint says of the run as a whole: settings, and what was chosen on this machine for `auto`."""
-    return {"config": to_dict(config), "precision": precision, "data": {"photos": photos, "paintings": paintings}}
+def run_facts(config: Config, precision: Precision, photos: int, paintings: int, *, workers: int = 1) -> dict[str, Any]:
+    """What a checkpoint says of the run as a whole: settings, and what was chosen on this machine where they leave it
+    open."""
+    data = {"photos": photos, "paintings": paintings}
+    return {"config": to_dict(config), "precision": precision, "workers": workers, "data": data}
 
 
 def _state_dicts(objects: Any) -> dict[str, Any]:

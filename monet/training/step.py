@@ -8,26 +8,30 @@ discriminators: ½ · (real + fake), on fakes from the image pool
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from monet.models import Networks
 
+Direction = Literal["ab", "ba"]
+"""`ab`: from photo to painting and back; `ba`: from painting to photo and back."""
+
+DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
+
 
 @dataclass(frozen=True)
 class GeneratorPass:
-    """What the generators made of a batch.
+    """What the generators made of a batch in one direction.
 
     Attributes:
-        losses: scalars by name; their sum is what the generators minimise.
-        fake_a, fake_b: translations of the paintings and of the photos, (B, 3, H, W) in −1…1, without gradient, in
-            fp32 or better.
+        losses: scalars by name; their sum over both directions is what the generators minimise.
+        fake: translations, (B, 3, H, W) in −1…1, without gradient, in fp32 or better.
     """
 
     losses: dict[str, Tensor]
-    fake_a: Tensor
-    fake_b: Tensor
+    fake: Tensor
 
     @property
     def total(self) -> Tensor:
@@ -36,46 +40,46 @@ class GeneratorPass:
 
 
 def generator_pass(
-    networks: Networks, real_a: Tensor, real_b: Tensor, *, lambda_cycle: float, lambda_identity: float
+    networks: Networks,
+    direction: Direction,
+    real_a: Tensor,
+    real_b: Tensor,
+    *,
+    lambda_cycle: float,
+    lambda_identity: float,
 ) -> GeneratorPass:
-    """Translates there and back, and computes the generators' losses.
+    """Translates there and back, and computes the generators' losses of one direction.
+
+    The directions share weights, but no activations: they may be computed one after the other, or at the same time.
 
     Args:
         networks: the four networks.
+        direction: where the cycle starts.
         real_a: photos, (B, 3, H, W), −1…1.
         real_b: paintings, (B, 3, H, W), −1…1.
         lambda_cycle: weight of the cycle-consistency loss.
-        lambda_identity: weight of the identity loss as a share of `lambda_cycle`; 0 leaves its passes out.
+        lambda_identity: weight of the identity loss as a share of `lambda_cycle`; 0 leaves its pass out.
     """
-    identity = lambda_identity > 0
-    fake_b, *same_b = pass_each(networks.generator_ab, real_a, *[real_b] * identity)
-    fake_a, *same_a = pass_each(networks.generator_ba, real_b, *[real_a] * identity)
-    cycled_a = networks.generator_ba(fake_b)
-    cycled_b = networks.generator_ab(fake_a)
+    there, back, judge = networks.generator_ab, networks.generator_ba, networks.discriminator_b
+    real, target = real_a, real_b
+    if direction == "ba":
+        there, back, judge, real, target = back, there, networks.discriminator_a, real_b, real_a
+    source_name, target_name = direction
+
+    fake, *same = pass_each(there, real, *[target] * (lambda_identity > 0))
     losses = {
-        "adversarial_ab": least_squares(networks.discriminator_b(fake_b), 1.0),
-        "adversarial_ba": least_squares(networks.discriminator_a(fake_a), 1.0),
-        "cycle_a": lambda_cycle * l1(cycled_a, real_a),
-        "cycle_b": lambda_cycle * l1(cycled_b, real_b),
+        f"adversarial_{direction}": least_squares(judge(fake), 1.0),
+        f"cycle_{source_name}": lambda_cycle * l1(back(fake), real),
     }
-    if identity:
-        losses["identity_a"] = lambda_cycle * lambda_identity * l1(same_a[0], real_a)
-        losses["identity_b"] = lambda_cycle * lambda_identity * l1(same_b[0], real_b)
-    return GeneratorPass(losses, _full(fake_a.detach()), _full(fake_b.detach()))
+    if same:
+        losses[f"identity_{target_name}"] = lambda_cycle * lambda_identity * l1(same[0], target)
+    return GeneratorPass(losses, _full(fake.detach()))
 
 
-def discriminator_losses(
-    networks: Networks, real_a: Tensor, real_b: Tensor, fake_a: Tensor, fake_b: Tensor
-) -> dict[str, Tensor]:
-    """The discriminators' losses on real images and on fakes from the image pools, scalars by name."""
-    losses = {}
-    for name, discriminator, real, fake in (
-        ("discriminator_a", networks.discriminator_a, real_a, fake_a),
-        ("discriminator_b", networks.discriminator_b, real_b, fake_b),
-    ):
-        on_real, on_fake = pass_each(discriminator, real, fake)
-        losses[name] = 0.5 * (least_squares(on_real, 1.0) + least_squares(on_fake, 0.0))
-    return losses
+def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """A discriminator's loss on real images and on fakes from the image pool, (B, 3, H, W) each: a scalar."""
+    on_real, on_fake = pass_each(discriminator, real, fake)
+    return 0.5 * (least_squares(on_real, 1.0) + least_squares(on_fake, 0.0))
 
 
 def pass_each(network: nn.Module, *batches: Tensor) -> tuple[Tensor, ...]:

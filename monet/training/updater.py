@@ -6,9 +6,13 @@ is fastest. None of it changes the mathematics: gradients of parts add up, and t
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,15 +23,35 @@ from monet.device import Precision, autocast
 from monet.distributed import Group
 from monet.errors import MonetError
 from monet.models import Networks
+from monet.threads import in_order
 from monet.training.guard import Guard
 from monet.training.pool import ImagePool
-from monet.training.state import TrainingState
-from monet.training.step import discriminator_losses, generator_pass, mixes_images
+from monet.training.state import TrainingState, memory_format
+from monet.training.step import DIRECTIONS, Direction, discriminator_loss, generator_pass, mixes_images
 
 logger = logging.getLogger(__name__)
 
-Work = Callable[[slice, float], list[Tensor]]
-"""Takes a part of a batch and its share of the whole, leaves gradients, and returns what it found."""
+
+@dataclass(frozen=True)
+class _Found:
+    """What came of one direction, or one discriminator, on one part of a batch."""
+
+    gradients: Sequence[Tensor]
+    """Of the parameters that it is for."""
+    losses: dict[str, Tensor]
+    """Scalars by name, each times the part's share of the batch."""
+    fake: Tensor | None = None
+    """The generated images, (B, 3, H, W)."""
+
+
+@dataclass(frozen=True)
+class _Half:
+    """Work that needs nothing of the other half: one direction of the cycle, or one discriminator."""
+
+    parameters: list[nn.Parameter]
+    """What it has gradients for."""
+    work: Callable[[slice, float], _Found]
+    """Takes a part of a batch and its share of the whole."""
 
 
 class Updater:
@@ -45,6 +69,9 @@ class Updater:
         self.networks = _recomputing(state.networks) if config.training.activation_checkpointing else state.networks
         """The networks as they are called: they share their weights with the state's, and may be compiled."""
         self.parts = config.training.accumulation
+        """Parts that a batch goes through in."""
+        self.pool: Executor | None = None
+        """Threads that share the work of a step; without them it is done in order."""
         self.guard = Guard(device, list(state.networks.named().values()))
         self._training = config.training
         self._device = device
@@ -97,37 +124,45 @@ class Updater:
         Returns:
             The generators' total loss and its terms, and the fake photos and paintings, (B, 3, H, W).
         """
-        training = self._training
+        training, parameters = self._training, self.state.networks.generators()
 
-        def work(part: slice, share: float) -> list[Tensor]:
+        def translate(direction: Direction, part: slice, share: float) -> _Found:
             with autocast(self._device, precision):
                 made = generator_pass(
                     self.networks,
+                    direction,
                     real_a[part],
                     real_b[part],
                     lambda_cycle=training.lambda_cycle,
                     lambda_identity=training.lambda_identity,
                 )
-            self._backward(share * made.total, self.state.networks.generators(), precision)
-            return [share * torch.stack([made.total, *made.losses.values()]).detach(), made.fake_a, made.fake_b]
+            gradients = self._gradients(share * made.total, parameters, precision)
+            return _Found(gradients, _detached(share, made.losses), made.fake)
 
-        losses, fake_a, fake_b = self._in_parts(work, len(real_a), self.state.networks.generators())
-        return torch.stack(losses).sum(0), torch.cat(fake_a), torch.cat(fake_b)
+        halves = [_Half(parameters, functools.partial(translate, direction)) for direction in DIRECTIONS]
+        found = self._in_parts(halves, len(real_a))
+        terms = _summed(itertools.chain.from_iterable(found))
+        names = loss_names(training.lambda_identity > 0)[1:-2]
+        losses = torch.stack([terms[name] for name in names])
+        fake_b, fake_a = (torch.cat([each.fake for each in parts if each.fake is not None]) for parts in found)
+        return torch.cat([losses.sum(0, keepdim=True), losses]), fake_a, fake_b
 
     def discriminator_gradients(
         self, real_a: Tensor, real_b: Tensor, fake_a: Tensor, fake_b: Tensor, precision: Precision
     ) -> Tensor:
         """Leaves the gradients of a batch with the discriminators. Returns their losses."""
 
-        def work(part: slice, share: float) -> list[Tensor]:
+        def judge(name: str, real: Tensor, fake: Tensor, part: slice, share: float) -> _Found:
             with autocast(self._device, precision):
-                judged = discriminator_losses(self.networks, real_a[part], real_b[part], fake_a[part], fake_b[part])
-            losses = share * torch.stack(list(judged.values()))
-            self._backward(losses.sum(), self.state.networks.discriminators(), precision)
-            return [losses.detach()]
+                loss = discriminator_loss(self.networks.named()[name], real[part], fake[part])
+            gradients = self._gradients(share * loss, parameters[name], precision)
+            return _Found(gradients, _detached(share, {name: loss}))
 
-        (losses,) = self._in_parts(work, len(real_a), self.state.networks.discriminators())
-        return torch.stack(losses).sum(0)
+        shown = {"discriminator_a": (real_a, fake_a), "discriminator_b": (real_b, fake_b)}
+        parameters = {name: list(self.state.networks.named()[name].parameters()) for name in shown}
+        halves = [_Half(parameters[name], functools.partial(judge, name, *images)) for name, images in shown.items()]
+        terms = _summed(itertools.chain.from_iterable(self._in_parts(halves, len(real_a))))
+        return torch.stack([terms[name] for name in shown])
 
     def _exchange(self, pool: ImagePool, fakes: Tensor, pairs: range, keep: Tensor) -> Tensor:
         """Every process has the whole pool: it stores the fakes of all, and takes those for its own pairs."""
@@ -137,33 +172,41 @@ class Updater:
         own = self._group.share(range(len(pairs)))
         return shown[own.start : own.stop]
 
-    def _in_parts(self, work: Work, size: int, parameters: list[nn.Parameter]) -> list[list[Tensor]]:
-        """Does the work for every part of a batch; once more, with twice as many parts, if memory runs out.
+    def _in_parts(self, halves: Sequence[_Half], size: int) -> list[list[_Found]]:
+        """Does both halves of the work for every part of a batch, and leaves the sums of the gradients; once more, with
+        twice as many parts, if memory runs out.
 
         Returns:
-            What was found, each thing as a list over the parts.
+            What each half found, as a list over the parts.
         """
-
-        def attempt() -> list[list[Tensor]]:
-            found = [work(part, share) for part, share in _parts(size, self.parts)]
-            return [list(column) for column in zip(*found, strict=True)]
-
         try:
-            return attempt()
+            return self._attempt(halves, size)
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise
             self._split(size, error)
-        for parameter in parameters:  # outside of the handler: the error holds on to what filled the memory
-            parameter.grad = None
+        for parameter in itertools.chain.from_iterable(half.parameters for half in halves):
+            parameter.grad = None  # outside of the handler: the error holds on to what filled the memory
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         try:
-            return attempt()
+            return self._attempt(halves, size)
         except RuntimeError as error:
             if _out_of_memory(error):
                 raise self._too_large(size, error) from error
             raise
+
+    def _attempt(self, halves: Sequence[_Half], size: int) -> list[list[_Found]]:
+        """The gradients are added up in the same order, whether there is a pool or not."""
+        parts = _parts(size, self.parts)
+        results = in_order([functools.partial(half.work, *part) for part in parts for half in halves], self.pool)
+        found: list[list[_Found]] = [[] for _ in halves]
+        for _ in parts:
+            for half, kept in zip(halves, found, strict=True):
+                result = next(results)
+                _add(half.parameters, result.gradients)
+                kept.append(dataclasses.replace(result, gradients=()))
+        return found
 
     def _split(self, size: int, error: RuntimeError) -> None:
         """Doubles the parts for this step and all that follow."""
@@ -193,9 +236,9 @@ class Updater:
             + ", or ".join(ways)
         )
 
-    def _backward(self, loss: Tensor, parameters: list[nn.Parameter], precision: Precision) -> None:
+    def _gradients(self, loss: Tensor, parameters: list[nn.Parameter], precision: Precision) -> Sequence[Tensor]:
         loss = self.guard.poison(loss)
-        (self.state.scaler.scale(loss) if precision == "fp16" else loss).backward(inputs=parameters)  # type: ignore[no-untyped-call]
+        return torch.autograd.grad(self.state.scaler.scale(loss) if precision == "fp16" else loss, parameters)
 
     def _optimize(self, scaled: bool) -> None:
         for optimizer in self.state.optimizers.values():
@@ -219,6 +262,20 @@ def loss_names(identity: bool) -> list[str]:
     """
     names = ["generator", "adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b"]
     return [*names, *(["identity_a", "identity_b"] if identity else []), "discriminator_a", "discriminator_b"]
+
+
+def trial_step(updater: Updater, config: Config, device: torch.device, precision: Precision) -> None:
+    """A step's passes there and back on empty images, of which nothing stays but what batch norm remembers."""
+    side = config.data.crop_size
+    images = torch.zeros(config.training.batch_size, 3, side, side, device=device)
+    images = images.contiguous(memory_format=memory_format(device))
+    try:
+        _, fake_a, fake_b = updater.generator_gradients(images, images, precision)
+        shown_a, shown_b = (torch.stack(tuple(fake)) for fake in (fake_a, fake_b))  # as the image pool gives them out
+        updater.discriminator_gradients(images, images, shown_a, shown_b, precision)
+    finally:
+        for network in updater.state.networks.named().values():
+            network.zero_grad()
 
 
 class Recomputing(nn.Module):
@@ -246,6 +303,32 @@ def _parts(size: int, count: int) -> list[tuple[slice, float]]:
     """Slices of nearly equal length, one an item at most, each with its share of the whole."""
     bounds = [size * part // min(count, size) for part in range(min(count, size) + 1)]
     return [(slice(start, stop), (stop - start) / size) for start, stop in itertools.pairwise(bounds)]
+
+
+def _add(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> None:
+    """Adds gradients to those that are there. They get the layout of their parameters, as from `backward`."""
+    if parameters[0].grad is None:
+        sums = [_like(parameter, gradient) for parameter, gradient in zip(parameters, gradients, strict=True)]
+    else:
+        sums = list(torch._foreach_add(_gradients(parameters), list(gradients)))
+    for parameter, gradient in zip(parameters, sums, strict=True):
+        parameter.grad = gradient
+
+
+def _like(parameter: Tensor, gradient: Tensor) -> Tensor:
+    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
+
+
+def _detached(share: float, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: share * loss.detach() for name, loss in losses.items()}
+
+
+def _summed(found: Iterable[_Found]) -> dict[str, Tensor]:
+    """The losses over all parts, by name."""
+    sums: dict[str, Tensor] = {}
+    for each in found:
+        sums |= {name: sums[name] + loss if name in sums else loss for name, loss in each.losses.items()}
+    return sums
 
 
 def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:

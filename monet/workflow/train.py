@@ -30,6 +30,7 @@ from monet.training.events import CheckpointEvent, EpochEvent, Incident, Listene
 from monet.training.state import TrainingState, run_facts
 from monet.training.trainer import Outcome, Trainer
 from monet.training.updater import Updater
+from monet.training.workers import choose_workers, shared_steps
 from monet.workflow.agreement import require_same_data, require_same_images, shared_device
 from monet.workflow.candidates import Candidate
 from monet.workflow.compilation import compile_if_worth_it
@@ -77,30 +78,40 @@ def train(job: Job) -> Trained:
     if not job.checkpoint:
         group.lead(lambda: _require_time(job, reserve))
     source = PairSource(photos, paintings, config.data, seed=config.training.seed, device=device)
-    facts = run_facts(config, precision, len(photos), len(paintings))
+    updater = Updater(config, state, device, group)
+    workers = _workers(job, updater, device, precision)
+    facts = run_facts(config, precision, len(photos), len(paintings), workers=workers)
     if job.checkpoint:
         require_same_data(job, job.checkpoint["data"], facts["data"])
     require_same_images(job, photos.paths, paintings.paths, to_paint)
-    machine = describe_machine(device) | {"precision": precision, "world_size": group.world_size} | job.environment
+    machine = describe_machine(device) | job.environment
+    machine |= {"precision": precision, "workers": workers, "world_size": group.world_size}
     if group.rank == 0:
         job.folder.begin(config, machine, state.counters.pairs)
         job.tracking.begin(job.folder.path, to_dict(config), machine, state.counters.pairs)
 
-    updater = Updater(config, state, device, group)
-    compile_if_worth_it(job, updater, reserve, device, precision)
-    timekeeper = _timekeeper(job, state, reserve, pace, source.stream.samples_per_epoch)
-    logger.info(
-        "training on %s in %s%s, %d photos and %d paintings%s",
-        machine["device"],
-        precision,
-        f", {group.world_size} processes" if group.world_size > 1 else "",
-        len(photos),
-        len(paintings),
-        f", from pair {state.counters.pairs:,}" if job.checkpoint else "",
-    )
-    outcome = _run(job, updater, source, timekeeper, device, precision, facts)
+    with shared_steps(updater, workers, config.training.batch_size):
+        compile_if_worth_it(job, updater, reserve, device, precision)
+        timekeeper = _timekeeper(job, state, reserve, pace, source.stream.samples_per_epoch)
+        logger.info(
+            "training on %s in %s%s%s, %d photos and %d paintings%s",
+            machine["device"],
+            precision,
+            f", {workers} threads share a step" if workers > 1 else "",
+            f", {group.world_size} processes" if group.world_size > 1 else "",
+            len(photos),
+            len(paintings),
+            f", from pair {state.counters.pairs:,}" if job.checkpoint else "",
+        )
+        outcome = _run(job, updater, source, timekeeper, device, precision, facts)
     painter = _painter(job, state.painting_networks().generator_ab, device, precision)
     return Trained(outcome=outcome, painter=painter, precision=precision, photos=to_paint, skipped=skipped)
+
+
+def _workers(job: Job, updater: Updater, device: torch.device, precision: Precision) -> int:
+    """How many threads share a step; a run that goes on keeps their number."""
+    stored = job.checkpoint.get("workers") if job.checkpoint else None
+    return job.group.lead(lambda: choose_workers(updater, job.config, device, precision, job.clock, stored))
 
 
 def ready_to_paint(job: Job, candidate: Candidate) -> Trained:

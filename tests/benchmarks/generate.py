@@ -17,10 +17,11 @@ import torch
 
 from monet.config import GenerationConfig, ModelConfig
 from monet.data.decode import decode
-from monet.device import autocast, choose_device, choose_precision, single_threaded
+from monet.device import autocast, choose_device, choose_precision
 from monet.generation.painter import make_painter, to_network, to_pixels
 from monet.machine import available_processors
 from monet.models import build_generator
+from monet.threads import compute_threads
 from tests.benchmarks.measure import (
     benchmark_parser,
     draw_files,
@@ -56,7 +57,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
         def network() -> None:
             if device.type == "cpu":
-                with single_threaded(available_processors()) as pool:
+                with compute_threads(available_processors()) as pool:
                     list(pool.map(bare, [[photo] for photo in decoded]))
                 return
             for start in range(0, len(decoded), options.batch_size):

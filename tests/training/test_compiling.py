@@ -10,7 +10,7 @@ from monet.device import compile_problem
 from monet.training import updater as updating
 from monet.training.compiling import compile_networks
 from monet.training.state import TrainingState
-from monet.training.step import GeneratorPass, generator_pass
+from monet.training.step import DIRECTIONS, Direction, GeneratorPass, generator_pass
 from monet.training.updater import Updater
 from tests.conftest import TINY
 
@@ -50,11 +50,20 @@ def test_compiled_networks_are_the_same_functions_and_trying_them_out_leaves_not
     assert all(p.grad is None for p in state.networks.generators() + state.networks.discriminators())
     a, b = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1 for seed in (1, 2))
 
-    def passed(which: object) -> tuple[GeneratorPass, list[Tensor]]:
-        made = generator_pass(which, a, b, lambda_cycle=10.0, lambda_identity=0.5)  # type: ignore[arg-type]
+    def passed(which: object, direction: Direction) -> tuple[GeneratorPass, list[Tensor]]:
+        made = generator_pass(which, direction, a, b, lambda_cycle=10.0, lambda_identity=0.5)  # type: ignore[arg-type]
         return made, list(torch.autograd.grad(made.total, state.networks.generators()))
 
-    (eager, gradients), (compiled, compiled_gradients) = passed(state.networks), passed(networks)
+    for direction in DIRECTIONS:
+        (eager, gradients), (compiled, compiled_gradients) = (
+            passed(which, direction) for which in (state.networks, networks)
+        )
+        compare(eager, gradients, compiled, compiled_gradients)
+
+
+def compare(
+    eager: GeneratorPass, gradients: list[Tensor], compiled: GeneratorPass, compiled_gradients: list[Tensor]
+) -> None:
     for name, loss in eager.losses.items():
         assert compiled.losses[name].item() == pytest.approx(loss.item(), rel=1e-5)
     for one, other in zip(gradients, compiled_gradients, strict=True):

@@ -1,0 +1,111 @@
+"""Threads that share the steps of a training on a CPU.
+
+OpenMP divides every layer among its threads, which wait for each other hundreds of times a step: whatever else keeps
+one processor busy makes all of them wait. The two directions of the cycle, the two discriminators, and the parts of a
+batch need nothing of each other until their gradients are added up: threads that take these meet twice a step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import statistics
+from collections.abc import Iterator
+
+import torch
+
+from monet.clock import Clock
+from monet.config import Config
+from monet.device import Precision
+from monet.threads import compute_threads
+from monet.training.step import mixes_images
+from monet.training.updater import Updater, trial_step
+
+logger = logging.getLogger(__name__)
+
+_PREFERENCE = 1.2
+"""So many times faster must the undivided step be to be chosen: beside other work it loses most of its speed."""
+_LONG_STEP = 2.0
+"""Seconds from which on a first step is no warm-up to be repeated: what is done once weighs little in it."""
+_TURNS = 4
+_PROBE = 3.0
+"""Seconds after which no further turn begins."""
+
+
+def choose_workers(
+    updater: Updater,
+    config: Config,
+    device: torch.device,
+    precision: Precision,
+    clock: Clock,
+    stored: int | None = None,
+) -> int:
+    """How many threads are to share a step: those that are asked for, or stored; else what a timed probe finds faster.
+
+    Args:
+        updater: takes the steps; unchanged.
+        config: the settings.
+        device: where the networks are; a step is shared on a CPU alone.
+        precision: of the convolutions.
+        clock: tells the time.
+        stored: what was chosen for this run before.
+
+    Returns:
+        1 for steps that are not shared.
+    """
+    if device.type != "cpu" or any(mixes_images(network) for network in updater.state.networks.named().values()):
+        return 1  # batch norm's running statistics depend on the order of the passes
+    asked = config.training.workers or stored
+    if asked is not None:
+        return asked
+    most = _most_workers(config.training.batch_size)
+    return most if most == 1 or _sharing_is_faster(updater, config, precision, clock, most) else 1
+
+
+@contextlib.contextmanager
+def shared_steps(updater: Updater, workers: int, batch_size: int) -> Iterator[None]:
+    """Has threads share an updater's steps.
+
+    Args:
+        updater: takes the steps.
+        workers: threads; with 1 steps are not shared.
+        batch_size: pairs of a step in this process.
+    """
+    if workers == 1:
+        yield
+        return
+    parts, threads_each = updater.parts, max(1, torch.get_num_threads() // workers)
+    with compute_threads(workers, threads_each) as pool:
+        torch.set_num_threads(threads_each)  # the optimizers would wait for each other's threads, too
+        updater.pool, updater.parts = pool, max(parts, min(batch_size, workers // 2))
+        try:
+            yield
+        finally:
+            updater.pool, updater.parts = None, parts
+
+
+def _most_workers(batch_size: int) -> int:
+    """As many as there are processors (threads that PyTorch may use), and directions of all pairs of a batch."""
+    threads = torch.get_num_threads()
+    return 1 if threads == 1 else 2 * min(batch_size, threads // 2)
+
+
+def _sharing_is_faster(updater: Updater, config: Config, precision: Precision, clock: Clock, workers: int) -> bool:
+    """Times whole steps of both kinds, in turns, so that other load on the machine meets both."""
+    times: dict[int, list[float]] = {1: [], workers: []}
+    began = clock()
+    for turn in range(_TURNS):
+        if turn > 1 and clock() - began > _PROBE:
+            break
+        for count, measured in times.items():
+            with shared_steps(updater, count, config.training.batch_size):
+                start = clock()
+                trial_step(updater, config, torch.device("cpu"), precision)
+                took = clock() - start
+            if turn or took > _LONG_STEP:
+                measured.append(took)
+        if turn == 0 and all(times.values()):
+            break
+    undivided, shared = (statistics.median(measured) for measured in times.values())
+    logger.debug("a step takes %.3f s undivided, %.3f s shared by %d threads", undivided, shared, workers)
+    return shared < _PREFERENCE * undivided or undivided == 0
