@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import re
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from monet.errors import InputError, MonetError
+from monet.locks import Held, NoLocks, open_locked
 
 _PARTIAL = ".partial"
+_LONGEST_NAME = 255
+"""Bytes in a file's name, on nearly every file system."""
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -32,22 +38,43 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         MonetError: the file could not be written (disk full, no permission); the old one is untouched.
     """
-    partial = path.with_name(path.name + _PARTIAL)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        partial, file = _open_partial(path)
+        with file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                if sys.platform == "win32":
+                    file.close()  # there an open file keeps its name
+                partial.replace(path)  # still locked, so that nobody takes it for one that was left behind
+            except BaseException:
+                _remove(partial)
+                raise
         _sync_folder(path.parent)
     except OSError as error:
-        _remove(partial)
-        kept = "; the earlier file is untouched" if path.exists() else ""
+        kept = "; the earlier file is untouched" if os.path.lexists(path) else ""
         raise MonetError(f"cannot write {path}: {error.strerror or error}{kept}") from error
-    except BaseException:
-        _remove(partial)
-        raise
+
+
+def remove_left_behind(folder: Path, of: Callable[[str], bool] = lambda _: True) -> None:
+    """Removes the unfinished files that a killed process left in a folder; those that a process still writes stay.
+
+    Args:
+        folder: where to look; not in the folders below it.
+        of: whether files of this final name are to be looked at.
+    """
+    with contextlib.suppress(OSError):
+        for partial in list(folder.glob(f"*{_PARTIAL}")):
+            if of(final_name(partial.name)) and not _is_irregular(partial):
+                with contextlib.suppress(Held, NoLocks, OSError), open_locked(partial, create=False):
+                    partial.unlink()
+
+
+def final_name(name: str) -> str:
+    """The name that an unfinished file was to take; other names stay as they are."""
+    return re.sub(rf"(\.\d+)?{re.escape(_PARTIAL)}$", "", name)
 
 
 def irregular_kind(path: Path) -> str | None:
@@ -96,6 +123,33 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes a value as indented JSON, whole."""
     write_text(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
+
+
+def _open_partial(path: Path) -> tuple[Path, IO[bytes]]:
+    """An empty file beside a name, locked, so that two processes that write the same file do not write into one."""
+    for number in itertools.count():
+        ending = (f".{number}" if number else "") + _PARTIAL
+        start = path.name.encode(errors="surrogateescape")[: _LONGEST_NAME - len(ending)].decode(errors="ignore")
+        partial = path.with_name(start + ending)
+        if _is_irregular(partial):
+            continue
+        try:
+            file = open_locked(partial)
+        except Held:
+            continue
+        except NoLocks:
+            return partial, open(partial, "wb")
+        found = os.fstat(file.fileno())
+        if found.st_size == 0 and found.st_nlink == 1:
+            return partial, file
+        with file:  # left behind by a killed process; it may be another name of a file that is whole
+            partial.unlink()
+    raise AssertionError
+
+
+def _is_irregular(path: Path) -> bool:
+    """Something other than a file is here, or a link."""
+    return path.is_symlink() or irregular_kind(path) is not None
 
 
 def _remove(path: Path) -> None:

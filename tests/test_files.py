@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monet.errors import InputError, MonetError
-from monet.files import require_regular, require_writable, write_json, write_text, written_whole
+from monet.files import remove_left_behind, require_regular, require_writable, write_json, write_text, written_whole
 
 
 def test_a_file_takes_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -69,3 +70,50 @@ def test_only_a_regular_file_is_opened_for_reading(tmp_path: Path, monkeypatch: 
     for name, kind in ((".", "a folder"), ("pipe", "a named pipe"), ("socket", "a socket"), ("/dev/zero", "a device")):
         with pytest.raises(InputError, match=f"cannot be read: it is {kind}; give a regular file"):
             require_regular(Path(name))
+
+
+def test_two_that_write_the_same_file_at_once_do_not_write_into_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with written_whole(path) as first:
+        first.write(b"first")
+        with written_whole(path) as second:
+            second.write(b"the second one")
+        assert path.read_bytes() == b"the second one"
+        first.write(b", whole")
+    assert path.read_bytes() == b"first, whole"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_killed_process_left_beside_a_file_is_replaced_and_never_written_through(tmp_path: Path) -> None:
+    whole = tmp_path / "last.pt"
+    whole.write_bytes(b"whole")
+    os.link(whole, tmp_path / "epoch.pt.partial")  # a second name of it, as a kill may leave it
+    write_text(tmp_path / "epoch.pt", "new")
+    assert whole.read_bytes() == b"whole"
+    (tmp_path / "epoch.pt.partial").symlink_to(whole)
+    write_text(tmp_path / "epoch.pt", "newer")
+    assert whole.read_bytes() == b"whole"
+    assert (tmp_path / "epoch.pt").read_text() == "newer"
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "ü" * 127, "n" * 246 + ".json"])
+def test_the_longest_names_can_be_written(name: str, tmp_path: Path) -> None:
+    write_text(tmp_path / name, "text")
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_unfinished_files_are_removed_unless_someone_writes_them(tmp_path: Path) -> None:
+    for name in ("last.pt.partial", "last.pt.1.partial", "other.partial", "last.pt"):
+        (tmp_path / name).write_text("half")
+    with written_whole(tmp_path / "report.html"):
+        remove_left_behind(tmp_path, lambda name: name != "other")
+        assert {entry.name for entry in tmp_path.iterdir()} == {"last.pt", "other.partial", "report.html.partial"}
+
+
+def test_without_locks_files_are_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    write_text(tmp_path / "file", "text")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
