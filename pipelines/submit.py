@@ -67,8 +67,10 @@ def _report(job: Job, submission: Submission) -> int:
         print("\n".join(f"note: {line}" for line in remarks()))
     if submission.late:
         print(f"late by {format_duration(submission.late)}")
-    print(f"look at {job.folder.report} and {job.folder.samples / GENERATED}")
-    if not submission.report.valid:
+    pages = [str(page) for page in (job.folder.report, job.folder.samples / GENERATED) if page.exists()]
+    if pages:
+        print(f"look at {' and '.join(pages)}")
+    if submission.report and not submission.report.valid:
         first = submission.report.problems[0]
         more = len(submission.report.problems) - 1
         print(

@@ -1,8 +1,7 @@
-"""Loss curves from `metrics.jsonl`."""
+"""Loss curves."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -33,25 +32,11 @@ _LABELS = {
 _COLORS = ("#1f5fa8", "#d0692b")
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The steps in a `metrics.jsonl`, in order; a torn last line and lines about other things are left out."""
-    steps = []
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            try:
-                values = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if "losses" in values:
-                steps.append(values)
-    return steps
-
-
 def save_curves(steps: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draws the losses, smoothed, and the learning rate over the pairs seen, as a PNG.
 
     Args:
-        steps: what `read_metrics` returned.
+        steps: what `read_metrics` returned; at least one.
         path: the picture.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -116,8 +101,12 @@ def _finish(axis: Any) -> None:
 
 
 def smoothed(values: NDArray[np.float64], share: float = 0.02) -> NDArray[np.float64]:
-    """A centred moving average over a share of the points, and at least one; shorter at both ends."""
-    width = max(1, int(len(values) * share)) | 1
-    weights = np.ones(width)
-    count = np.convolve(np.ones(len(values)), weights, mode="same")
-    return np.convolve(values, weights, mode="same") / count
+    """A centred moving average over a share of the points, and at least one; shorter at both ends, and over what is
+    known where some values are NaN."""
+    reach = max(1, int(len(values) * share)) // 2
+    known = np.isfinite(values)
+    centres = np.arange(len(values))
+    first, end = np.maximum(centres - reach, 0), np.minimum(centres + reach + 1, len(values))
+    totals, counts = (np.append(0.0, np.cumsum(numbers)) for numbers in (np.where(known, values, 0.0), known))
+    count = counts[end] - counts[first]
+    return np.where(count > 0, (totals[end] - totals[first]) / np.maximum(count, 1), np.nan)

@@ -69,10 +69,12 @@ def save_image(image: Image.Image, path: Path) -> None:
 def _there_and_back(there: nn.Module, back: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     training = [module.training for module in (there, back)]
     there.eval(), back.eval()
-    translated = [there(image[None]) for image in images]  # one at a time: memory for a grid must never be the limit
-    returned = [back(image) for image in translated]
-    for module, mode in zip((there, back), training, strict=True):
-        module.train(mode)
+    try:
+        translated = [there(image[None]) for image in images]  # one at a time: memory must never be the limit
+        returned = [back(image) for image in translated]
+    finally:
+        for module, mode in zip((there, back), training, strict=True):
+            module.train(mode)
     return torch.cat(translated), torch.cat(returned)
 
 

@@ -71,6 +71,11 @@ def _ignore(_: object) -> None:
     """Takes no notice."""
 
 
+def _raise(error: Exception) -> None:
+    """Ends the run."""
+    raise error
+
+
 @dataclass(frozen=True)
 class Listeners:
     """Functions that training calls; what they raise ends the run."""
@@ -79,3 +84,5 @@ class Listeners:
     on_epoch: Callable[[EpochEvent], None] = _ignore
     on_checkpoint: Callable[[CheckpointEvent], None] = _ignore
     on_incident: Callable[[Incident], None] = _ignore
+    on_unsaved: Callable[[Exception], None] = _raise
+    """A checkpoint could not be written; where this returns, training goes on without it."""

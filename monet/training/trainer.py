@@ -46,6 +46,8 @@ class Outcome:
     """The learning-rate decay is finished."""
     interrupted: bool
     """It was told to end before that."""
+    saved: bool = True
+    """The last checkpoint holds all of it."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,9 @@ class Trainer:
                 self.save()
         self._look()
         landed = plan.stopped and self._group.lead(lambda: self._timekeeper.land(counters.pairs))
-        self.save()
+        saved = self.save()
         self._group.any(False)  # no process leaves, which would end the others, before the first one has saved
-        return Outcome(counters.pairs, counters.seconds, landed, interrupted=not plan.stopped)
+        return Outcome(counters.pairs, counters.seconds, landed, interrupted=not plan.stopped, saved=saved)
 
     def take_step(self) -> None:
         """Takes the next step, whatever the time, and reports those that are done; an accelerator may still be working
@@ -169,18 +171,28 @@ class Trainer:
         self._step(self._timekeeper.progress(self.state.counters.pairs))
         self._after_step()
 
-    def save(self) -> None:
-        """Writes `last.pt`."""
+    def save(self) -> bool:
+        """Writes `last.pt`. Returns whether it is written; a listener may go on without."""
         self._look()
         if self._group.rank:
-            return
+            return True
         begun = self._clock()
         counters, horizon = self.state.counters, self._timekeeper.horizon
         counters.seconds, counters.progress = self._timekeeper.seconds, self._timekeeper.progress(counters.pairs)
         contents = {**self.state.state_dict(), "horizon": asdict(horizon), **self._facts}
-        checkpoint.save(self._checkpoints / checkpoint.LAST, contents)
+        saved = self._written(lambda: checkpoint.save(self._checkpoints / checkpoint.LAST, contents))
         self._saved = self._clock()
         self._save_takes = self._saved - begun
+        return saved
+
+    def _written(self, write: Callable[[], None]) -> bool:
+        """Writes a checkpoint, and tells the world where that fails."""
+        try:
+            write()
+        except Exception as error:  # no room on the disk, or in memory
+            self._listeners.on_unsaved(error)
+            return False
+        return True
 
     def _agree_on_plan(self) -> _Plan:
         """What the next step is to be, decided by the first process, or that there is none."""
@@ -290,8 +302,7 @@ class Trainer:
         self._listeners.on_epoch(event)
         every = self._config.training.save_every
         keeps = every > 0 and epoch % every == 0
-        if keeps:
-            self.save()
+        if keeps and self.save():
             self._keep(epoch)
         return keeps
 
@@ -301,8 +312,8 @@ class Trainer:
             return
         every, last = self._config.training.save_every, self._checkpoints / checkpoint.LAST
         name = checkpoint.epoch_name(epoch)
-        if every and epoch and epoch % every == 0 and last.exists() and not last.with_name(name).exists():
-            checkpoint.keep_as(last, name)
+        wanted = every and epoch and epoch % every == 0 and last.exists() and not last.with_name(name).exists()
+        if wanted and self._written(lambda: checkpoint.keep_as(last, name)):
             self._listeners.on_checkpoint(CheckpointEvent(self.state.counters.pairs, last.with_name(name)))
 
     def _epochs(self, ahead: int = 0) -> int:

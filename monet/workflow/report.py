@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from monet.config import Config, flat, to_dict
 from monet.files import write_text
-from monet.reporting.curves import read_metrics
+from monet.reporting.metrics import read_metrics
 from monet.reporting.report import Column, Report, Row, RunFacts, render
 from monet.scoring.evaluation import Evaluation
 from monet.workflow.compare import Comparison, Contender
 from monet.workflow.evaluate import Scorer
 from monet.workflow.exhibits import choose_shown, closest_pictures, painted, photo_jpeg
 from monet.workflow.run_folder import RunFolder
+from monet.workflow.side_products import side_product
 from monet.workflow.verdict import remarks, verdict
 
 
@@ -55,7 +57,10 @@ def write_comparison(comparison: Comparison, scorer: Scorer, path: Path) -> None
             for found in contenders
             if found is comparison.leader or found.tied or found.evaluation.memorized
         },
-        runs=[run_facts(name, candidate.folder, candidate.config) for name, candidate in runs.items()],
+        runs=[
+            run_facts(name, candidate.folder, candidate.config, training_steps(candidate.folder))
+            for name, candidate in runs.items()
+        ],
     )
     write_text(path, render(report))
 
@@ -68,6 +73,7 @@ def write_submission(
     verdict: Sequence[str],
     row: Row | None = None,
     scorer: Scorer | None = None,
+    steps: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Writes the report of one run.
 
@@ -79,6 +85,7 @@ def write_submission(
         verdict: what came of it, a sentence or two a line.
         row: the score, if there is one.
         scorer: what it was scored with.
+        steps: of its training; see `training_steps`.
 
     Raises:
         MonetError: it cannot be written.
@@ -98,7 +105,7 @@ def write_submission(
         closest={row.name: closest_pictures(archive, photos, row.evaluation, scorer.paintings)}
         if row and scorer
         else {},
-        runs=[run_facts(name, folder, config)],
+        runs=[run_facts(name, folder, config, steps)],
     )
     write_text(folder.report, render(report))
 
@@ -112,13 +119,22 @@ def _compared(found: Evaluation, scorer: Scorer) -> str:
     )
 
 
-def run_facts(name: str, folder: RunFolder, config: Config) -> RunFacts:
+def training_steps(folder: RunFolder) -> list[dict[str, Any]]:
+    """What is known about the steps of a run, as `read_metrics` returns them; none where that cannot be read."""
+    steps: list[dict[str, Any]] = []
+    if folder.metrics.exists():
+        with side_product(f"what {folder.metrics} shows"):
+            steps = read_metrics(folder.metrics)
+    return steps
+
+
+def run_facts(name: str, folder: RunFolder, config: Config, steps: Sequence[dict[str, Any]]) -> RunFacts:
     """What is known about a run."""
     return RunFacts(
         name=name,
         settings={name: "—" if value is None else str(value) for name, value in flat(to_dict(config)).items()},
         processes=folder.processes(),
-        steps=read_metrics(folder.metrics) if folder.metrics.exists() else [],
+        steps=steps,
     )
 
 

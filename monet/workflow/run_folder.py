@@ -110,24 +110,21 @@ class RunFolder:
             with open(self.metrics, "a", encoding="utf-8") as file:
                 file.write(json.dumps(_compact(values)) + "\n")
         except OSError as error:
-            kept = f"; {self.last} is whole: add --resume when there is room" if self.last.exists() else ""
-            raise MonetError(f"cannot write {self.metrics}: {error.strerror or error}{kept}") from error
+            raise MonetError(f"cannot write {self.metrics}: {error.strerror or error}") from error
 
     def _cut_metrics(self, pairs: int) -> None:
         """Keeps the lines up to a number of pairs; a torn line is dropped."""
         if not self.metrics.exists():
             return
-        with open(self.metrics, "rb") as old:
-            kept = [line for line in old if _pairs(line) <= pairs]
-        with written_whole(self.metrics) as new:  # the old one is closed: Windows replaces no open file
-            new.writelines(kept)
+        with written_whole(self.metrics) as new, open(self.metrics, "rb") as old:
+            new.writelines(line for line in old if _pairs(line) <= pairs)
 
 
 def _pairs(line: bytes) -> float:
     """The pairs that were seen when a line was written; infinite for a torn line."""
     try:
-        return float(json.loads(line)["pairs"])
-    except (ValueError, KeyError, TypeError):
+        return float(json.loads(line)["pairs"]) if line.endswith(b"\n") else math.inf
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return math.inf
 
 

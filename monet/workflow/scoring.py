@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monet.clock import Clock, Deadline, format_duration
-from monet.errors import InputError
 from monet.scoring.evaluation import Evaluation
 from monet.workflow.evaluate import Scorer
+from monet.workflow.side_products import described
 
 logger = logging.getLogger(__name__)
 
@@ -39,18 +39,22 @@ class Scoring:
             return
         if images < 2:
             self._give_up(f"{images} image: a score needs at least two")
-        elif self._fits(self.scorer.extraction_seconds, images, deadline, clock):  # before the reference is read
-            try:
+            return
+        try:
+            if self._fits(self.scorer.extraction_seconds, images, deadline, clock):  # before the reference is read
                 self.scorer.prepare()
-            except InputError as error:
-                self._give_up(str(error))
-            else:
                 self._fits(self.scorer.seconds, images, deadline, clock)
+        except Exception as error:
+            self._give_up(described(error))
 
     def measure(self, images: int, clock: Clock) -> float:
-        """Seconds that scoring so many images takes now; 0 where nothing is scored."""
+        """Seconds that scoring so many images takes now; 0 where nothing is scored. A measurement that fails, as where
+        training has taken the memory, leaves the last one."""
         if self.scorer is not None:
-            self._expected = self.scorer.seconds(images, clock)
+            try:
+                self._expected = self.scorer.seconds(images, clock)
+            except Exception as error:
+                logger.warning("how long scoring takes cannot be measured now: %s", described(error))
         return self._expected
 
     def score(self, archive: Path, deadline: Deadline | None) -> Evaluation | None:
@@ -64,8 +68,8 @@ class Scoring:
         logger.info("scoring")
         try:
             return self.scorer.evaluate(archive)
-        except InputError as error:
-            self._give_up(str(error))
+        except Exception as error:
+            self._give_up(described(error))
             return None
 
     def _fits(

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import logging
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,19 +18,19 @@ from monet.data.decode import decode
 from monet.data.layout import identity_of
 from monet.data.store import BadImage
 from monet.data.stream import Purpose, permutation
-from monet.errors import Interrupted
+from monet.errors import InputError, Interrupted, MonetError
 from monet.files import require_writable
 from monet.reporting.grids import image_grid, save_image
 from monet.reporting.report import Row, figure, span
 from monet.scoring.evaluation import Evaluation
 from monet.training.trainer import Outcome
 from monet.workflow.candidates import Candidate, read_candidate
-from monet.workflow.evaluate import Scorer
 from monet.workflow.job import Job
-from monet.workflow.report import write_submission
+from monet.workflow.report import training_steps, write_submission
 from monet.workflow.scores import keep_score
 from monet.workflow.scoring import Scoring
-from monet.workflow.train import Trained, ready_to_paint, train
+from monet.workflow.side_products import side_product
+from monet.workflow.train import Trained, draw_curves, ready_to_paint, train
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +38,9 @@ GENERATED = "generated.png"
 """The grid of generated images, among the samples."""
 _GRID_ROWS, _GRID_PAIRS = 4, 3
 """The grid of generated images: rows, and photos with their paintings in a row."""
+
+
+_COMPLETE = "stopped after the painting; {} is complete"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +51,12 @@ class Submission:
     """The archive."""
     num_images: int
     """Images in it."""
-    report: archive.Report
-    """What validation says of it."""
+    report: archive.Report | None
+    """What validation says of it; None where it could not be done."""
     skipped: tuple[BadImage, ...]
     """Photos that could not be read and were left out on request."""
-    checkpoint: Candidate
-    """What painted."""
-    chosen: bool
-    """That checkpoint was asked for, instead of more training."""
+    checkpoint: Candidate | None
+    """What painted, where it was asked for instead of more training."""
     outcome: Outcome
     """How its training ended."""
     evaluation: Evaluation | None
@@ -92,34 +92,79 @@ def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Can
         scoring.measure(count, job.clock)
     else:
         trained = train(job)
-    photos = trained.photos
     begun = job.clock()
     _paint(job, trained, path)
-    painted = job.clock()
-    report = archive.validate(path, job.layout.rules)
-    save_image(generated_grid(photos, path, job.config.training.seed), job.folder.samples / GENERATED)
-    used = paint_with or read_candidate(job.folder, job.folder.last)
-    row = _score(job, scoring, path, trained, used, painted - begun)
+    painting_seconds = job.clock() - begun
+    try:
+        return _afterwards(job, path, scoring, trained, paint_with, painting_seconds)
+    except Interrupted as stop:
+        raise Interrupted(stop.signal_number, _COMPLETE.format(path)) from None
+
+
+def _afterwards(
+    job: Job, path: Path, scoring: Scoring, trained: Trained, paint_with: Candidate | None, painting_seconds: float
+) -> Submission:
+    """All that follows the archive. It is what counts: nothing here ends the command but being told to end."""
+    report: archive.Report | None = None
+    with side_product("a check of the archive"):
+        report = _checked(path, job.layout.rules)
+    with side_product(GENERATED):
+        grid = generated_grid(trained.photos, path, job.config.training.seed)
+        save_image(grid, job.folder.samples / GENERATED)
+    used = paint_with
+    if used is None:
+        with side_product(f"what {job.folder.last} says of itself"):
+            used = _last(job, trained)
+    row = None
+    with side_product("a score"):
+        row = _score(job, scoring, path, trained, used, painting_seconds)
     submission = Submission(
         path=path,
-        num_images=len(photos),
+        num_images=len(trained.photos),
         report=report,
         skipped=trained.skipped,
-        checkpoint=used,
-        chosen=paint_with is not None,
+        checkpoint=paint_with,
         outcome=trained.outcome,
         evaluation=row.evaluation if row else None,
-        not_scored=scoring.why_not,
+        not_scored=scoring.why_not or "see above",
         late=0.0,
     )
+    steps = training_steps(job.folder)
+    if paint_with is None:
+        draw_curves(job.folder, steps)
     if paint_with is None or not job.folder.report.exists():  # a comparison's report goes on being true
-        _report(job, submission, photos, row, scoring.scorer)
-    _track(job, submission)
+        with side_product(str(job.folder.report)):
+            verdict = summary(submission, job.layout.rules)
+            write_submission(
+                job.folder, job.config, path, trained.photos, verdict, row, scoring.scorer if row else None, steps
+            )
+    with side_product("what the trackers are told"):
+        _track(job, submission)
     late = max(0.0, -job.deadline.remaining()) if job.deadline else 0.0
     if late:
         reason = "the budget is too short" if paint_with else "the machine slowed down by more than half after training"
         logger.warning("late by %s: %s", format_duration(late), reason)
     return dataclasses.replace(submission, late=late)
+
+
+def _checked(path: Path, rules: archive.Rules) -> archive.Report:
+    """What validation says, also where it says that the archive cannot even be opened."""
+    try:
+        return archive.validate(path, rules)
+    except InputError as error:
+        return archive.Report(problems=[archive.Problem("archive", "", str(error))])
+
+
+def _last(job: Job, trained: Trained) -> Candidate:
+    """What was trained and has painted, as the run's folder holds it.
+
+    Raises:
+        MonetError: it cannot be read, or is older, because there was no room for the last one.
+    """
+    last = read_candidate(job.folder, job.folder.last)
+    if last.pairs != trained.outcome.pairs:
+        raise MonetError(f"{job.folder.last} is of pair {last.pairs:,} and did not paint")
+    return last
 
 
 def assist(job: Job, path: Path, paint_with: Candidate | None = None) -> None:
@@ -132,9 +177,9 @@ def summary(submission: Submission, rules: str) -> list[str]:
     outcome = submission.outcome
     decay = "learning rate decayed to 0" if outcome.landed else "decay unfinished: --resume goes on"
     lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({decay})"]
-    if submission.chosen:
+    if submission.checkpoint:
         lines.append(f"painted with {submission.checkpoint.path}, as asked for")
-    valid = f", valid by the {rules} rules" if submission.report.valid else ""
+    valid = f", valid by the {rules} rules" if submission.report and submission.report.valid else ""
     lines.append(f"wrote {submission.path}: {submission.num_images:,} images{valid}")
     if submission.skipped:
         lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in submission.skipped)}")
@@ -151,55 +196,59 @@ def summary(submission: Submission, rules: str) -> list[str]:
 
 def _track(job: Job, submission: Submission) -> None:
     """Tells the trackers what came of it."""
-    job.tracking.picture(submission.checkpoint.pairs, "generated", job.folder.samples / GENERATED)
+    job.tracking.picture(submission.outcome.pairs, "generated", job.folder.samples / GENERATED)
     if found := submission.evaluation:
         score = found.score
         named = {"FID": score.fid, "MiFID": score.mifid, "memorization distance": score.memorization_distance}
         job.tracking.summary({f"{name}, layer {found.feature_layer}": value for name, value in named.items()})
-    job.tracking.summary({"images": submission.num_images, "valid": float(submission.report.valid)})
+    job.tracking.summary({"images": submission.num_images})
+    if submission.report:
+        job.tracking.summary({"valid": float(submission.report.valid)})
     job.tracking.artifacts(job.folder.report, job.folder.scores, job.folder.curves)
-
-
-def _report(job: Job, submission: Submission, photos: Sequence[Path], row: Row | None, scorer: Scorer | None) -> None:
-    """Writes the report. The archive is what counts: a report that fails is mentioned, and no more."""
-    verdict = summary(submission, job.layout.rules)
-    try:
-        write_submission(job.folder, job.config, submission.path, photos, verdict, row, scorer)
-    except Exception as error:
-        logger.warning("no report: %s: %s", type(error).__name__, error)
 
 
 def _paint(job: Job, trained: Trained, path: Path) -> None:
     logger.info("painting %d photos", len(trained.photos))
     job.display.begin("painting", len(trained.photos), "photos")
+    earlier = _identity(path)
     try:
         trained.painter.paint_archive(trained.photos, path, job.display.advance, job.group)
     except Interrupted as stop:
+        saved = f"the training is saved in {job.folder.last}: add --resume to the command to paint"
         kept = (
-            f"stopped while painting; the training is saved in {job.folder.last}: add --resume to the command to paint"
+            f"stopped while painting; {saved if trained.outcome.saved else 'the training is not saved, as said above'}"
         )
-        raise Interrupted(stop.signal_number, kept) from None
+        complete = _identity(path) != earlier
+        raise Interrupted(stop.signal_number, _COMPLETE.format(path) if complete else kept) from None
     job.display.end()
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one that takes its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 def _score(
-    job: Job, scoring: Scoring, path: Path, trained: Trained, used: Candidate, painting_seconds: float
+    job: Job, scoring: Scoring, path: Path, trained: Trained, used: Candidate | None, painting_seconds: float
 ) -> Row | None:
     """Scores the archive, and keeps the score with the run."""
     begun = job.clock()
-    try:
-        found = scoring.score(path, job.deadline)
-    except Interrupted as stop:
-        raise Interrupted(stop.signal_number, f"stopped while scoring; {path} is complete") from None
+    found = scoring.score(path, job.deadline)
     if found is None or scoring.scorer is None:
         return None
-    basis = {"photos": identity_of(trained.photos), **scoring.scorer.basis}
-    keep_score(used, "ema", trained.precision, basis, found)
+    if used:
+        with side_product(str(job.folder.scores)):
+            basis = {"photos": identity_of(trained.photos), **scoring.scorer.basis}
+            keep_score(used, "ema", trained.precision, basis, found)
     return Row(
-        run=used.run,
-        name=used.path.name,
-        epochs=used.epochs,
-        pairs=used.pairs,
+        run=used.run if used else job.folder.path.resolve().name,
+        name=used.path.name if used else job.folder.last.name,
+        epochs=used.epochs if used else None,
+        pairs=trained.outcome.pairs,
         evaluation=found,
         best=True,
         painting_seconds=painting_seconds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from monet.errors import InputError, Interrupted
 from monet.generation.painter import Painter, make_painter, seconds_per_photo, unreadable
 from monet.machine import available_memory
 from monet.models import generator_from_checkpoint
-from monet.reporting.curves import read_metrics, save_curves
+from monet.reporting.curves import save_curves
 from monet.training.events import CheckpointEvent, EpochEvent, Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, run_facts
 from monet.training.trainer import Outcome, Trainer
@@ -35,7 +36,10 @@ from monet.workflow.agreement import require_same_data, require_same_images, sha
 from monet.workflow.candidates import Candidate
 from monet.workflow.compilation import compile_if_worth_it
 from monet.workflow.job import Job
+from monet.workflow.report import training_steps
+from monet.workflow.run_folder import RunFolder
 from monet.workflow.samples import SampleGrids, readable
+from monet.workflow.side_products import described, side_product
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +160,7 @@ def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Pr
     generator = copy.deepcopy(state.painting_networks().generator_ab)
     painter = _painter(job, generator, device, precision)
     sample = readable(job.layout.to_paint, job.config.generation.batch_size) if job.paint else []
-    job.group.contribute(lambda: seconds_per_photo(painter, sample, job.clock) if sample else 0.0)
+    job.group.contribute(_or_as_before(lambda: seconds_per_photo(painter, sample, job.clock) if sample else 0.0))
 
     def measure() -> float:
         painting = len(job.layout.to_paint) * max(job.group.everywhere()) / job.group.world_size
@@ -170,6 +174,23 @@ def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Pr
 
     job.group.lead(begin)
     return reserves[0] if reserves else None
+
+
+def _or_as_before(measure: Callable[[], float]) -> Callable[[], float]:
+    """A measurement that is repeated during training, and there may fail, as where memory is short: then the last one
+    holds."""
+    known: list[float] = []
+
+    def measure_again() -> float:
+        try:
+            known.append(measure())
+        except Exception as error:
+            if not known:
+                raise
+            logger.warning("what follows training cannot be measured now: %s", described(error))
+        return known[-1]
+
+    return measure_again
 
 
 def _require_time(job: Job, reserve: Reserve | None) -> None:
@@ -294,32 +315,57 @@ def _run(
     job.display.end(outcome.landed)
     if job.group.rank == 0:
         job.tracking.model(outcome.pairs, job.folder.last)
-        if job.folder.metrics.exists() and (steps := read_metrics(job.folder.metrics)):
-            save_curves(steps, job.folder.curves)
+        if outcome.interrupted or not job.paint:
+            draw_curves(job.folder, training_steps(job.folder))
     if outcome.interrupted or job.interrupts.received is not None:
+        kept = f"{job.folder.last} is saved: add --resume to the command to go on"
         raise Interrupted(
             job.interrupts.received or 2,
-            f"stopped after {outcome.pairs:,} pairs; {job.folder.last} is saved: add --resume to the command to go on",
+            f"stopped after {outcome.pairs:,} pairs; {kept if outcome.saved else 'not saved, as said above'}",
         )
     return outcome
 
 
+def draw_curves(folder: RunFolder, steps: Sequence[dict[str, Any]]) -> None:
+    """Draws the curves of a run, if it has any; the archive comes first.
+
+    Args:
+        folder: of the run.
+        steps: what `training_steps` returned.
+    """
+    if steps:
+        with side_product(str(folder.curves)):
+            save_curves(steps, folder.curves)
+
+
 def _listeners(job: Job, device: torch.device) -> Listeners:
-    """The run's folder, the bar, the sample grids, and the trackers."""
-    samples = SampleGrids(job, device)
+    """The run's folder, the bar, the sample grids, and the trackers. None of them ends a training."""
+    told: set[str] = set()
+    grids: SampleGrids | None = None
+    with side_product("sample grids"):
+        grids = SampleGrids(job, device)
 
     def on_step(event: StepEvent) -> None:
-        job.folder.write_step(event)
+        with side_product(f"a line in {job.folder.metrics}", told):
+            job.folder.write_step(event)
         job.display.step(event)
         job.tracking.step(event)
 
     def on_epoch(event: EpochEvent) -> None:
-        job.tracking.picture(event.pairs, "samples", samples.save(event))
+        if grids:
+            with side_product("a sample grid", told):
+                job.tracking.picture(event.pairs, "samples", grids.save(event))
 
     def on_checkpoint(event: CheckpointEvent) -> None:
         job.tracking.model(event.pairs, event.path)
 
     def on_incident(incident: Incident) -> None:
-        job.folder.write_incident(incident)
+        with side_product(f"a line in {job.folder.metrics}", told):
+            job.folder.write_incident(incident)
 
-    return Listeners(on_step, on_epoch, on_checkpoint, on_incident)
+    def on_unsaved(error: Exception) -> None:
+        if not job.paint:  # there the checkpoint is what the run is for
+            raise error
+        logger.warning("%s; the run goes on to its archive", described(error))
+
+    return Listeners(on_step, on_epoch, on_checkpoint, on_incident, on_unsaved)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from PIL import Image
 from torch import nn
 
 from monet.models import Networks
-from monet.reporting.curves import read_metrics, save_curves, smoothed
+from monet.reporting.curves import save_curves, smoothed
 from monet.reporting.grids import image_grid, save_image, translation_grid
 
 
@@ -58,6 +57,7 @@ def steps(count: int) -> list[dict[str, object]]:
     return [
         {
             "pairs": step,
+            "seconds": 2.0 * step,
             "learning_rate": 2e-4,
             "pairs_per_second": 3.0,
             "losses": dict.fromkeys(names, 1.0 + 1 / (step + 1)),
@@ -74,18 +74,18 @@ def test_curves_are_drawn_from_the_metrics_whatever_their_length(tmp_path: Path)
         assert len(np.unique(np.asarray(image.convert("L")))) > 50
 
 
-def test_metrics_are_read_but_for_torn_lines_and_incidents(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    lines = [json.dumps(step) for step in steps(3)]
-    path.write_text("\n".join([lines[0], '{"incident": "loss not finite", "pairs": 4}', lines[1], lines[2][:20]]))
-    assert [step["pairs"] for step in read_metrics(path)] == [0, 1]
-
-
 def test_smoothing_keeps_a_constant_and_evens_out_noise() -> None:
     assert np.allclose(smoothed(np.full(300, 2.5)), 2.5)
     noise = np.random.default_rng(0).normal(size=5000)
     assert smoothed(noise).std() < 0.15 * noise.std()
     assert smoothed(np.array([4.0])).tolist() == [4.0]
+
+
+def test_smoothing_is_the_mean_of_the_neighbours_that_are_known() -> None:
+    values = np.random.default_rng(0).normal(size=400)
+    values[100:150] = np.nan
+    expected = [np.nanmean(values[max(0, i - 4) : i + 5]) if not 104 <= i < 146 else np.nan for i in range(400)]
+    assert np.allclose(smoothed(values), np.array(expected), equal_nan=True)
 
 
 def test_an_image_is_written_whole(tmp_path: Path) -> None:

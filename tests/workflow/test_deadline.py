@@ -92,6 +92,7 @@ def checked(machine: Machine, submission: Submission, budget: float) -> None:
     assert submission.late == 0
     assert submission.outcome.landed
     assert submission.num_images == PHOTOS
+    assert submission.report
     assert submission.report.valid
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -60,13 +61,10 @@ def test_named_checkpoints_without_the_last_one_are_not_overwritten_by_a_new_sta
         folder.open(resume=True)
 
 
-def test_metrics_that_cannot_be_written_say_what_is_kept(tmp_path: Path) -> None:
+def test_metrics_that_cannot_be_written_say_why(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.metrics.mkdir()
     with pytest.raises(MonetError, match=r"cannot write .*metrics.jsonl: Is a directory$"):
-        folder.write_step(event(2))
-    checkpoint.save(folder.last, {})
-    with pytest.raises(MonetError, match=r"; .*last.pt is whole: add --resume when there is room"):
         folder.write_step(event(2))
 
 
@@ -84,6 +82,29 @@ def test_metrics_are_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
     assert pairs_in(folder) == [2, 4, 6]
     folder.begin(Config(), {}, 0)
     assert pairs_in(folder) == []
+
+
+def test_many_metrics_are_cut_back_in_little_memory(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with open(folder.metrics, "w") as file:
+        file.writelines(f'{{"pairs": {pairs}, "padding": "{"x" * 200}"}}\n' for pairs in range(20_000))
+    tracemalloc.start()
+    folder.begin(Config(), {}, 19_000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert folder.metrics.read_bytes().count(b"\n") == 19_001
+    assert most < folder.metrics.stat().st_size / 4
+
+
+def test_a_line_that_was_torn_just_before_its_end_is_dropped(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(Config(), {}, 0)
+    for pairs in (2, 4):
+        folder.write_step(event(pairs))
+    folder.metrics.write_bytes(folder.metrics.read_bytes().rstrip())
+    folder.begin(Config(), {}, 4)
+    folder.write_step(event(4))
+    assert pairs_in(folder) == [2, 4]
 
 
 def test_metrics_hold_what_a_step_told(tmp_path: Path) -> None:
