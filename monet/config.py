@@ -120,7 +120,8 @@ class TrainingConfig(_Finite):
     batch_size: int = 1
     """Pairs a step, in each process: where several train together, a step has that many times more."""
     accumulation: int = 1
-    """Parts (one a pair at most) that a batch goes through in; their gradients add up to the same step. Less memory."""
+    """Equal parts, at least so many (one a pair at most), that a batch goes through in; their gradients add up to the
+    same step. Less memory."""
     activation_checkpointing: bool = False
     """Compute the generators' activations once more for the gradient instead of keeping them: half the memory, for
     about a fourth more time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import torch
@@ -11,8 +10,6 @@ from monet.config import Config
 from monet.device import Precision
 from monet.models import Networks
 from monet.training.updater import Updater, trial_step
-
-logger = logging.getLogger(__name__)
 
 
 def compile_networks(updater: Updater, config: Config, device: torch.device, precision: Precision) -> bool:
@@ -24,19 +21,14 @@ def compile_networks(updater: Updater, config: Config, device: torch.device, pre
     Returns:
         False where the compiler fails: the updater's networks are as they were, and the log says why.
     """
-    eager = updater.networks
-    compiled: dict[str, Any] = {name: torch.compile(network, dynamic=False) for name, network in eager.named().items()}
-    buffers = [buffer for network in eager.named().values() for buffer in network.buffers()]
-    kept = [buffer.clone() for buffer in buffers]
-    updater.networks = Networks(**compiled)
+    eager = updater.networks.named()
+    compiled: dict[str, Any] = {name: torch.compile(network, dynamic=False) for name, network in eager.items()}
+    buffers = updater.guard.buffers()
+    updater.use_compiled(Networks(**compiled), precision)
     try:
         trial_step(updater, config, device, precision)
     except Exception as error:  # the compiler's many stages raise nearly anything
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
-        logger.warning("torch.compile fails here (%s: %s): going on without it", type(error).__name__, reason)
-        updater.networks = eager
-        return False
+        updater.use_eager(error)
     finally:
-        for buffer, value in zip(buffers, kept, strict=True):
-            buffer.copy_(value)
-    return True
+        updater.guard.restore(buffers)
+    return updater.compiled

@@ -12,7 +12,8 @@ class Guard:
     """Watches losses and gradients on the device.
 
     From the first bad step on, every step is refused, so that the device keeps the last good state until the host looks
-    (`read`) and decides. How late it looks makes no difference to that state.
+    (`read`) and decides. How late it looks makes no difference to that state. A step whose gradients overflow in fp16
+    is refused, too, but not bad: the gradient scaler sees to it, and training goes on.
 
     Args:
         device: where the losses are.
@@ -21,6 +22,7 @@ class Guard:
 
     def __init__(self, device: torch.device, modules: Sequence[nn.Module] = ()) -> None:
         self._bad = torch.zeros((), device=device)
+        self._refused = torch.zeros((), device=device)
         self._good_steps = torch.zeros((), dtype=torch.long, device=device)
         self._buffers = [buffer for module in modules for buffer in module.buffers()]
         self._saved: list[Tensor] = []
@@ -37,32 +39,52 @@ class Guard:
 
     @property
     def found_inf(self) -> Tensor:
-        """1.0 where steps are refused, else 0.0: what fused optimizers take as `found_inf`."""
-        return self._bad
+        """1.0 where the step that was judged is refused, else 0.0: what fused optimizers take as `found_inf`."""
+        return self._refused
+
+    @property
+    def takes(self) -> Tensor:
+        """Scalar bool on the device: the step that was judged is taken."""
+        return self._refused == 0
+
+    def buffers(self) -> list[Tensor]:
+        """Copies of the buffers as they are."""
+        return [buffer.clone() for buffer in self._buffers]
+
+    def restore(self, buffers: Sequence[Tensor]) -> None:
+        """Sets the buffers to copies of them."""
+        for buffer, value in zip(self._buffers, buffers, strict=True):
+            buffer.copy_(value)
 
     def begin_step(self) -> None:
-        """Remembers the running statistics before a forward pass."""
-        self._saved = [buffer.clone() for buffer in self._buffers]
+        """Remembers the buffers before a forward pass."""
+        self._saved = self.buffers()
+
+    def abandon_step(self) -> None:
+        """Sets the buffers to what they were before the step."""
+        self.restore(self._saved)
 
     def poison(self, loss: Tensor) -> Tensor:
-        """The loss, or NaN once a step was bad: a gradient scaler then refuses the step by itself."""
+        """The loss, or NaN once a step was bad."""
         return torch.where(self.good, loss, torch.nan)
 
-    def judge(self, losses: Tensor, parameters: Sequence[nn.Parameter] = ()) -> None:
-        """Takes note of a step before the optimizers act on it.
+    def judge(self, losses: Tensor, parameters: Sequence[nn.Parameter] = (), *, may_overflow: bool = False) -> None:
+        """Takes note of a step before the optimizers act on it: all of them take it, or none.
 
         Args:
             losses: any number of values.
-            parameters: where given, their gradients must be finite too.
+            parameters: their gradients must be finite, too.
+            may_overflow: gradients that are not finite make a step refused, but not a bad one.
         """
-        finite = torch.isfinite(losses).all()
+        finite = sound = torch.isfinite(losses).all()
         if parameters:
             gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-            finite &= torch.isfinite(torch.stack(torch._foreach_norm(gradients)).sum())
-        self._bad = torch.where(finite, self._bad, 1.0)
+            sound = finite & torch.isfinite(torch.stack(torch._foreach_norm(gradients)).sum())
+        self._bad = torch.where(finite if may_overflow else sound, self._bad, 1.0)
+        self._refused = torch.where(sound, self._bad, 1.0)
         self._good_steps += self.good
         for buffer, saved in zip(self._buffers, self._saved, strict=True):
-            buffer.copy_(torch.where(self.good, buffer, saved))
+            buffer.copy_(torch.where(self.takes, buffer, saved))
 
     def read(self) -> int | None:
         """Asks the device, and starts anew.

@@ -26,15 +26,16 @@ class ImagePool:
         self._seed = seed
         self._purpose = purpose
         self._images: Tensor | None = None
+        self._replaced: list[tuple[int, Tensor]] = []
+        """Slots that the last exchange filled, in order, with what they held."""
 
-    def exchange(self, fakes: Tensor, pairs: Sequence[int], seen: int, keep: Tensor) -> Tensor:
+    def exchange(self, fakes: Tensor, pairs: Sequence[int], seen: int) -> Tensor:
         """Stores fakes and returns those that the discriminator is to see.
 
         Args:
             fakes: shape (B, 3, H, W), without gradient.
             pairs: the pair that each fake was made from.
             seen: fakes that were stored, or could have been, before this batch.
-            keep: scalar bool on the device; where it is False, nothing is stored.
 
         Returns:
             Shape (B, 3, H, W): new and earlier fakes.
@@ -43,18 +44,30 @@ class ImagePool:
             return fakes
         if self._images is None:
             self._images = torch.zeros((self.size, *fakes.shape[1:]), dtype=fakes.dtype, device=fakes.device)
-        shown = []
+        shown, self._replaced = [], []
         for position, (pair, fake) in enumerate(zip(pairs, fakes, strict=True)):
             chance, place = uniforms(self._seed, self._purpose, pair, 2)
             filling = seen + position < self.size
             slot = seen + position if filling else int(place * self.size)
             if filling or chance < 0.5:
                 earlier = self._images[slot].clone()
-                self._images[slot] = torch.where(keep, fake, earlier)
+                self._images[slot] = fake
+                self._replaced.append((slot, earlier))
                 shown.append(fake if filling else earlier)
             else:
                 shown.append(fake)
         return torch.stack(shown)
+
+    def settle(self, keep: Tensor) -> None:
+        """Puts back what the last exchange replaced, where that is not to be kept.
+
+        Args:
+            keep: scalar bool on the device.
+        """
+        for slot, earlier in reversed(self._replaced):
+            assert self._images is not None
+            self._images[slot] = torch.where(keep, self._images[slot], earlier)
+        self._replaced = []
 
     def state_dict(self) -> dict[str, Tensor | None]:
         """The stored images."""

@@ -31,6 +31,16 @@ from monet.training.step import DIRECTIONS, Direction, discriminator_loss, gener
 
 logger = logging.getLogger(__name__)
 
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine to execute this computation",  # cuDNN: none that can do with what is left
+    "Unable to find a valid cuDNN algorithm",
+    "DefaultCPUAllocator",
+)
+"""What errors say that have no class of their own."""
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -69,13 +79,36 @@ class Updater:
         self.networks = _recomputing(state.networks) if config.training.activation_checkpointing else state.networks
         """The networks as they are called: they share their weights with the state's, and may be compiled."""
         self.parts = config.training.accumulation
-        """Parts that a batch goes through in."""
+        """Equal parts, at least, that a batch goes through in."""
         self.pool: Executor | None = None
         """Threads that share the work of a step; without them it is done in order."""
+        self.between_steps = True
+        """The state is that after some step, and not half of one."""
         self.guard = Guard(device, list(state.networks.named().values()))
         self._training = config.training
         self._device = device
         self._group = group or Group()
+        self._eager = self.networks
+        self._compiled: tuple[Networks, Precision] | None = None
+
+    @property
+    def compiled(self) -> bool:
+        """Compiled networks take the steps."""
+        return self._compiled is not None
+
+    def use_compiled(self, networks: Networks, precision: Precision) -> None:
+        """Calls compiled networks from now on, for steps in one precision: another one would compile them again."""
+        self.networks, self._compiled = networks, (networks, precision)
+
+    def use_eager(self, error: Exception) -> bool:
+        """Calls the networks as they are from now on, if compiled ones were called, and says why. Returns whether."""
+        if self._compiled is None or self.networks is not self._compiled[0]:
+            return False
+        cause = getattr(error, "inner_exception", error)  # what the compiler wraps tells nothing in its first line
+        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else "no reason"
+        logger.warning("torch.compile fails here (%s: %s): going on without it", type(cause).__name__, reason)
+        self.networks, self._compiled = self._eager, None
+        return True
 
     def update(self, real_a: Tensor, real_b: Tensor, pairs: range, precision: Precision) -> Tensor:
         """Computes the gradients of all four networks, then lets both optimizers take a step.
@@ -92,29 +125,47 @@ class Updater:
         Raises:
             MonetError: the accelerator runs out of memory even with the batch in twice as many parts.
         """
-        state, group = self.state, self._group
+        state = self.state
+        if self._compiled:
+            self.networks = self._compiled[0] if precision == self._compiled[1] else self._eager
+        self.between_steps = False
         self.guard.begin_step()
+        try:
+            losses = self._gradients_and_losses(real_a, real_b, pairs, precision)
+        except Exception:
+            self._abandon_step()
+            raise
+        self._optimize(losses, scaled=precision == "fp16")
+        for pool in state.pools.values():
+            pool.settle(self.guard.good)
+        if state.ema:
+            state.ema.update(pairs.start, len(pairs), self.guard.takes)
+        self.between_steps = True
+        return losses.float()
+
+    def _gradients_and_losses(self, real_a: Tensor, real_b: Tensor, pairs: range, precision: Precision) -> Tensor:
+        """Leaves the mean gradients over all processes with the networks. Returns the mean losses."""
+        state, group = self.state, self._group
         made, fake_a, fake_b = self.generator_gradients(real_a, real_b, precision)
         group.average([made])()
-        keep = self.guard.good & torch.isfinite(made[0])
         shown_a, shown_b = (
-            self._exchange(state.pools[name], fakes, pairs, keep) for name, fakes in (("a", fake_a), ("b", fake_b))
+            self._exchange(state.pools[name], fakes, pairs) for name, fakes in (("a", fake_a), ("b", fake_b))
         )
         averaged = group.average(_gradients(state.networks.generators()))  # goes on while the discriminators are at it
         judged = self.discriminator_gradients(real_a, real_b, shown_a, shown_b, precision)
         group.average([judged])()
         averaged()
         group.average(_gradients(state.networks.discriminators()))()
+        return torch.cat([made, judged])
 
-        losses = torch.cat([made, judged])
-        # Gradients that overflow in fp16 are the scaler's business; elsewhere they are as bad as a bad loss.
-        scaled = precision == "fp16"
-        self.guard.judge(losses, [] if scaled else state.networks.generators() + state.networks.discriminators())
-        group.average(self.guard.statistics)()
-        self._optimize(scaled)
-        if state.ema:
-            state.ema.update(pairs.start, len(pairs), self.guard.good)
-        return losses.float()
+    def _abandon_step(self) -> None:
+        """Leaves the state as it was before the step."""
+        self.guard.abandon_step()
+        for pool in self.state.pools.values():
+            pool.settle(torch.zeros((), dtype=torch.bool, device=self._device))
+        for optimizer in self.state.optimizers.values():
+            optimizer.zero_grad()
+        self.between_steps = True
 
     def generator_gradients(
         self, real_a: Tensor, real_b: Tensor, precision: Precision
@@ -164,37 +215,38 @@ class Updater:
         terms = _summed(itertools.chain.from_iterable(self._in_parts(halves, len(real_a))))
         return torch.stack([terms[name] for name in shown])
 
-    def _exchange(self, pool: ImagePool, fakes: Tensor, pairs: range, keep: Tensor) -> Tensor:
+    def _exchange(self, pool: ImagePool, fakes: Tensor, pairs: range) -> Tensor:
         """Every process has the whole pool: it stores the fakes of all, and takes those for its own pairs."""
         if pool.size == 0:
             return fakes
-        shown = pool.exchange(self._group.gather(fakes), pairs, pairs.start - self.state.counters.skipped, keep)
+        shown = pool.exchange(self._group.gather(fakes), pairs, pairs.start - self.state.counters.skipped)
         own = self._group.share(range(len(pairs)))
         return shown[own.start : own.stop]
 
     def _in_parts(self, halves: Sequence[_Half], size: int) -> list[list[_Found]]:
         """Does both halves of the work for every part of a batch, and leaves the sums of the gradients; once more, with
-        twice as many parts, if memory runs out.
+        twice as many parts, if memory runs out, and without the compiler, if that fails.
 
         Returns:
             What each half found, as a list over the parts.
         """
-        try:
-            return self._attempt(halves, size)
-        except RuntimeError as error:
-            if not _out_of_memory(error):
-                raise
-            self._split(size, error)
-        for parameter in itertools.chain.from_iterable(half.parameters for half in halves):
-            parameter.grad = None  # outside of the handler: the error holds on to what filled the memory
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-        try:
-            return self._attempt(halves, size)
-        except RuntimeError as error:
-            if _out_of_memory(error):
-                raise self._too_large(size, error) from error
-            raise
+        before, split = self.guard.buffers(), False
+        while True:
+            try:
+                return self._attempt(halves, size)
+            except Exception as error:
+                if _out_of_memory(error):
+                    if split:
+                        raise self._too_large(size, error) from error
+                    self._split(size, error)
+                    split = True
+                elif not self.use_eager(error):
+                    raise
+            for parameter in itertools.chain.from_iterable(half.parameters for half in halves):
+                parameter.grad = None  # outside of the handler: the error holds on to what filled the memory
+            self.guard.restore(before)
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def _attempt(self, halves: Sequence[_Half], size: int) -> list[list[_Found]]:
         """The gradients are added up in the same order, whether there is a pool or not."""
@@ -208,11 +260,12 @@ class Updater:
                 kept.append(dataclasses.replace(result, gradients=()))
         return found
 
-    def _split(self, size: int, error: RuntimeError) -> None:
-        """Doubles the parts for this step and all that follow."""
-        if self.parts >= size or self._mixes_images():
+    def _split(self, size: int, error: Exception) -> None:
+        """Doubles the parts, at least, for this step and all that follow."""
+        before = _equal_parts(size, self.parts)
+        if before == size or self._mixes_images():
             raise self._too_large(size, error) from error
-        before, self.parts = self.parts, min(2 * self.parts, size)
+        self.parts = _equal_parts(size, 2 * before)
         logger.warning(
             "out of memory with %s (%s): from now on in %d parts whose gradients are added up, which is the same step",
             _pairs_at_once(size, before),
@@ -223,14 +276,14 @@ class Updater:
     def _mixes_images(self) -> bool:
         return any(mixes_images(network) for network in self.state.networks.named().values())
 
-    def _too_large(self, size: int, error: RuntimeError) -> MonetError:
+    def _too_large(self, size: int, error: Exception) -> MonetError:
         """What is left to do where no split helps."""
         ways = ["another run with a smaller --data.crop_size or --model.width"]
         if size > 1:
             ways.insert(0, "a smaller --training.batch_size")
         if not (self._training.activation_checkpointing or self._mixes_images()):
             ways.insert(0, "--training.activation_checkpointing true")
-        tried = _pairs_at_once(size, min(self.parts, size))
+        tried = _pairs_at_once(size, self.parts)
         return MonetError(
             f"out of memory with {tried} ({str(error).splitlines()[0][:120]}): go on with --resume and "
             + ", or ".join(ways)
@@ -240,18 +293,24 @@ class Updater:
         loss = self.guard.poison(loss)
         return torch.autograd.grad(self.state.scaler.scale(loss) if precision == "fp16" else loss, parameters)
 
-    def _optimize(self, scaled: bool) -> None:
-        for optimizer in self.state.optimizers.values():
-            if scaled:
-                self.state.scaler.step(optimizer)
-            elif optimizer.defaults["fused"]:
+    def _optimize(self, losses: Tensor, *, scaled: bool) -> None:
+        """Lets both optimizers take the step, or, where a loss or a gradient is not finite, none of them."""
+        state = self.state
+        if scaled:
+            for optimizer in state.optimizers.values():
+                state.scaler.unscale_(optimizer)
+        parameters = state.networks.generators() + state.networks.discriminators()
+        self.guard.judge(losses, parameters, may_overflow=scaled)
+        self._group.average(self.guard.statistics)()
+        for optimizer in state.optimizers.values():
+            if optimizer.defaults["fused"]:
                 optimizer.found_inf = self.guard.found_inf  # type: ignore[attr-defined]
                 optimizer.step()
-            elif self.guard.good:  # asks the device: only where it has no fused optimizer
+            elif self.guard.takes:  # asks the device: only where it has no fused optimizer
                 optimizer.step()
             optimizer.zero_grad()
         if scaled:
-            self.state.scaler.update()
+            state.scaler.update()
 
 
 def loss_names(identity: bool) -> list[str]:
@@ -299,10 +358,18 @@ def _recomputing(networks: Networks) -> Networks:
     return Networks(**{**networks.named(), **generators})
 
 
-def _parts(size: int, count: int) -> list[tuple[slice, float]]:
-    """Slices of nearly equal length, one an item at most, each with its share of the whole."""
-    bounds = [size * part // min(count, size) for part in range(min(count, size) + 1)]
-    return [(slice(start, stop), (stop - start) / size) for start, stop in itertools.pairwise(bounds)]
+def _equal_parts(size: int, least: int) -> int:
+    """The smallest number of equal parts of a batch that is so many at least; the batch's size, if that is less.
+
+    Parts of two sizes would be two shapes: twice as many graphs to compile, and algorithms to choose.
+    """
+    return next((count for count in range(least, size) if size % count == 0), size)
+
+
+def _parts(size: int, least: int) -> list[tuple[slice, float]]:
+    """Slices of equal length, each with its share of the whole."""
+    step = size // _equal_parts(size, least)
+    return [(slice(start, start + step), step / size) for start in range(0, size, step)]
 
 
 def _add(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> None:
@@ -335,12 +402,12 @@ def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
-    """PyTorch's allocator has a class for it; MPS and CUDA's libraries have only words."""
-    words = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+def _out_of_memory(error: Exception) -> bool:
+    """PyTorch's allocator on CUDA has a class for it; MPS, CUDA's libraries and CPUs have only words."""
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+    return said or isinstance(error, torch.OutOfMemoryError)
 
 
-def _pairs_at_once(size: int, parts: int) -> str:
-    pairs = -(-size // parts)
+def _pairs_at_once(size: int, least_parts: int) -> str:
+    pairs = size // _equal_parts(size, least_parts)
     return f"{pairs} pairs at once" if pairs > 1 else "one pair at once"

@@ -16,7 +16,7 @@ from monet.training.trainer import Trainer
 from monet.training.updater import Recomputing, Updater
 from tests.training.test_step import largest_difference, steps, trainer
 
-BATCH, STEPS = 5, 4
+STEPS = 4
 
 
 def limit(engine: Trainer, network: str, images: int) -> list[int]:
@@ -32,16 +32,19 @@ def limit(engine: Trainer, network: str, images: int) -> list[int]:
     return sizes
 
 
-@pytest.mark.parametrize("parts", [2, 3, 5, 9])
-def test_a_batch_in_parts_gives_the_losses_and_gradients_of_the_whole(tmp_path: Path, parts: int) -> None:
-    whole = steps(trainer(tmp_path, {"batch_size": BATCH}), STEPS)
-    split = trainer(tmp_path, {"batch_size": BATCH, "accumulation": parts})
-    sizes = limit(split, "generator_ab", 2 * -(-BATCH // parts))  # photos and paintings pass together
+@pytest.mark.parametrize(("batch", "accumulation", "parts"), [(4, 2, 2), (4, 3, 4), (3, 2, 3), (6, 2, 2), (5, 9, 5)])
+def test_a_batch_in_equal_parts_gives_the_losses_and_gradients_of_the_whole(
+    tmp_path: Path, batch: int, accumulation: int, parts: int
+) -> None:
+    whole = steps(trainer(tmp_path, {"batch_size": batch}), STEPS)
+    split = trainer(tmp_path, {"batch_size": batch, "accumulation": accumulation})
+    sizes = limit(split, "generator_ab", 2 * batch)
     found = steps(split, STEPS)
     assert largest_difference(found, whole) <= 1e-9
     for mine, theirs in zip(found.losses, whole.losses, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
-    assert len(sizes) == 2 * STEPS * min(parts, BATCH)
+    part = batch // parts
+    assert sizes == [2 * part, part] * parts * STEPS  # photos and paintings pass together, then what was made of photos
 
 
 def test_activations_that_are_computed_once_more_give_the_same_gradients(tmp_path: Path) -> None:
@@ -131,6 +134,28 @@ def test_where_a_split_does_not_help_the_error_says_what_does(
         engine._step(0.0)
     cause = "CUDA out of memory. Tried to allocate 2.00 GiB"
     assert str(caught.value) == f"out of memory with {pairs} at once ({cause}): go on with --resume and {advice}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "GET was unable to find an engine to execute this computation",
+        "FIND was unable to find an engine to execute this computation",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "MPS backend out of memory (MPS allocated: 8.00 GB)",
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
+    ],
+)
+def test_a_lack_of_memory_is_known_by_whatever_words_a_library_has_for_it(tmp_path: Path, words: str) -> None:
+    engine = trainer(tmp_path, {"batch_size": 2})
+
+    def forward_hook(_: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        if len(inputs[0]) > 2:
+            raise RuntimeError(words)
+
+    engine.state.networks.generator_ab.register_forward_pre_hook(forward_hook)
+    steps(engine, 1)
+    assert engine._updater.parts == 2
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ def fakes(*values: float) -> Tensor:
 
 def shown(pool: ImagePool, *values: float, first: int, keep: Tensor = YES) -> list[float]:
     pairs = range(first, first + len(values))
-    return pool.exchange(fakes(*values), pairs, first, keep)[:, 0, 0, 0].tolist()
+    found = pool.exchange(fakes(*values), pairs, first)[:, 0, 0, 0].tolist()
+    pool.settle(keep)
+    return found
 
 
 def test_a_pool_of_size_0_passes_every_fake_through() -> None:
@@ -70,11 +72,12 @@ def test_a_pool_goes_on_from_its_state() -> None:
     assert shown(pool, 6, 7, 8, 9, first=5) == shown(other, 6, 7, 8, 9, first=5)
 
 
-def test_a_bad_batch_is_not_stored() -> None:
+@pytest.mark.parametrize("filled", [1, 3])
+def test_a_bad_batch_is_not_stored(filled: int) -> None:
     pool = ImagePool(3, 0, Purpose.POOL_A)
-    shown(pool, 1, 2, 3, first=0)
+    shown(pool, *[1, 2, 3][:filled], first=0)
     before = pool.state_dict()["images"].clone()  # type: ignore[union-attr]
-    shown(pool, math.nan, math.nan, math.nan, math.nan, first=3, keep=NO)
+    shown(pool, *[math.nan] * 9, first=filled, keep=NO)
     assert torch.equal(pool.state_dict()["images"], before)  # type: ignore[arg-type]
 
 

@@ -13,6 +13,7 @@ from torch.multiprocessing.spawn import spawn
 
 from monet.distributed import Group, ProcessGroup
 from monet.errors import FailedElsewhere, InputError, MonetError
+from monet.training.state import new_scaler
 from monet.workflow.agreement import require_same_images
 from tests.training.test_memory import limit
 from tests.training.test_step import Batches, Taken, largest_difference, steps, trainer
@@ -66,11 +67,27 @@ def train(group: Group, folder: Path, batch: int) -> dict[str, Any]:
     spoiled._source = Recorded(spoiled=10)  # type: ignore[assignment]
     steps(spoiled, STEPS)
     found["spoiled"] = spoiled.state.state_dict()
+    found["overflowed"] = overflowed(group, folder, batch)
     short = trainer(folder, {"batch_size": batch, "pool_size": 3}, group)
     limit(short, "generator_ab", 2 * 2 if group.rank == 0 else 2)  # the second process runs out of memory
     taken = steps(short, STEPS)
     found["short of memory"] = (taken.losses, taken.gradients, short.state.state_dict(), short._updater.parts)
     return found
+
+
+def overflowed(group: Group, folder: Path, batch: int) -> dict[str, Any]:
+    """Trains in fp16, where on the last process one gradient of a discriminator overflows in the third step."""
+    engine = trainer(folder, {"batch_size": batch, "pool_size": 3}, group)
+    engine._precision, engine.state.scaler = "fp16", new_scaler(torch.device("cpu"), "fp16")
+    calls: list[int] = []
+
+    def overflow(gradient: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return gradient * (torch.inf if len(calls) == 3 and group.rank == group.world_size - 1 else 1.0)
+
+    engine.state.networks.discriminators()[0].register_hook(overflow)  # type: ignore[no-untyped-call]
+    steps(engine, STEPS)
+    return engine.state.state_dict()
 
 
 def statistics(folder: Path, batch: int, first: int, group: Group | None = None) -> dict[str, torch.Tensor]:
@@ -135,6 +152,19 @@ def test_a_loss_that_is_not_finite_on_one_process_is_stepped_on_by_none(both) ->
     assert states[1]["counters"] == states[0]["counters"]
     for name, value in states[0]["networks"]["generator_ab"].items():
         torch.testing.assert_close(states[1]["networks"]["generator_ab"][name], value, rtol=1e-6, atol=1e-9)
+
+
+def test_a_gradient_that_overflows_on_one_process_is_stepped_on_by_none(both) -> None:
+    from tests.training.test_trainer import differences
+
+    states = [found["overflowed"] for found in (both[0], *both[1])]
+    assert differences(states[1], states[2]) == []
+    for state in states:
+        assert state["incidents"] == []
+        assert state["scaler"]["scale"] == 2.0**15
+        assert state["counters"] == states[0]["counters"]
+        for optimizer in state["optimizers"].values():
+            assert {int(moments["step"]) for moments in optimizer["state"].values()} == {STEPS - 1}
 
 
 def test_a_process_that_runs_out_of_memory_does_not_trouble_the_others(both) -> None:
