@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import torch
 
+from monet.machine import keep_freed_memory
+
 T = TypeVar("T")
 
 
@@ -23,6 +25,7 @@ def compute_threads(workers: int, threads_each: int = 1) -> Iterator[ThreadPoolE
         workers: threads of the pool.
         threads_each: OpenMP threads that each of them computes with.
     """
+    keep_freed_memory()
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads_each,)) as pool:
