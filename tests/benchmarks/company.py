@@ -107,15 +107,15 @@ def rates(ways: dict[str, Callable[[], tuple[int, float]]], turns: int) -> dict[
     """How many a second each way manages, by company."""
     found: dict[str, dict[str, float]] = {name: {} for name in ways}
     for kind, program in _COMPANY.items():
-        totals = {name: [0, 0.0] for name in ways}
+        totals = {name: [0.0, 0.0] for name in ways}
         for _ in range(turns):
             for name, way in ways.items():
                 with company(program):
                     count, seconds = way()
                 totals[name][0] += count
                 totals[name][1] += seconds
-        for name, (count, seconds) in totals.items():
-            found[name][kind] = count / seconds
+        for name, (done, took) in totals.items():
+            found[name][kind] = done / took
     return found
 
 
