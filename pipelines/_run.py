@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
+import platform
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
 import pipelines
-from pipelines._command import Signals, command_parser
+from pipelines._command import AT_END, Signals, command_parser
 from pipelines._credentials import credentials
 
 if TYPE_CHECKING:
@@ -84,6 +87,7 @@ def make_job(
     group = join()
     now = datetime.datetime.now(datetime.timezone.utc)
     folder = RunFolder(group.lead(lambda: options.run or Path("runs") / now.strftime("%Y%m%d-%H%M%S")))
+    group.lead(lambda: AT_END.append(folder.hold(_holder(now, [parser.prog, *arguments]))))
     stored = group.lead(lambda: folder.open(options.resume))
     display, interrupts = Display() if group.rank else Bars(), Signals()
 
@@ -118,6 +122,12 @@ def make_job(
         interrupts=interrupts,
     )
     return job, options
+
+
+def _holder(now: datetime.datetime, command: Sequence[str]) -> dict[str, Any]:
+    """What other processes are told of this one, while it works in a run's folder."""
+    since = now.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return {"pid": os.getpid(), "host": platform.node(), "since": since, "command": shlex.join(command)}
 
 
 def _default_recipe(data: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,18 @@ import yaml
 from monet import checkpoint
 from monet.config import Config, to_dict
 from monet.errors import InputError, MonetError
-from monet.files import write_json, write_text, written_whole
+from monet.files import final_name, irregular_kind, remove_left_behind, write_json, write_text, written_whole
 from monet.training.events import Incident, StepEvent
+from monet.workflow import run_lock
 
 logger = logging.getLogger(__name__)
 
-_OWN = {
-    *("config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "samples"),
-    *("curves.png", "scores.jsonl", "report.html", "images.zip", "tracking"),
+_FOLDERS = {"checkpoints", "samples"}
+_FILES = {
+    *("config.yaml", "environment.json", "metrics.jsonl", "curves.png"),
+    *("scores.jsonl", "report.html", "images.zip"),
 }
+_OWN = _FOLDERS | _FILES | {"tracking"}  # trackers get along without their folder
 
 
 class RunFolder:
@@ -45,6 +49,25 @@ class RunFolder:
         self.scores = path / "scores.jsonl"
         self.report = path / "report.html"
 
+    def hold(self, holder: Mapping[str, Any]) -> Callable[[], None]:
+        """Keeps other processes out of the folder, and removes what a killed one left half written.
+
+        Args:
+            holder: this process; see `run_lock.hold`.
+
+        Returns:
+            Lets others in again.
+
+        Raises:
+            InputError: another process works here, this is not the folder of a run, or it cannot be written to.
+        """
+        self._found()
+        release = run_lock.hold(self.path, holder)
+        remove_left_behind(self.path, lambda name: name in _FILES)
+        for folder in (self.checkpoints, self.samples):
+            remove_left_behind(folder)
+        return release
+
     def open(self, resume: bool) -> dict[str, Any] | None:
         """Checks that a command may work here.
 
@@ -57,13 +80,10 @@ class RunFolder:
         Raises:
             InputError: the folder is not empty and `resume` is not set, it is not a run, or `last.pt` is damaged.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"{self.path} is not a folder: give --run another name")
-        found = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        found = self._found()
         if found and not resume:
             raise InputError(f"{self.path} is not empty: add --resume to go on there, or give --run another name")
-        if found and not found & _OWN:
-            raise InputError(f"{self.path} is not a run (it holds {sorted(found)[0]}): give --run another name")
+        self._require_kinds(found)
         others = sorted(path.name for path in self.checkpoints.glob("epoch-*.pt"))
         if not self.last.exists():
             if others:
@@ -76,6 +96,40 @@ class RunFolder:
         except InputError as error:
             hint = f"; {others[-1]} beside it can be copied over it" if others else ""
             raise InputError(f"{error}{hint}") from error
+
+    def _found(self) -> set[str]:
+        """The names in the folder, but for the lock and unfinished files; none where there is no folder yet.
+
+        Raises:
+            InputError: it is not the folder of a run, or cannot be read.
+        """
+        try:
+            found = {entry.name for entry in self.path.iterdir()} - {run_lock.NAME}
+        except FileNotFoundError:
+            if self.path.is_symlink():
+                raise InputError(f"{self.path} is a link that leads nowhere: give --run another name") from None
+            return set()
+        except NotADirectoryError:
+            raise InputError(f"{self.path} is not a folder: give --run another name") from None
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read ({error.strerror}): give --run another name") from error
+        found = {name for name in found if final_name(name) == name or final_name(name) not in _FILES}
+        if found and not found & _OWN:
+            raise InputError(f"{self.path} is not a run (it holds {min(found)}): give --run another name")
+        return found
+
+    def _require_kinds(self, found: set[str]) -> None:
+        """Checks that files are files, folders are folders, and that they can be written to."""
+        advice = "move it away, or give --run another name"
+        for name in sorted(found & (_FILES | _FOLDERS)):
+            path, is_folder = self.path / name, name in _FOLDERS
+            if not path.exists():
+                raise InputError(f"{path} is a link that leads nowhere: {advice}")
+            if path.is_dir() != is_folder or (not is_folder and irregular_kind(path)):
+                kind = irregular_kind(path) or "a file"
+                raise InputError(f"{path} is {kind}, where a run has {'a folder' if is_folder else 'a file'}: {advice}")
+            if not os.access(path, os.W_OK):
+                raise InputError(f"{path} cannot be written to (Permission denied): {advice}")
 
     def begin(self, config: Config, environment: Mapping[str, Any], pairs: int) -> None:
         """Writes the resolved settings and the machine, and cuts the metrics back to what the checkpoint knows.

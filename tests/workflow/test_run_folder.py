@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -130,3 +131,35 @@ def test_settings_and_machines_are_written_down(tmp_path: Path) -> None:
     assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == to_dict(Config(budget="5h"))
     processes = json.loads((tmp_path / "environment.json").read_text())["processes"]
     assert processes == [{"from_pair": 0, "torch": "1"}, {"from_pair": 100, "torch": "2"}]
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "config.yaml", "scores.jsonl", "report.html", "images.zip"])
+def test_a_file_of_the_run_that_is_none_is_found_before_any_work(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.mkdir()
+    with pytest.raises(InputError, match=rf"{name} is a folder, where a run has a file: move it away"):
+        RunFolder(tmp_path).open(resume=True)
+    path.rmdir()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=rf"{name} is a named pipe, where a run has a file"):
+        RunFolder(tmp_path).open(resume=True)
+    path.unlink()
+    path.symlink_to("gone")
+    with pytest.raises(InputError, match=rf"{name} is a link that leads nowhere"):
+        RunFolder(tmp_path).open(resume=True)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "samples"])
+def test_a_folder_of_the_run_that_is_none_is_found_before_any_work(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("")
+    with pytest.raises(InputError, match=rf"{name} is a file, where a run has a folder: move it away"):
+        RunFolder(tmp_path).open(resume=True)
+
+
+def test_files_that_may_not_be_written_are_found_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anything
+    with pytest.raises(InputError, match=r"checkpoints cannot be written to \(Permission denied\)"):
+        RunFolder(tmp_path).open(resume=True)
