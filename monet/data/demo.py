@@ -6,11 +6,12 @@ brush strokes that follow the forms, with a brighter palette.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from monet.data.drawing import Kind, draw
 from monet.data.layout import Layout, find_layout
 from monet.errors import MonetError
+from monet.locks import Held, NoLocks, open_locked
 
 logger = logging.getLogger(__name__)
 
@@ -56,19 +58,54 @@ def demo_data(
         MonetError: the cache folder cannot be written to.
     """
     folder = cache_folder / f"demo-v{VERSION}-seed{seed}-{photos}-{paintings}"
-    if not _whole(folder, photos, paintings):
-        begin(photos + paintings)
-        try:
+    try:
+        if not _whole(folder, photos, paintings):
             cache_folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=cache_folder, ignore_cleanup_errors=True) as temporary:
-                drawn = Path(temporary) / folder.name
-                _draw_all(drawn, seed, {"photo": photos, "painting": paintings}, workers, advance)
-                if not _whole(folder, photos, paintings):  # unless another process was faster
-                    shutil.rmtree(folder, ignore_errors=True)
-                    drawn.rename(folder)
-        except OSError as error:
-            raise MonetError(f"cannot write the demo set in {cache_folder}: {error.strerror or error}") from error
+            with _alone(folder) as alone:
+                if not _whole(folder, photos, paintings):  # unless another process drew it meanwhile
+                    begin(photos + paintings)
+                    with _new_folder(folder, alone) as drawn:
+                        _draw_all(drawn, seed, {"photo": photos, "painting": paintings}, workers, advance)
+                        shutil.rmtree(folder, ignore_errors=True)
+                        drawn.rename(folder)
+    except OSError as error:
+        raise MonetError(f"cannot write the demo set in {cache_folder}: {error.strerror or error}") from error
     return find_layout(folder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Waits until no other process draws this set, and keeps others waiting while the block runs. False where the file
+    system has no locks."""
+    lock = folder.with_name(f"{folder.name}.lock")
+    try:
+        file = open_locked(lock)
+    except Held:
+        logger.info("another process draws the demo set in %s: waiting for it", folder)
+        file = open_locked(lock, wait=True)
+    except NoLocks:
+        yield False
+        return
+    with file:
+        try:
+            yield True
+        finally:
+            with contextlib.suppress(OSError):
+                lock.unlink()
+
+
+@contextlib.contextmanager
+def _new_folder(folder: Path, alone: bool) -> Iterator[Path]:
+    """A folder of a name of its own beside another one. Nothing of it is left there in the end, nor of what killed
+    processes left, if nobody else draws."""
+    if alone:
+        for left in folder.parent.glob(f"{folder.name}.*.partial"):
+            shutil.rmtree(left, ignore_errors=True)
+    private = tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".partial", dir=folder.parent)
+    try:
+        yield Path(private) / folder.name
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def _whole(folder: Path, photos: int, paintings: int) -> bool:

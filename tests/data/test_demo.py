@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
 import hashlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,19 +89,40 @@ def test_a_set_that_was_half_deleted_is_drawn_again(tmp_path: Path) -> None:
     assert demo_data(tmp_path, photos=3, paintings=1, workers=1).photos[1].read_bytes() == before
 
 
-def test_a_set_that_another_process_finished_first_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw_all = demo._draw_all
-    nested: list[Path] = []
+def test_of_two_that_need_the_set_at_once_one_draws_it_and_the_other_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_all, drawing = demo._draw_all, threading.Event()
+    drawn: list[int] = []
 
-    def overtaken(*arguments: Any) -> None:
-        draw_all(*arguments)
-        if not nested:
-            nested.append(tmp_path)
-            demo_data(tmp_path, photos=2, paintings=1, workers=1)
+    def slowly(folder: Path, *arguments: Any) -> None:
+        drawn.append(threading.get_ident())
+        drawing.set()
+        time.sleep(0.3)
+        draw_all(folder, *arguments)
 
-    monkeypatch.setattr(demo, "_draw_all", overtaken)
-    assert len(demo_data(tmp_path, photos=2, paintings=1, workers=1).photos) == 2
+    monkeypatch.setattr(demo, "_draw_all", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(demo_data, tmp_path, photos=2, paintings=1, workers=1)
+        assert drawing.wait(30)
+        assert demo_data(tmp_path, photos=2, paintings=1, workers=1) == first.result()
+    assert len(drawn) == 1
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_killed_process_had_drawn_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / f"demo-v{demo.VERSION}-seed0-2-1.abc.partial"
+    (left / "photo_jpg").mkdir(parents=True)
+    demo_data(tmp_path, photos=2, paintings=1, workers=1)
+    assert [entry.name for entry in tmp_path.iterdir()] == [f"demo-v{demo.VERSION}-seed0-2-1"]
+
+
+def test_without_locks_the_set_is_drawn_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert len(demo_data(tmp_path, photos=2, paintings=1, workers=1).photos) == 2
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
