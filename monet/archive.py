@@ -10,7 +10,7 @@ import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -20,6 +20,7 @@ from PIL import Image
 from monet.errors import InputError
 from monet.files import require_regular, written_whole
 from monet.machine import available_processors
+from monet.threads import thread_pool
 
 Rules = Literal["kaggle", "any"]
 Code = Literal["count", "name", "format", "size", "mode", "corrupt", "duplicate", "unsafe", "archive"]
@@ -188,7 +189,7 @@ def _image_problems(
             if (problem := waiting.pop(0).result()) is not None:
                 problems.append(problem)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with thread_pool(workers) as pool:
         for member in members:
             try:
                 data = archive.read(member)

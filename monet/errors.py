@@ -49,8 +49,9 @@ class FailedElsewhere(MonetError):
         self.exit_code = exit_code
 
 
-class Interrupted(BaseException):
-    """The process was told to end, and what it had is saved. Like KeyboardInterrupt no error that anyone may swallow.
+class Interrupted(KeyboardInterrupt):
+    """The process was told to end, and what it had is saved. No error that anyone may swallow; libraries that run loops
+    of their own, such as asyncio, let it through because it is a KeyboardInterrupt.
 
     Args:
         signal_number: the signal that ended it; the exit code is 128 plus that number.

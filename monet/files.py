@@ -17,6 +17,8 @@ from monet.errors import InputError, MonetError
 from monet.locks import Held, NoLocks, open_locked
 
 _PARTIAL = ".partial"
+_UNFINISHED: set[Path] = set()
+"""What this process is writing."""
 _LONGEST_NAME = 255
 """Bytes in a file's name, on nearly every file system."""
 _KINDS = {
@@ -41,6 +43,7 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial, file = _open_partial(path)
+        _UNFINISHED.add(partial)
         with file:
             try:
                 yield file
@@ -52,10 +55,18 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
             except BaseException:
                 _remove(partial)
                 raise
+            finally:
+                _UNFINISHED.discard(partial)
         _sync_folder(path.parent)
     except OSError as error:
         kept = "; the earlier file is untouched" if os.path.lexists(path) else ""
         raise MonetError(f"cannot write {path}: {error.strerror or error}{kept}") from error
+
+
+def remove_unfinished() -> None:
+    """Removes what this process has begun to write, because it ends without another step."""
+    for partial in list(_UNFINISHED):
+        _remove(partial)
 
 
 def remove_left_behind(folder: Path, of: Callable[[str], bool] = lambda _: True) -> None:

@@ -8,11 +8,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-import torch
-
 from monet.machine import keep_freed_memory
 
 T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def thread_pool(workers: int, begin: Callable[[], object] | None = None) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads that ends with the block. Where an error ends that, what has not begun is dropped; a plain
+    `ThreadPoolExecutor` would do all of it first.
+
+    Args:
+        workers: threads.
+        begin: called in each of them first.
+    """
+    pool = ThreadPoolExecutor(workers, initializer=begin)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 @contextlib.contextmanager
@@ -25,10 +41,12 @@ def compute_threads(workers: int, threads_each: int = 1) -> Iterator[ThreadPoolE
         workers: threads of the pool.
         threads_each: OpenMP threads that each of them computes with.
     """
+    import torch
+
     keep_freed_memory()
     threads = torch.get_num_threads()
     try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads_each,)) as pool:
+        with thread_pool(workers, lambda: torch.set_num_threads(threads_each)) as pool:
             yield pool
     finally:
         torch.set_num_threads(threads)

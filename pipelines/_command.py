@@ -1,27 +1,22 @@
-"""What every command does the same way: options, errors, signals, logging."""
+"""What every command does the same way: options, errors, exit codes, logging."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import errno
-import io
 import logging
 import os
-import signal
 import sys
-import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
+from collections.abc import Callable, Sequence
 
 from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError, shortened
-from monet.workflow.display import Interrupts
-from pipelines._processes import is_first, is_one_of_several, speaker
+from pipelines._memory import is_about_memory
+from pipelines._processes import check_processes, is_first, is_one_of_several, speaker
+from pipelines._signals import SIGNALS
+from pipelines._streams import standard_streams
 
-_ECHO = 1.0
-"""Seconds in which a second signal is the first one again, as a terminal and torchrun both send it on Ctrl-C."""
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """What the system cannot do, whatever file it is about: no mistake of the command line."""
 AT_END: list[Callable[[], None]] = []
@@ -58,13 +53,25 @@ def run_command(
         several: the command knows what to do where torchrun starts several processes.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    with standard_streams() as (out, err):
+        SIGNALS.begin()
+        try:
+            code = _exit_code(main, arguments, several)
+        except Interrupted as late:  # it came while an error was being told
+            code = late.exit_code
+        SIGNALS.end()
+        out.flush()
+        if out.failure and code == 0:
+            err.write(f"error: stdout cannot be written to ({out.failure}): the work is done, what it says is lost\n")
+            code = MonetError.exit_code
+    return code
+
+
+def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], several: bool) -> int:
     debug = "--debug" in arguments
     _set_up_logging(debug)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without × is no reason to fail
     try:
-        Signals()  # from the first slow import on
+        check_processes()
         if is_one_of_several() and not several:
             wrong = "torchrun is for submit and train: start this command without it"
             raise InputError(wrong) if is_first() else FailedElsewhere(wrong, InputError.exit_code)
@@ -73,6 +80,8 @@ def run_command(
         finally:
             while AT_END:
                 AT_END.pop()()
+    except SystemExit as end:  # --help
+        return int(end.code or 0)
     except (MonetError, Interrupted) as error:
         if debug:
             traceback.print_exc()
@@ -80,48 +89,26 @@ def run_command(
             prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
             print(f"{speaker()}{prefix}{shortened(str(error))}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except OSError as error:
-        if debug:
-            traceback.print_exc()
-        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-        print(f"{speaker()}error: {shortened(f'{where}{error.strerror or error}')}", file=sys.stderr)
-        return InputError.exit_code if where and error.errno not in _OF_THE_MACHINE else MonetError.exit_code
     except Exception as error:
         if debug:
             traceback.print_exc()
-        print(f"error: {type(error).__name__}: {error} (unexpected: --debug shows where)", file=sys.stderr)
-        return 1
+        message, code = _told(error)
+        print(f"{speaker()}error: {shortened(message)}", file=sys.stderr)
+        return code
 
 
-class Signals(Interrupts):
-    """Ctrl-C and SIGTERM: at once as `Interrupted`, or, while deferred, after the step that is being taken."""
-
-    def __init__(self) -> None:
-        self._deferred = False
-        self._received_at = 0.0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._receive)
-
-    @contextlib.contextmanager
-    def deferred(self) -> Iterator[Callable[[], bool]]:
-        """While open, the first signal makes the function true; a second one ends the command at once."""
-        self._deferred = True
-        try:
-            yield lambda: self.received is not None
-        finally:
-            self._deferred = False
-
-    def _receive(self, number: int, _: FrameType | None) -> None:
-        if self.received is not None and time.monotonic() - self._received_at < _ECHO:
-            return
-        if not self._deferred or self.received is not None:
-            raise Interrupted(number, "stopped")
-        self.received, self._received_at = number, time.monotonic()
-        if is_first():
-            print("\nstopping after this step; once more to stop at once", file=sys.stderr)
+def _told(error: Exception) -> tuple[str, int]:
+    """What to say of an error that the system or a library raised, and the exit code for it."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if is_about_memory(error):
+        return f"not enough memory ({first}): end other programs, or ask for less", MonetError.exit_code
+    if isinstance(error, OSError):
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        mistaken = where and error.errno not in _OF_THE_MACHINE
+        return f"{where}{error.strerror or error}", (InputError if mistaken else MonetError).exit_code
+    if isinstance(error, ImportError):
+        return f"{first}: pip install -r requirements.txt brings what is needed", MonetError.exit_code
+    return f"{type(error).__name__}: {first} (unexpected: --debug shows where)", MonetError.exit_code
 
 
 def _set_up_logging(debug: bool) -> None:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 import pipelines
-from pipelines._command import AT_END, Signals, command_parser
+from pipelines._command import AT_END, command_parser
 from pipelines._credentials import credentials
+from pipelines._signals import SIGNALS
 
 if TYPE_CHECKING:
     from monet.data.layout import Layout
@@ -89,7 +90,7 @@ def make_job(
     folder = RunFolder(group.lead(lambda: options.run or Path("runs") / now.strftime("%Y%m%d-%H%M%S")))
     group.lead(lambda: AT_END.append(folder.hold(_holder(now, [parser.prog, *arguments]))))
     stored = group.lead(lambda: folder.open(options.resume))
-    display, interrupts = Display() if group.rank else Bars(), Signals()
+    display, interrupts = Display() if group.rank else Bars(), SIGNALS
 
     def find() -> Layout:
         return find_data(options.data, cache_folder=platformdirs.user_cache_path("monet"), display=display)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines._command import command_parser, run_command
+from pipelines._processes import leave
 from pipelines._scoring import add_scoring_options, make_scorer
 
 if TYPE_CHECKING:
@@ -153,4 +154,4 @@ def _line(rank: str, contender: Contender, tie: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    leave(run_command(main))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pipelines
 from pipelines._command import command_parser, run_command
 from pipelines._credentials import credentials, has_kaggle
+from pipelines._processes import leave
 
 if TYPE_CHECKING:
     from monet.clock import Deadline
@@ -54,4 +54,4 @@ def _trackers() -> dict[str, bool]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    leave(run_command(main))

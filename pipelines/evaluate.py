@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines._command import Signals, command_parser, run_command
+from pipelines._command import command_parser, run_command
+from pipelines._processes import leave
 from pipelines._scoring import add_scoring_options, make_scorer
 
 
@@ -21,7 +22,6 @@ def main(arguments: Sequence[str]) -> int:
     add_scoring_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args(arguments)
-    Signals()
     return _evaluate(options)
 
 
@@ -52,4 +52,4 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    leave(run_command(main))

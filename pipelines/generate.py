@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines._command import command_parser, run_command
+from pipelines._processes import leave
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -66,4 +66,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    leave(run_command(main))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines._command import command_parser, run_command
+from pipelines._processes import leave
 
 _ROOT = Path(__file__).parents[1]
 _FOLDER = _ROOT / "kaggle"
@@ -228,4 +229,4 @@ def _check(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    leave(run_command(main))

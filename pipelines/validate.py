@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines._command import command_parser, run_command
+from pipelines._processes import leave
 
 _SHOWN = 20
 
@@ -44,4 +44,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    leave(run_command(main))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from pipelines._start import ENDING_SIGNALS
 
 torch.set_num_threads(1)  # the networks here are tiny: threads would wait for each other more than they work
 
@@ -61,8 +64,10 @@ def fill_folder(folder: Path, count: int, first_seed: int, size: tuple[int, int]
 @pytest.fixture
 def own_signals() -> Iterator[None]:
     """Whatever listens for signals in a test does so no longer after it."""
-    earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    hook = sys.unraisablehook
     yield
+    sys.unraisablehook = hook
     for number, handler in earlier.items():
         signal.signal(number, handler)
 

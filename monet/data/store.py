@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from monet.data.decode import UnreadableImage, decode, read_size
 from monet.errors import InputError
 from monet.machine import available_processors
+from monet.threads import thread_pool
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def load_images(
         on_image: called after each file.
     """
     workers = workers or available_processors()
-    with ThreadPoolExecutor(workers) as pool:
+    with thread_pool(workers) as pool:
         sides = list(pool.map(_shorter_side, paths))
         stored_side = min(load_size, max((side for side in sides if isinstance(side, int)), default=1))
         good = [path for path, side in zip(paths, sides, strict=True) if isinstance(side, int)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import math
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from monet.device import Precision, autocast
 from monet.distributed import Group
 from monet.errors import MonetError
 from monet.machine import available_processors
-from monet.threads import ahead, compute_threads
+from monet.threads import ahead, compute_threads, thread_pool
 
 Pixels = NDArray[np.uint8]
 
@@ -88,18 +88,18 @@ class Painter:
         starts = range(0, len(photos), self.batch_size)
         own = starts[group.rank :: group.world_size]
         mine = [photo for start in own for photo in photos[start : start + self.batch_size]]
-        painting = self.paint(mine)
-        rounds = (group.collect(next(painting, [])) for _ in starts[:: group.world_size])
-        if group.rank:
-            for _ in rounds:
-                pass
-            return 0
-        names = iter(member_names(photos))
-        with writing(path) as archive:
-            for batch in itertools.chain.from_iterable(rounds):
-                for jpeg in batch:
-                    archive.add(next(names), jpeg)
-                on_batch(len(batch))
+        with contextlib.closing(self.paint(mine)) as painting:
+            rounds = (group.collect(next(painting, [])) for _ in starts[:: group.world_size])
+            if group.rank:
+                for _ in rounds:
+                    pass
+                return 0
+            names = iter(member_names(photos))
+            with writing(path) as archive:
+                for batch in itertools.chain.from_iterable(rounds):
+                    for jpeg in batch:
+                        archive.add(next(names), jpeg)
+                    on_batch(len(batch))
         return archive.count
 
     def paint(self, photos: Sequence[Path]) -> Generator[list[bytes], None, None]:
@@ -114,7 +114,7 @@ class Painter:
 
     def _paint_batches(self, batches: Iterable[Sequence[Path]]) -> Generator[list[bytes], None, None]:
         """Decodes and encodes in threads, while this one keeps the accelerator busy."""
-        with ThreadPoolExecutor(self.workers) as pool:
+        with thread_pool(self.workers) as pool:
             decoding = ahead(([pool.submit(_decoded, photo) for photo in batch] for batch in batches), 2)
             translated = (self._translate([future.result() for future in batch]) for batch in decoding)
             encoding = ahead(([pool.submit(self._encode, pixels) for pixels in batch] for batch in translated), 2)
@@ -216,6 +216,6 @@ def unreadable(photos: Sequence[Path], workers: int | None = None) -> list[BadIm
         return None
 
     workers = workers or available_processors()
-    with ThreadPoolExecutor(workers) as pool:
+    with thread_pool(workers) as pool:
         decoding = ahead((pool.submit(problem, photo) for photo in photos), 4 * workers)  # few futures at a time
         return [bad for future in decoding if (bad := future.result()) is not None]

@@ -6,7 +6,6 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from PIL import Image
 from monet.data.layout import list_images
 from monet.errors import InputError
 from monet.files import require_regular
-from monet.threads import ahead
+from monet.threads import ahead, thread_pool
 
 Pixels = NDArray[np.uint8]
 
@@ -80,7 +79,7 @@ class ImageSet:
         """
         batch: list[Pixels] = []
         shape: tuple[int, ...] | None = None
-        with ThreadPoolExecutor(workers) as pool:
+        with thread_pool(workers) as pool:
             files = zip(self.names, self.files(), strict=True)
             decoding = ahead((pool.submit(self._decode, name, data) for name, data in files), 2 * size + workers)
             for name, future in zip(self.names, decoding, strict=True):

@@ -8,14 +8,16 @@ import random
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from monet import checkpoint
+from monet import archive, checkpoint
 from tests.conftest import TINY
-from tests.pipelines.conftest import finish, started
+from tests.pipelines.conftest import ROOT, finish, started
 from tests.training.test_trainer import differences
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -84,7 +86,10 @@ def test_ten_kills_make_no_difference(tiny_data: Path, tmp_path: Path, number: s
     killed_and_resumed(tiny_data, tmp_path, 120, 10, number, threads=2, code=128 + number)
 
 
-@pytest.mark.parametrize(("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
+@pytest.mark.parametrize(
+    ("number", "code", "name"),
+    [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
+)
 def test_a_signal_ends_training_with_a_save_and_says_how_to_go_on(
     tiny_data: Path, tmp_path: Path, number: signal.Signals, code: int, name: str
 ) -> None:
@@ -109,6 +114,151 @@ def test_a_signal_before_training_ends_the_command_at_once(tiny_data: Path, tmp_
     process.send_signal(signal.SIGINT)
     _, err = finish(process, 130)
     assert "Traceback" not in err
+
+
+def scripted(main: str, folder: Path, **options: Any) -> subprocess.Popen[str]:
+    """Starts a command that consists of a few lines, which print "ready" when the signal may come."""
+    (folder / "script.py").write_text(
+        "import sys, time, pathlib\n"
+        "from pipelines._command import run_command\nfrom pipelines._processes import leave\n"
+        f"def main(arguments):\n{textwrap.indent(textwrap.dedent(main), '    ')}\n"
+        "leave(run_command(main))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    return process
+
+
+READY = 'print("ready", flush=True)'
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        f"""
+        {READY}
+        time.sleep(60)
+        """,
+        f"""
+        pathlib.Path("slow.py").write_text(
+            "import time\\ntry:\\n  time.sleep(60)\\nexcept BaseException as error: raise ImportError from error"
+        )
+        {READY}
+        import slow
+        """,
+        f"""
+        class Slow:
+            def __del__(self):
+                {READY}
+                time.sleep(3)
+        slow = Slow()
+        del slow
+        time.sleep(60)
+        """,
+        f"""
+        import asyncio
+        async def wait():
+            {READY}
+            time.sleep(60)
+        asyncio.run(wait())
+        """,
+        f"""
+        from concurrent.futures import ThreadPoolExecutor
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(time.sleep, 3)
+            {READY}
+            future.result()
+        """,
+    ],
+    ids=["in plain code", "in an import", "while an object is deleted", "in a loop", "while a thread is waited for"],
+)
+def test_a_signal_ends_a_command_wherever_it_comes(main: str, tmp_path: Path) -> None:
+    process = scripted(main, tmp_path)
+    process.send_signal(signal.SIGTERM)
+    _, err = finish(process, 143)
+    assert err.strip().startswith("SIGTERM: stopped")
+    assert err.strip().count("\n") == 0
+
+
+def test_a_second_signal_ends_a_command_that_does_not_end_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    process = scripted(
+        f"""
+        from monet.files import written_whole
+        with written_whole(pathlib.Path("whole.txt")) as file:
+            try:
+                {READY}
+                time.sleep(60)
+            finally:
+                print("ending", flush=True)
+                time.sleep(60)
+        """,
+        tmp_path,
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.stdout
+    assert process.stdout.readline() == "ending\n"
+    assert (tmp_path / "whole.txt.partial").exists()
+    process.send_signal(signal.SIGINT)  # the same one again, as a terminal and torchrun both send it
+    time.sleep(1.1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = finish(process, 130)
+    assert err.strip() == "Ctrl-C: stopped at once"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["script.py"]
+
+
+def test_a_hang_up_is_ignored_where_it_was_ignored_before(tmp_path: Path) -> None:
+    def under_nohup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    process = scripted(f"{READY}\ntime.sleep(1)\nreturn 0", tmp_path, preexec_fn=under_nohup)
+    process.send_signal(signal.SIGHUP)
+    finish(process, 0)
+
+
+def sent_at(delay: float, number: signal.Signals, data: Path, run: Path) -> tuple[int, str]:
+    """Sends a signal so many seconds after the start of a submission; returns its exit code and its stderr."""
+    words = ("--data", data, "--run", run, *TINY, "--training.epochs", "2", "--training.save_every", "1")
+    process = started("submit", *words, cwd=run.parent)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    return process.returncode, err
+
+
+def ends_well(code: int, err: str, number: signal.Signals, run: Path) -> None:
+    """The exit code is one of the contract, or of a Python that had not begun the command; the archive is whole."""
+    begun = "pipelines" in err or "monet" in err or "Traceback" not in err
+    assert code in (0, 128 + number, *([] if err else [-number]), *([] if begun else [-signal.SIGINT, 1])), err
+    assert "Traceback" not in err or not begun
+    assert "unexpected" not in err
+    if (run / "images.zip").exists():
+        assert archive.validate(run / "images.zip", "any").valid
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.3, 0.8, 1.6])
+def test_a_signal_at_any_moment_ends_in_a_code_of_the_contract(delay: float, tiny_data: Path, tmp_path: Path) -> None:
+    ends_well(*sent_at(delay, signal.SIGTERM, tiny_data, tmp_path / "run"), signal.SIGTERM, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_sweep_over_all_moments_finds_none_that_shows_a_traceback(
+    number: signal.Signals, tiny_data: Path, tmp_path: Path
+) -> None:
+    for moment in range(200):
+        code, err = sent_at(0.05 * moment, number, tiny_data, tmp_path / str(moment))
+        ends_well(code, err, number, tmp_path / str(moment))
 
 
 def test_a_command_killed_while_it_paints_leaves_no_archive_that_looks_whole(tiny_data: Path, tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""Ctrl-C, SIGTERM and SIGHUP."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import NoReturn
+
+from monet.errors import Interrupted
+from monet.files import remove_unfinished
+from monet.workflow.display import Interrupts
+from pipelines._processes import is_first
+from pipelines._start import listen
+from pipelines._streams import Stream
+
+_ECHO = 1.0
+"""Seconds in which a second signal is the first one again, as a terminal and torchrun both send it on Ctrl-C."""
+_SOON = 0.05
+"""Seconds after which a signal that was lost comes again."""
+
+
+class Signals(Interrupts):
+    """What tells a command to end: at once as `Interrupted`, or, while deferred, after the step that is being taken.
+    A second signal ends the process where it stands."""
+
+    def __init__(self) -> None:
+        self._deferred = self._over = False
+        self._received_at = 0.0
+
+    def begin(self) -> None:
+        """Listens, for a command that begins."""
+        self._deferred = self._over = False
+        self.received = None
+        listen(self._receive)
+        sys.unraisablehook = self._unraisable
+
+    def end(self) -> None:
+        """The command has its exit code: from here on signals change nothing."""
+        self._over = True
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[Callable[[], bool]]:
+        """While open, the first signal makes the function true; a second one ends the command at once."""
+        self._deferred = True
+        try:
+            yield lambda: self.received is not None
+        finally:
+            self._deferred = False
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self._over or (self.received is not None and time.monotonic() - self._received_at < _ECHO):
+            return
+        if self.received is not None or (not self._deferred and _is_importing(frame)):
+            _end_at_once(number)
+        self.received, self._received_at = number, time.monotonic()
+        if not self._deferred:
+            raise Interrupted(number, "stopped")
+        _say("\nstopping after this step; once more to stop at once\n")
+
+    def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
+        """Where Python tidies up an object, an error is shown and lost: a signal that came just then comes again."""
+        if not isinstance(lost.exc_value, Interrupted):
+            sys.__unraisablehook__(lost)
+            return
+        self.received = None
+        again = threading.Timer(_SOON, os.kill, (os.getpid(), lost.exc_value.signal_number))
+        again.daemon = True
+        again.start()
+
+
+SIGNALS = Signals()
+"""Those of this process."""
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """An import is under way. It cannot be broken off by an error: libraries that are half there raise others."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _end_at_once(number: int) -> NoReturn:
+    """Ends the process where it stands, without files that are half written and without the processes it started."""
+    remove_unfinished()
+    for process in multiprocessing.active_children():
+        process.kill()
+    interrupted = Interrupted(number)
+    _say(f"\n{interrupted.signal_name}: stopped at once\n")
+    os._exit(interrupted.exit_code)
+
+
+def _say(text: str) -> None:
+    if is_first() and isinstance(sys.stderr, Stream):
+        sys.stderr.write_at_once(text)
