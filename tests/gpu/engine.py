@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -122,3 +125,18 @@ def distance(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
     """The relative error of several tensors taken together, in the Euclidean norm, computed in float64 on the CPU."""
     left, right = (torch.cat([x.detach().cpu().double().reshape(-1) for x in side]) for side in (one, other))
     return float((left - right).norm() / right.norm().clamp(min=1e-300))
+
+
+@contextlib.contextmanager
+def out_of_memory_once() -> Iterator[None]:
+    """The first gradient that is asked for finds no memory."""
+    real, calls = torch.autograd.grad, []
+
+    def grad(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("out of memory, to see what happens")
+        return real(*arguments, **options)
+
+    with patch.object(torch.autograd, "grad", grad):
+        yield

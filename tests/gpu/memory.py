@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from monet.training import updater
 from tests.benchmarks.measure import in_turns, peak_memory
-from tests.gpu.engine import Engine, config_of, engine
+from tests.gpu.engine import Engine, config_of, engine, out_of_memory_once
 from tests.gpu.part import Found, Place, require
 
 MIB = 2**20
@@ -39,7 +39,7 @@ def split(place: Place) -> Found:
     whole, needed = _measured(engine(config, place.torch_device))
     halves, least = _measured(engine(_in_parts(place, 2), place.torch_device))
     one = engine(config, place.torch_device)
-    with _limited((needed + least) // 2, place, one):
+    with _limited((needed + least) // 2, place):
         losses = one.step()
         parts = one.updater.parts
         one.step()
@@ -113,12 +113,11 @@ def _error_with(room: int, device: torch.device, whole_card: bool) -> RuntimeErr
 
 
 @contextlib.contextmanager
-def _limited(most: int, place: Place, one: Engine) -> Iterator[None]:
-    """Lets a step take no more than so many bytes of a GPU; on a CPU a generator fails above two images at once."""
+def _limited(most: int, place: Place) -> Iterator[None]:
+    """Lets a step take no more than so many bytes of a GPU; on a CPU it fails once."""
     if not place.cuda:
-        handle = one.state.networks.generator_ab.register_forward_pre_hook(_refuse_many)
-        yield
-        handle.remove()
+        with out_of_memory_once():
+            yield
         return
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(place.torch_device).total_memory
@@ -127,8 +126,3 @@ def _limited(most: int, place: Place, one: Engine) -> Iterator[None]:
         yield
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0, place.torch_device)
-
-
-def _refuse_many(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    if len(inputs[0]) > 4:  # photos and paintings of two pairs pass together
-        raise torch.OutOfMemoryError("out of memory, for the rehearsal")
