@@ -106,23 +106,6 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of random weights in the released file's format, whole up to the layer of 768."""
-    from torch_fidelity import feature_extractor_inceptionv3 as theirs
+    from tests.gpu.inception import random_weights as write
 
-    class Empty(theirs.FeatureExtractorInceptionV3):  # type: ignore[misc]
-        def load_state_dict(self, *_: object, **__: object) -> None:
-            pass
-
-    folder = tmp_path_factory.mktemp("weights")
-    torch.save({}, folder / "nothing.pth")
-    torch.manual_seed(0)
-    network = Empty("inception-v3-compat", ["2048"], feature_extractor_weights_path=folder / "nothing.pth")
-    values = network.state_dict()
-    for name, value in values.items():
-        if name.startswith(("Mixed_7", "fc.")):
-            value.zero_()
-        elif name.endswith("conv.weight"):
-            value.normal_(0, (2 / value[0].numel()) ** 0.5)
-        elif name.endswith(("bn.bias", "bn.running_mean")):
-            value.normal_(0, 0.1)
-    torch.save(values, folder / "random.pth")
-    return folder / "random.pth"
+    return write(tmp_path_factory.mktemp("weights"))

@@ -47,12 +47,18 @@ def synchronize(device: torch.device | None) -> None:
         torch.cuda.synchronize(device)
 
 
-def ceiling(device: torch.device, dtype: torch.dtype) -> float:
+def ceiling(device: torch.device, dtype: torch.dtype, side: int = 0) -> float:
     """The best rate of a convolution or a matrix product on this machine, in FLOP/s.
 
     The convolution is the one in which a generator at 256×256 spends most of its time: 3×3, 256 channels, 64×64.
+
+    Args:
+        device: where.
+        dtype: of the numbers.
+        side: of the product's matrices; large enough for the device by default.
     """
-    side, small = (4096, 1) if device.type == "cpu" else (8192, 16)
+    usual, small = (4096, 1) if device.type == "cpu" else (8192, 16)
+    side = side or usual
     left, right = (torch.ones(side, side, device=device, dtype=dtype) for _ in range(2))
     image = torch.ones(small, 256, 64, 64, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
     kernel = torch.ones(256, 256, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
