@@ -7,7 +7,7 @@ import json
 import resource
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from monet.device import describe_machine
 
 
 def in_turns(
-    sides: dict[str, Callable[[], Any]], turns: int, *, warm_up: int = 1, device: torch.device | None = None
+    sides: Mapping[str, Callable[[], Any]], turns: int, *, warm_up: int = 1, device: torch.device | None = None
 ) -> dict[str, float]:
     """Seconds of each side: the median of several turns, after some that warm up.
 

@@ -1,7 +1,7 @@
 """All there is to learn from a GPU in 25 minutes: python -m tests.gpu
 
-Each part runs in a process of its own, says one line, and is killed at its limit. What is done is kept in --out: started
-again, the program goes on with the rest.
+Each part runs in a process of its own, says one line, and is killed at its limit. What is done is kept in --out: the
+program, started again, goes on with the rest.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from tests.gpu.results import Result, Results
 from tests.gpu.runner import answer, run_all
 from tests.gpu.speed import identify
 
-STARTED = time.monotonic()
-
 
 def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
     """Runs the program; returns its exit code: 0 where all parts that ran passed, 1 otherwise."""
+    started = time.monotonic()
     options = _parser().parse_args(arguments)
     if options.list:
         for part in parts:
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
     place = _place(options)
     results = Results(options.out)
     results.belong_to(_machine(place))
-    run_all(chosen, place, results, STARTED + 60 * options.minutes, bool(options.only), _tell)
+    run_all(chosen, place, results, started + 60 * options.minutes, bool(options.only), _tell)
     print("\n" + results.table([part.name for part in parts]), end="")
     known = [results.known[part.name] for part in chosen]
     return int(any(result.wrong for result in known))

@@ -67,10 +67,10 @@ def mode(place: Place, name: str) -> Found:
         more = _graphs() - graphs
     if name == "default":
         require(more == 0, f"{more} graphs were compiled during training, after {graphs} in {seconds:.0f} s")
-    ratio = took["eager"] / took["compiled"]
+    before, after = took["eager"], took["compiled"]
     return Found(
-        f"{graphs} graphs in {seconds:.0f} s{f' and {more} later' if more else ''}, "
-        f"{took['eager'] * 1e3:.1f} => {took['compiled'] * 1e3:.1f} ms a step ({ratio:.2f}×), losses off by {error:.0e}",
+        f"{graphs} graphs in {seconds:.0f} s{f' and {more} later' if more else ''}, {before * 1e3:.1f} => "
+        f"{after * 1e3:.1f} ms a step ({before / after:.2f}×), losses off by {error:.0e}",
         {"graphs": graphs, "later": more, "seconds": seconds, "step": took, "precision": compiled.precision},
     )
 

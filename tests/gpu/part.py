@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-
 START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 """How processes begin: copies of one that has imported everything and done nothing, where the system can do that."""
 

@@ -124,9 +124,13 @@ def _gradient_spoiler(network: str) -> Callable[[Engine], list[Any]]:
 
     def spoil(one: Engine) -> list[Any]:
         parameter = next(one.state.networks.named()[network].parameters())
-        return [parameter.register_hook(lambda gradient: torch.full_like(gradient, torch.inf))]
+        return [parameter.register_hook(_infinite)]  # type: ignore[no-untyped-call]
 
     return spoil
+
+
+def _infinite(gradient: Tensor) -> Tensor:
+    return torch.full_like(gradient, torch.inf)
 
 
 def _everything(one: Engine) -> list[Tensor]:

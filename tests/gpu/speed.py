@@ -52,7 +52,7 @@ def machine(place: Place) -> Found:
             "capability": torch.cuda.get_device_capability(device),
             "bytes": properties.total_memory,
             "devices": torch.cuda.device_count(),
-            "cudnn": torch.backends.cudnn.version(),
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
             "cuda": torch.version.cuda,
         }
     told = ", ".join(f"{name} {rate / 1e12:.3g}" for name, rate in rates.items())
@@ -79,7 +79,8 @@ def batches(place: Place) -> Found:
         for device in (place.torch_device, torch.device("cpu"))
     )
     pairs = range(config.training.batch_size)
-    gaps = [float((one.cpu() - other).abs().max()) for one, other in zip(mine.batch(pairs), theirs.batch(pairs))]
+    batches = zip(mine.batch(pairs), theirs.batch(pairs), strict=True)
+    gaps = [float((one.cpu() - other).abs().max()) for one, other in batches]
     require(max(gaps) <= 5e-3, f"a pixel of a batch is off by {max(gaps):.1e} of 2 from the CPU's")
     took = in_turns({"batch": lambda: mine.batch(pairs)}, place.pick(20, 2), warm_up=3, device=place.torch_device)
     return Found(f"pixels within {max(gaps):.0e} of the CPU's, {took['batch'] * 1e3:.1f} ms a batch", took)

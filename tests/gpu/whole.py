@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def _command(place: Place, processes: int, budget: float) -> tuple[int, str]:
     words += ["--budget", f"{budget:.0f}s", *_scoring(place)]
     words += [*TINY, "--training.epochs", "1", "--data.samples_per_epoch", "4"] if place.tiny else []
     if processes > 1:
-        words += ["--training.batch_size", config_of(place, "kaggle").training.batch_size // processes]
+        words += ["--training.batch_size", str(config_of(place, "kaggle").training.batch_size // processes)]
     else:
         words += ["--training.device", place.device]
     several = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m", "--"]
