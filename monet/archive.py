@@ -7,20 +7,22 @@ import io
 import re
 import stat
 import struct
+import unicodedata
 import zipfile
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import IO, Literal
 
 from PIL import Image
 
+from monet import jpeg
 from monet.errors import InputError
-from monet.files import require_regular, written_whole
+from monet.files import kind_of_mode, require_regular, written_whole
 from monet.machine import available_processors
 from monet.threads import thread_pool
+from monet.zips import Contradiction, end_faults, extent, read_member, unclaimed
 
 Rules = Literal["kaggle", "any"]
 Code = Literal["count", "name", "format", "size", "mode", "corrupt", "duplicate", "unsafe", "archive"]
@@ -72,12 +74,17 @@ def member_names(photos: Iterable[Path]) -> list[str]:
     for photo in photos:
         plain = _UNFIT.sub("_", photo.stem)
         stem, number = plain, 0
-        while f"{stem}.jpg".casefold() in taken:
+        while same_name(f"{stem}.jpg") in taken:
             number += 1
             stem = f"{plain}-{number}"
-        taken.add(f"{stem}.jpg".casefold())
+        taken.add(same_name(f"{stem}.jpg"))
         names.append(f"{stem}.jpg")
     return names
+
+
+def same_name(name: str) -> str:
+    """Equal for the names that are one where files are unpacked: in other case, or in another Unicode form."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
 @dataclass(frozen=True)
@@ -117,8 +124,8 @@ def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None)
     """
     require_regular(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _validate(archive, rules, workers or available_processors())
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            return _validate(file, archive, rules, workers or available_processors())
     except FileNotFoundError:
         raise InputError(f"no archive {path}: give the path of a zip") from None
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
@@ -127,28 +134,47 @@ def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None)
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _validate(archive: zipfile.ZipFile, rules: Rules, workers: int) -> Report:
-    report = Report()
+def _validate(file: IO[bytes], archive: zipfile.ZipFile, rules: Rules, workers: int) -> Report:
     members = archive.infolist()
+    report = Report(problems=[Problem("archive", "", fault) for fault in _structure_faults(file, archive)])
     safe = []
     for member in members:
-        problem = _name_problem(member) or _safety_problem(member)
+        problem = _name_problem(member) or safety_problem(member)
         if problem:
             report.problems.append(problem)
         else:
             safe.append(member)
-    repeated = Counter(member.filename.casefold() for member in members)
-    report.problems += [
-        Problem("duplicate", name, f"{times} members have this name") for name, times in repeated.items() if times > 1
-    ]
+    report.problems += _duplicates(members)
     report.num_images = len(safe)
-    report.problems += _image_problems(archive, safe, rules, workers)
+    report.problems += _image_problems(file, archive, safe, rules, workers)
     if rules == "kaggle" and report.num_images not in KAGGLE_COUNT:
         least, most = KAGGLE_COUNT[0], KAGGLE_COUNT[-1]
         report.problems.append(Problem("count", "", f"{report.num_images} images: expected {least} to {most}"))
     elif report.num_images == 0:
         report.problems.append(Problem("count", "", "no images: expected at least one"))
     return report
+
+
+def _structure_faults(file: IO[bytes], archive: zipfile.ZipFile) -> list[str]:
+    """What is wrong with an archive as a whole."""
+    faults = list(end_faults(file, len(archive.infolist())))
+    try:
+        extents = [extent(file, member) for member in archive.infolist()]
+    except Contradiction:
+        return faults  # said of the member itself
+    return faults + list(unclaimed(extents, archive.start_dir))
+
+
+def _duplicates(members: Iterable[zipfile.ZipInfo]) -> list[Problem]:
+    """Names that several members have."""
+    named: dict[str, list[str]] = {}
+    for member in members:
+        named.setdefault(same_name(member.filename), []).append(member.filename)
+    return [
+        Problem("duplicate", names[-1], f"{len(names)} members have this name, but for case and Unicode form")
+        for names in named.values()
+        if len(names) > 1
+    ]
 
 
 def _name_problem(member: zipfile.ZipInfo) -> Problem | None:
@@ -166,19 +192,27 @@ def _name_problem(member: zipfile.ZipInfo) -> Problem | None:
     return None
 
 
-def _safety_problem(member: zipfile.ZipInfo) -> Problem | None:
-    """What must not even be unpacked."""
+def safety_problem(member: zipfile.ZipInfo) -> Problem | None:
+    """What must not even be unpacked: an encrypted member, one that is no regular file, and a zip bomb."""
     if member.flag_bits & 0x1:
         return Problem("unsafe", member.filename, "the member is encrypted")
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return Problem("unsafe", member.filename, "the member is a link")
+    mode, attributes = member.external_attr >> 16, member.external_attr & 0xFFFF
+    kind = kind_of_mode(mode) if stat.S_IFMT(mode) else None
+    if attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT:
+        kind = "a link"
+    elif attributes & stat.FILE_ATTRIBUTE_DIRECTORY:
+        kind = "a folder"
+    if kind and not member.is_dir():
+        return Problem("unsafe", member.filename, f"the member is {kind}")
+    if member.compress_size > _MAX_MEMBER:
+        return Problem("unsafe", member.filename, f"the member takes {member.compress_size} bytes: too large")
     if member.file_size > _MAX_MEMBER or member.file_size > _MAX_RATIO * max(member.compress_size, 1):
         return Problem("unsafe", member.filename, f"the member unpacks to {member.file_size} bytes: a zip bomb")
     return None
 
 
 def _image_problems(
-    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], rules: Rules, workers: int
+    file: IO[bytes], archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], rules: Rules, workers: int
 ) -> list[Problem]:
     """Decodes every member, a few at a time, so that memory does not grow with the archive."""
     problems: list[Problem] = []
@@ -192,7 +226,7 @@ def _image_problems(
     with thread_pool(workers) as pool:
         for member in members:
             try:
-                data = archive.read(member)
+                data = read_member(file, archive, member)
             except Exception as error:  # damaged members make zipfile and its decompressors raise nearly anything
                 problems.append(Problem("corrupt", member.filename, f"cannot be unpacked: {error}"))
                 continue
@@ -214,6 +248,8 @@ def _image_problem(name: str, data: bytes, rules: Rules) -> Problem | None:
             if image.width * image.height > _MAX_PIXELS:
                 return Problem("unsafe", name, f"{image.width}×{image.height}: too large to decode")
             image.load()
+        if data.startswith(jpeg.START) and (fault := jpeg.damage(data)):
+            return Problem("corrupt", name, fault)
     except Image.DecompressionBombError:
         return Problem("unsafe", name, "too large to decode")
     except Exception as error:  # damaged images make Pillow raise nearly anything

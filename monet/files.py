@@ -27,6 +27,7 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a link",
 }
 
 
@@ -96,9 +97,13 @@ def irregular_kind(path: Path) -> str | None:
         Such as "a named pipe"; None for a regular file, and where opening will tell.
     """
     try:
-        mode = path.stat().st_mode
+        return kind_of_mode(path.stat().st_mode)
     except OSError:
         return None
+
+
+def kind_of_mode(mode: int) -> str | None:
+    """What a file's mode says it is, such as "a named pipe"; None for a regular file."""
     return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no regular file")
 
 

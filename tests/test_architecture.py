@@ -9,7 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"clock", "config", "distributed", "errors", "files", "locks", "machine", "device", "threads", "recipes"},
+    {
+        *("clock", "config", "distributed", "errors", "files", "jpeg", "locks", "machine", "device", "threads"),
+        *("recipes", "zips"),
+    },
     {"data", "models", "checkpoint", "archive"},
     {"training", "generation", "scoring"},
     {"tracking", "reporting", "serving", "export"},

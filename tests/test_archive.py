@@ -5,7 +5,9 @@ import io
 import stat
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -118,6 +120,72 @@ def test_a_link_is_unsafe(tmp_path: Path) -> None:
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         file.writestr(info, "/etc/passwd")
     assert codes(path) == ["unsafe"]
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFDIR])
+def test_what_unpacks_to_no_regular_file_is_unsafe(tmp_path: Path, kind: int) -> None:
+    path = zipped(tmp_path / "x.zip", good())
+    with zipfile.ZipFile(path, "a") as file:
+        info = zipfile.ZipInfo("a.jpg")
+        info.external_attr = (kind | 0o644) << 16
+        file.writestr(info, jpeg())
+    assert codes(path) == ["unsafe"]
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("attribute", [stat.FILE_ATTRIBUTE_DIRECTORY, stat.FILE_ATTRIBUTE_REPARSE_POINT])
+def test_what_windows_unpacks_to_no_regular_file_is_unsafe(tmp_path: Path, attribute: int) -> None:
+    path = zipped(tmp_path / "x.zip", good())
+    with zipfile.ZipFile(path, "a") as file:
+        info = zipfile.ZipInfo("a.jpg")
+        info.external_attr = attribute
+        file.writestr(info, jpeg())
+    assert codes(path) == ["unsafe"]
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(
+    "pair", [("\u00e9.jpg", "e\u0301.jpg"), ("\u00e9.jpg", "E\u0301.JPG"), ("stra\u00dfe.jpg", "STRASSE.jpg")]
+)
+def test_names_that_differ_only_in_unicode_form_or_case_are_duplicates(tmp_path: Path, pair: tuple[str, str]) -> None:
+    path = zipped(tmp_path / "x.zip", {**good(), pair[0]: jpeg(), pair[1]: jpeg()})
+    assert codes(path) == ["duplicate"]
+    first, second = member_names([Path(name) for name in pair])
+    assert (first, second) == (Path(pair[0]).stem + ".jpg", Path(pair[1]).stem + "-1.jpg")
+
+
+def cut_with_an_end(data: bytes) -> bytes:
+    return data[: len(data) // 2] + b"\xff\xd9"
+
+
+def without_its_first_huffman_table(data: bytes) -> bytes:
+    start = data.index(b"\xff\xc4")
+    return data[:start] + data[start + 2 + int.from_bytes(data[start + 2 : start + 4], "big") :]
+
+
+def with_zeros_for_its_last_part(data: bytes) -> bytes:
+    start = int(len(data) * 0.6)
+    return data[:start] + bytes(len(data) - start - 2) + data[-2:]
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(
+    "damage",
+    [cut_with_an_end, without_its_first_huffman_table, with_zeros_for_its_last_part],
+    ids=lambda do: do.__name__,
+)
+def test_damage_that_lenient_decoders_hide_is_corrupt(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "JPEG")
+    data = damage(buffer.getvalue())
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+    path = zipped(tmp_path / "x.zip", {**good(), "a.jpg": data})
+    for rules in get_args(archive.Rules):
+        report = validate(path, rules)
+        assert [(problem.code, problem.name) for problem in report.problems] == [("corrupt", "a.jpg")]
 
 
 @pytest.mark.usefixtures("few")

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from monet import jpeg
+from monet.archive import safety_problem
+from monet.data.decode import MAX_PIXELS
 from monet.data.layout import list_images
 from monet.errors import InputError
 from monet.files import require_regular
 from monet.threads import ahead, thread_pool
+from monet.zips import read_member
 
 Pixels = NDArray[np.uint8]
 
@@ -57,10 +63,10 @@ class ImageSet:
                 except OSError as error:
                     raise InputError(f"{self.path / name} cannot be read: {error.strerror or error}") from error
             return
-        with _opened(self.path) as archive:
+        with _opened(self.path) as (file, archive):
             for name in names:
                 try:
-                    yield archive.read(name)
+                    yield read_member(file, archive, archive.getinfo(name))
                 except Exception as error:  # damaged members make zipfile and its decompressors raise nearly anything
                     raise InputError(f"{name} in {self.path} cannot be unpacked: {error}") from error
 
@@ -100,9 +106,14 @@ class ImageSet:
     def _decode(self, name: str, data: bytes) -> Pixels:
         try:
             with Image.open(io.BytesIO(data)) as image:
-                return np.asarray(image.convert("RGB"))
+                if image.width * image.height > MAX_PIXELS:
+                    raise ValueError(f"{image.width}×{image.height} pixels are too many")
+                pixels = np.asarray(image.convert("RGB"))
+            if data.startswith(jpeg.START) and (fault := jpeg.damage(data)):
+                raise ValueError(fault)
         except Exception as error:  # damaged images make Pillow raise nearly anything
             raise InputError(f"{name} in {self.path} cannot be decoded: {error or type(error).__name__}") from error
+        return pixels
 
 
 def open_images(path: Path) -> ImageSet:
@@ -114,8 +125,8 @@ def open_images(path: Path) -> ImageSet:
     if path.is_dir():
         names = [file.name for file in list_images(path)]
     elif path.exists():
-        with _opened(path) as archive:
-            names = [name for name in archive.namelist() if Path(name).suffix.lower() in _SUFFIXES]
+        with _opened(path) as (_, archive):
+            names = _member_names(path, archive)
     else:
         raise InputError(f"no folder or archive {path}")
     if len(names) < 2:
@@ -123,10 +134,26 @@ def open_images(path: Path) -> ImageSet:
     return ImageSet(path, tuple(sorted(names)))
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
+def _member_names(path: Path, archive: zipfile.ZipFile) -> list[str]:
+    """The images in an archive, if all of them may be unpacked."""
+    members = [member for member in archive.infolist() if Path(member.filename).suffix.lower() in _SUFFIXES]
+    for member in members:
+        if problem := safety_problem(member):
+            raise InputError(f"{member.filename} in {path} cannot be scored: {problem.message}")
+    names = [member.filename for member in members]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path} holds several images of one name: python -m pipelines.validate names them")
+    return names
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[IO[bytes], zipfile.ZipFile]]:
     require_regular(path)
-    try:
-        return zipfile.ZipFile(path)
-    except Exception as error:  # damaged directories make zipfile raise nearly anything
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(f"{path} is not a zip that can be read: {reason}") from error
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb"))
+            archive = stack.enter_context(zipfile.ZipFile(file))
+        except Exception as error:  # damaged directories make zipfile raise nearly anything
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise InputError(f"{path} is not a zip that can be read: {reason}") from error
+        yield file, archive

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from monet.errors import InputError
 from monet.scoring.images import open_images
@@ -74,3 +75,38 @@ def test_a_damaged_image_is_named(folder: Path, tmp_path: Path) -> None:
     for path in (folder, zipped(folder, tmp_path / "a.zip")):
         with pytest.raises(InputError, match=r"5.jpg in .* cannot be decoded: "):
             list(open_images(path).batches(4, workers=2))
+
+
+def test_a_jpeg_that_only_a_lenient_decoder_reads_is_named(folder: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "5.jpg")
+    data = (folder / "5.jpg").read_bytes()
+    (folder / "5.jpg").write_bytes(data[: len(data) // 2] + b"\xff\xd9")
+    with Image.open(folder / "5.jpg") as image:
+        image.load()
+    for path in (folder, zipped(folder, tmp_path / "a.zip")):
+        with pytest.raises(InputError, match=r"5.jpg in .* cannot be decoded: the image data are damaged"):
+            list(open_images(path).batches(4, workers=2))
+
+
+def test_too_many_pixels_are_not_decoded(folder: Path, tmp_path: Path) -> None:
+    Image.new("1", (13_500, 6_500)).save(folder / "0.png")
+    with pytest.raises(InputError, match=r"0.png in .* cannot be decoded: 13500×6500 pixels are too many"):
+        list(open_images(folder).batches(4, workers=2))
+
+
+def test_an_archive_that_must_not_be_unpacked_is_not_scored(folder: Path, tmp_path: Path) -> None:
+    path = zipped(folder, tmp_path / "a.zip")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"a.zip cannot be scored: the member is encrypted"):
+        open_images(path)
+    with zipfile.ZipFile(zipped(folder, path), "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.jpg", bytes(20_000_000))
+    with pytest.raises(InputError, match=r"bomb.jpg in .* cannot be scored: .* a zip bomb"):
+        open_images(path)
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(zipped(folder, path), "a") as archive:
+        archive.writestr("0.jpg", b"another")
+    with pytest.raises(InputError, match="holds several images of one name"):
+        open_images(path)
