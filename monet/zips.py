@@ -181,13 +181,15 @@ def _zip64_end(file: IO[bytes], end: int) -> tuple[int, ...] | None:
 
 
 def read_member(file: IO[bytes], archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """Unpacks a member; no more than its size in the directory goes into memory.
+    """Unpacks a member; no more than its size in the directory, and than the archive holds of it, goes into memory.
 
     Raises:
         Contradiction: there is more or less in it than the directory says.
         Exception: nearly anything else, where its data are damaged.
     """
     start = extent(file, member).data
+    if start + member.compress_size > file.seek(0, 2):
+        raise Contradiction("its data reach beyond the end of the archive")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return archive.read(member)
     file.seek(start)

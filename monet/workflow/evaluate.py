@@ -170,7 +170,7 @@ class Scorer:
     def _features(self, images: ImageSet, digest: str) -> NDArray[np.float32]:
         """Features of a set, (N, D), from the cache where they are there whole."""
         key = FeatureKey(digest, self._extractor.weights.sha256, self._extractor.layer)
-        if (known := self._cache.get(key)) is not None:
+        if (known := self._cache.get(key, (len(images.names), int(self._extractor.layer)))) is not None:
             return known
         self._display.begin("scoring", len(images.names), "images")
         features = self._extractor.features(images.batches(_BATCH, self._workers), self._display.advance)
