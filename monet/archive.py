@@ -66,6 +66,15 @@ def writing(path: Path) -> Iterator[ArchiveWriter]:
         yield ArchiveWriter(archive)
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip of images and nothing else, by its members' names: no checkpoint, for one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return all(name.lower().endswith(_IMAGE_SUFFIXES) for name in archive.namelist())
+    except Exception:  # damaged zips make zipfile raise nearly anything
+        return False
+
+
 def member_names(photos: Iterable[Path]) -> list[str]:
     """A flat, unique, plain name for each photo's painting: `<stem>.jpg`, with a number where stems meet, and `_` for
     what an archive cannot hold."""

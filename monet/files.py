@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +22,7 @@ _UNFINISHED: set[Path] = set()
 """What this process is writing."""
 _LONGEST_NAME = 255
 """Bytes in a file's name, on nearly every file system."""
+_MOST_JSON = 64 * 2**20
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -121,13 +123,65 @@ def require_writable(path: Path) -> None:
     """Checks that a file could be written here, before the work that would fill it. Changes nothing.
 
     Raises:
-        InputError: it is a folder, or the folder that it would be in cannot be written to.
+        InputError: something other than a regular file is there, or its folder cannot be written to.
     """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: give the name of a file")
-    nearest = next(parent for parent in path.absolute().parents if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+    advice = "give the name of a file"
+    try:
+        if path.is_symlink():
+            raise InputError(f"{path} is a link: {advice} that is none")
+        if kind := irregular_kind(path):
+            raise InputError(f"{path} is {kind}: {advice}")
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()
+        nearest = next(parent for parent in path.absolute().parents if parent.exists())
+        possible = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+    except (OSError, ValueError) as error:  # too long, a loop of links, a NUL
+        raise InputError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    if not possible:
         raise InputError(f"{path} cannot be written: {nearest} is not a folder that can be written to")
+
+
+def require_output(path: Path, what: str, is_one: Callable[[Path], bool], inputs: Iterable[Path] = ()) -> None:
+    """Checks, before the work that would fill it, that a file may be written here, and that nothing is lost by it.
+
+    What is there may be replaced if it is empty or of the same kind, and no input, by whatever name.
+
+    Args:
+        path: the output.
+        what: its kind, with its article, such as "an archive of images".
+        is_one: whether an existing file is of that kind.
+        inputs: files, and folders of files, that the command reads.
+
+    Raises:
+        InputError: it may not.
+    """
+    require_writable(path)
+    try:
+        there = path.lstat()
+    except FileNotFoundError:
+        return
+    for source in inputs:
+        with contextlib.suppress(OSError):  # whoever reads it says what is wrong with it
+            for file in source.iterdir() if source.is_dir() else [source]:
+                if os.path.samestat(there, file.stat()):
+                    raise InputError(f"{path} is read by this command ({file}): give the output another name")
+    if there.st_size and not is_one(path):
+        raise InputError(f"{path} is there and is not {what}: move it away, or give another name")
+
+
+def is_json_with(key: str) -> Callable[[Path], bool]:
+    """Tells whether a file is one that `write_json` wrote of a dict that holds this key."""
+
+    def is_one(path: Path) -> bool:
+        try:
+            if path.stat().st_size > _MOST_JSON:
+                return False
+            text = path.read_text(encoding="utf-8")
+            return text.startswith("{\n") and key in json.loads(text)
+        except (OSError, ValueError, RecursionError):
+            return False
+
+    return is_one
 
 
 def write_text(path: Path, text: str) -> None:
@@ -139,6 +193,23 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes a value as indented JSON, whole."""
     write_text(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
+
+
+def add_line(path: Path, line: str) -> None:
+    """Adds a line to a text file in one piece, so that lines of several processes do not mix; a torn line before it, as
+    a kill may leave one, stays by itself.
+
+    Raises:
+        OSError: it cannot be written, or is a link or no regular file.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    with open(descriptor, "r+b", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+        if size := os.fstat(descriptor).st_size:
+            file.seek(size - 1)
+            line = line if file.read(1) == b"\n" else f"\n{line}"
+        file.write(f"{line}\n".encode())
 
 
 def _open_partial(path: Path) -> tuple[Path, IO[bytes]]:

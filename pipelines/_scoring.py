@@ -44,6 +44,11 @@ def add_scoring_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def scoring_inputs(options: argparse.Namespace) -> list[Path]:
+    """What the options name to be read, and no output may replace."""
+    return [path for path in (options.inception_weights, options.train_paintings) if path]
+
+
 def make_scorer(
     options: argparse.Namespace,
     reference: Path,

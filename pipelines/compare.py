@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipelines._command import command_parser, run_command
 from pipelines._processes import leave
-from pipelines._scoring import add_scoring_options, make_scorer
+from pipelines._scoring import add_scoring_options, make_scorer, scoring_inputs
 
 if TYPE_CHECKING:
     from monet.scoring.evaluation import Evaluation
@@ -59,7 +60,7 @@ def _compare(options: argparse.Namespace) -> int:
     from monet.data.store import paintable
     from monet.device import Precision, choose_device
     from monet.errors import InputError
-    from monet.files import require_writable, write_json
+    from monet.files import write_json
     from monet.generation.painter import unreadable
     from monet.workflow.candidates import find_all
     from monet.workflow.compare import choose_photos, compare
@@ -70,8 +71,7 @@ def _compare(options: argparse.Namespace) -> int:
     from pipelines._display import Bars
 
     report = options.report or RunFolder(options.run[0]).report
-    for path in (report, *([options.json] if options.json else [])):
-        require_writable(path)
+    _require_places(options, report)
     display, device = Bars(), choose_device(options.device)
     candidates = find_all(options.run, options.weights)
     found = list_images(options.photos)
@@ -107,6 +107,32 @@ def _compare(options: argparse.Namespace) -> int:
     print(f"wrote {report}" + (f" and {options.json}" if options.json else ""))
     print(f"paint with it: {_how(comparison)}")
     return 0
+
+
+def _require_places(options: argparse.Namespace, report: Path) -> None:
+    """Checks that the report and the numbers take nobody's place.
+
+    Raises:
+        InputError: they do.
+    """
+    from monet.errors import InputError
+    from monet.files import is_json_with, require_output, require_writable
+    from monet.reporting.report import is_report
+    from monet.workflow.run_folder import RunFolder
+
+    runs = [RunFolder(run) for run in options.run]
+    inputs = [options.photos, options.reference, *scoring_inputs(options)]
+    if options.report:
+        require_output(report, "a report of monet", is_report, inputs)
+    require_writable(report)
+    for run in runs:
+        run.require_apart(report, run.report)
+    if options.json:
+        require_output(options.json, "a comparison of monet", is_json_with("recommended"), inputs)
+        for run in runs:
+            run.require_apart(options.json)
+        if os.path.realpath(options.json) == os.path.realpath(report):
+            raise InputError(f"--json and the report are both {options.json}: give two names")
 
 
 def _how(comparison: Comparison) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines._command import command_parser, run_command
 from pipelines._processes import leave
-from pipelines._scoring import add_scoring_options, make_scorer
+from pipelines._scoring import add_scoring_options, make_scorer, scoring_inputs
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,12 +26,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from monet.files import require_writable, write_json
+    from monet.files import is_json_with, require_output, write_json
     from monet.scoring.score import CAVEAT
     from pipelines._display import Bars
 
     if options.json:
-        require_writable(options.json)
+        inputs = [options.generated, options.reference, *scoring_inputs(options)]
+        require_output(options.json, "scores", is_json_with("fid"), inputs)
     found = make_scorer(options, options.reference, Bars()).evaluate(options.generated)
     score, fid, mifid = found.score, found.fid.interval(), found.mifid.interval()
     for warning in found.warnings:

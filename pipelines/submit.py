@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipelines._command import run_command
 from pipelines._processes import leave
-from pipelines._scoring import add_scoring_options, find_weights, make_scorer
+from pipelines._scoring import add_scoring_options, find_weights, make_scorer, scoring_inputs
 
 if TYPE_CHECKING:
     from monet.workflow.candidates import Candidate
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     if paint_with and "budget" not in job.explicit:  # the one that the run was trained with says nothing here
         job = dataclasses.replace(job, config=dataclasses.replace(job.config, budget=None))
     with job.tracking.until_the_end(lambda: job.left):
-        return _report(job, submit(job, path, _scoring(options, job), paint_with))
+        return _report(job, submit(job, path, _scoring(options, job), paint_with, scoring_inputs(options)))
 
 
 def _report(job: Job, submission: Submission) -> int:

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -118,6 +119,15 @@ def render(report: Report) -> str:
         training_time={run.name: run.steps[-1]["seconds"] for run in report.runs if run.steps},
         pairs_seen={run.name: run.steps[-1]["pairs"] for run in report.runs if run.steps},
     )
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a page that `render` made."""
+    try:
+        with open(path, "rb") as file:
+            return b'<meta name="generator" content="monet">' in file.read(1000)
+    except OSError:
+        return False
 
 
 def figure(value: float) -> str:

@@ -77,6 +77,7 @@ def find_candidates(run: Path, weights: Weights = "ema", name: str | None = None
         InputError: there is no such run, it has no checkpoints, or one cannot be read.
     """
     folder = RunFolder(run)
+    folder.require_kinds(but=folder.scores.name)  # what is not read; what cannot be kept there is a warning
     paths = sorted(folder.checkpoints.glob("*.pt"))
     if not paths:
         raise InputError(f"{run} holds no checkpoints: give the folder of a run, such as runs/NAME")

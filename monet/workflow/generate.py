@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from monet import checkpoint
+from monet.archive import is_archive
 from monet.clock import Clock
 from monet.config import GenerationConfig
 from monet.data.layout import list_images
 from monet.data.store import BadImage, paintable, summary_of_bad
 from monet.device import choose_device, choose_precision
 from monet.errors import InputError
-from monet.files import require_writable
+from monet.files import require_output
 from monet.generation.painter import make_painter, unreadable
 from monet.models import generator_from_checkpoint
 from monet.workflow.display import Display
@@ -72,7 +73,7 @@ def generate(
             str(error).replace("generation.batch_size", "--batch-size").replace("generation.", "--")
         ) from None
     display = display or Display()
-    require_writable(path)
+    require_output(path, "an archive of images", is_archive, [checkpoint_path, photos_folder])
     found = list_images(photos_folder)
     contents = checkpoint.load(checkpoint_path)
     bad = tuple(unreadable(found))

@@ -27,6 +27,8 @@ _FILES = {
     *("config.yaml", "environment.json", "metrics.jsonl", "curves.png"),
     *("scores.jsonl", "report.html", "images.zip"),
 }
+_APPENDED = {"metrics.jsonl", "scores.jsonl"}
+_ADVICE = "move it away, or give --run another name"
 _OWN = _FOLDERS | _FILES | {"tracking"}  # trackers get along without their folder
 
 
@@ -83,7 +85,8 @@ class RunFolder:
         found = self._found()
         if found and not resume:
             raise InputError(f"{self.path} is not empty: add --resume to go on there, or give --run another name")
-        self._require_kinds(found)
+        self.require_kinds()
+        self._require_writable(found)
         others = sorted(path.name for path in self.checkpoints.glob("epoch-*.pt"))
         if not self.last.exists():
             if others:
@@ -96,6 +99,24 @@ class RunFolder:
         except InputError as error:
             hint = f"; {others[-1]} beside it can be copied over it" if others else ""
             raise InputError(f"{error}{hint}") from error
+
+    def require_apart(self, path: Path, own: Path | None = None) -> None:
+        """Checks that an output is no file of this run, nor would take the place of one.
+
+        Args:
+            path: where a user wants it.
+            own: the file of the run that holds such an output.
+
+        Raises:
+            InputError: it is.
+        """
+        place, run = Path(os.path.realpath(path)), Path(os.path.realpath(self.path))
+        if own is not None and place == Path(os.path.realpath(own)):
+            return
+        if place.is_relative_to(run) and place != run:
+            name = final_name(place.relative_to(run).parts[0]).casefold()
+            if name in _OWN | {run_lock.NAME}:
+                raise InputError(f"{path} is for another file of the run in {self.path}: give the output another name")
 
     def _found(self) -> set[str]:
         """The names in the folder, but for the lock and unfinished files; none where there is no folder yet.
@@ -118,18 +139,27 @@ class RunFolder:
             raise InputError(f"{self.path} is not a run (it holds {min(found)}): give --run another name")
         return found
 
-    def _require_kinds(self, found: set[str]) -> None:
-        """Checks that files are files, folders are folders, and that they can be written to."""
-        advice = "move it away, or give --run another name"
-        for name in sorted(found & (_FILES | _FOLDERS)):
-            path, is_folder = self.path / name, name in _FOLDERS
-            if not path.exists():
-                raise InputError(f"{path} is a link that leads nowhere: {advice}")
-            if path.is_dir() != is_folder or (not is_folder and irregular_kind(path)):
-                kind = irregular_kind(path) or "a file"
-                raise InputError(f"{path} is {kind}, where a run has {'a folder' if is_folder else 'a file'}: {advice}")
+    def require_kinds(self, but: str = "") -> None:
+        """Checks that the run's files are files, and its folders folders: to open anything else may wait without end.
+
+        Args:
+            but: a name that may be anything.
+
+        Raises:
+            InputError: one is not, or this is not the folder of a run.
+        """
+        for name in sorted(self._found() & (_FILES | _FOLDERS) - {but}):
+            path, expected = self.path / name, "a folder" if name in _FOLDERS else "a file"
+            kind = irregular_kind(path) or "a file"
+            if path.is_symlink() and (name in _APPENDED or not path.exists()):
+                kind = "a link"
+            if kind != expected:
+                raise InputError(f"{path} is {kind}, where a run has {expected}: {_ADVICE}")
+
+    def _require_writable(self, found: set[str]) -> None:
+        for path in (self.path / name for name in sorted(found & (_APPENDED | _FOLDERS))):
             if not os.access(path, os.W_OK):
-                raise InputError(f"{path} cannot be written to (Permission denied): {advice}")
+                raise InputError(f"{path} cannot be written to (Permission denied): {_ADVICE}")
 
     def begin(self, config: Config, environment: Mapping[str, Any], pairs: int) -> None:
         """Writes the resolved settings and the machine, and cuts the metrics back to what the checkpoint knows.

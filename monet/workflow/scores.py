@@ -10,6 +10,7 @@ from typing import Any
 
 from monet.device import Precision
 from monet.errors import InputError
+from monet.files import add_line
 from monet.scoring.evaluation import Evaluation
 from monet.workflow.candidates import Candidate, Weights, find_candidates
 from monet.workflow.run_folder import RunFolder
@@ -42,8 +43,7 @@ def keep_score(
     }
     path = candidate.folder.scores
     try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+        add_line(path, json.dumps(values))
     except OSError as error:
         logger.warning("the score is not kept with its run: cannot write %s: %s", path, error.strerror or error)
 

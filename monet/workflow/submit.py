@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
+import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from monet.data.layout import identity_of
 from monet.data.store import BadImage
 from monet.data.stream import Purpose, permutation
 from monet.errors import InputError, Interrupted, MonetError
-from monet.files import require_writable
+from monet.files import require_output, require_writable
 from monet.reporting.grids import image_grid, save_image
 from monet.reporting.report import Row, figure, span
 from monet.scoring.evaluation import Evaluation
@@ -67,7 +69,13 @@ class Submission:
     """Seconds past the deadline; 0 when in time."""
 
 
-def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Candidate | None = None) -> Submission:
+def submit(
+    job: Job,
+    path: Path,
+    scoring: Scoring | None = None,
+    paint_with: Candidate | None = None,
+    inputs: Sequence[Path] = (),
+) -> Submission:
     """Trains a run, paints every photo into an archive, checks and scores it, and writes the report.
 
     Args:
@@ -75,13 +83,14 @@ def submit(job: Job, path: Path, scoring: Scoring | None = None, paint_with: Can
         path: the archive; it takes this name only when it is complete.
         scoring: how the archive is scored; not at all by default.
         paint_with: a checkpoint of the run that paints instead of any further training.
+        inputs: further files and folders that are read, and that the archive must not replace.
 
     Raises:
+        InputError: the archive would take the place of something else.
         MonetError: what `train` raises, or the archive cannot be written.
         Interrupted: told to end; the training is saved.
     """
-    for file in (path, job.folder.report):
-        require_writable(file)
+    job.group.lead(lambda: _require_place(job, path, inputs))
     scoring = scoring or Scoring(None, "not asked for")
     count = len(job.layout.to_paint)
     scoring.prepare(count, job.deadline, job.clock)
@@ -167,8 +176,26 @@ def _last(job: Job, trained: Trained) -> Candidate:
     return last
 
 
+def _require_place(job: Job, path: Path, inputs: Sequence[Path]) -> None:
+    """Checks that archive and report take nobody's place.
+
+    Raises:
+        InputError: they do.
+    """
+    require_writable(job.folder.report)
+    if Path(os.path.realpath(path)) == Path(os.path.realpath(job.folder.archive)):
+        require_writable(path)  # the run's own, be it torn
+        return
+    folders = {
+        image.parent for images in (job.layout.photos, job.layout.paintings, job.layout.to_paint) for image in images
+    }
+    require_output(path, "an archive of images", archive.is_archive, [*folders, *inputs])
+    job.folder.require_apart(path)
+
+
 def assist(job: Job, path: Path, paint_with: Candidate | None = None) -> None:
     """The part of the other processes in `submit`, which the first one of several calls: they train and paint along."""
+    job.group.lead(lambda: None)  # the first process looks at the archive's place
     _paint(job, ready_to_paint(job, paint_with) if paint_with else train(job), path)
 
 

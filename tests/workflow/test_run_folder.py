@@ -145,7 +145,7 @@ def test_a_file_of_the_run_that_is_none_is_found_before_any_work(name: str, tmp_
         RunFolder(tmp_path).open(resume=True)
     path.unlink()
     path.symlink_to("gone")
-    with pytest.raises(InputError, match=rf"{name} is a link that leads nowhere"):
+    with pytest.raises(InputError, match=rf"{name} is a link, where a run has a file"):
         RunFolder(tmp_path).open(resume=True)
 
 
