@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError, shortened
-from pipelines._memory import is_about_memory
+from pipelines._memory import is_about_memory, require_room_for_torch
 from pipelines._processes import check_processes, is_first, is_one_of_several, speaker
 from pipelines._signals import SIGNALS
 from pipelines._streams import standard_streams
@@ -43,7 +43,11 @@ def command_parser(name: str, description: str) -> argparse.ArgumentParser:
 
 
 def run_command(
-    main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None, *, several: bool = False
+    main: Callable[[Sequence[str]], int],
+    arguments: Sequence[str] | None = None,
+    *,
+    several: bool = False,
+    torch: bool = True,
 ) -> int:
     """Runs a command and turns its errors into one line and an exit code.
 
@@ -51,12 +55,13 @@ def run_command(
         main: takes the command line and returns the exit code.
         arguments: the command line; that of the process by default.
         several: the command knows what to do where torchrun starts several processes.
+        torch: the command uses PyTorch.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     with standard_streams() as (out, err):
         SIGNALS.begin()
         try:
-            code = _exit_code(main, arguments, several)
+            code = _exit_code(main, arguments, several, torch)
         except Interrupted as late:  # it came while an error was being told
             code = late.exit_code
         SIGNALS.end()
@@ -67,11 +72,15 @@ def run_command(
     return code
 
 
-def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], several: bool) -> int:
+def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], several: bool, torch: bool) -> int:
     debug = "--debug" in arguments
     _set_up_logging(debug)
     try:
         check_processes()
+        if torch:
+            require_room_for_torch()
+        if "MPLBACKEND" in os.environ:  # nothing here opens a window, and matplotlib refuses names it does not know
+            os.environ["MPLBACKEND"] = "agg"
         if is_one_of_several() and not several:
             wrong = "torchrun is for submit and train: start this command without it"
             raise InputError(wrong) if is_first() else FailedElsewhere(wrong, InputError.exit_code)

@@ -229,4 +229,4 @@ def _check(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    leave(run_command(main))
+    leave(run_command(main, torch=False))

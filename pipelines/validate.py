@@ -44,4 +44,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    leave(run_command(main))
+    leave(run_command(main, torch=False))

@@ -120,13 +120,9 @@ def _afterwards(
     with side_product(GENERATED):
         grid = generated_grid(trained.photos, path, job.config.training.seed)
         save_image(grid, job.folder.samples / GENERATED)
-    used = paint_with
-    if used is None:
-        with side_product(f"what {job.folder.last} says of itself"):
-            used = _last(job, trained)
     row = None
     with side_product("a score"):
-        row = _score(job, scoring, path, trained, used, painting_seconds)
+        row = _score(job, scoring, path, trained, paint_with, painting_seconds)
     submission = Submission(
         path=path,
         num_images=len(trained.photos),
@@ -260,17 +256,18 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _score(
-    job: Job, scoring: Scoring, path: Path, trained: Trained, used: Candidate | None, painting_seconds: float
+    job: Job, scoring: Scoring, path: Path, trained: Trained, paint_with: Candidate | None, painting_seconds: float
 ) -> Row | None:
     """Scores the archive, and keeps the score with the run."""
     begun = job.clock()
     found = scoring.score(path, job.deadline)
     if found is None or scoring.scorer is None:
         return None
-    if used:
-        with side_product(str(job.folder.scores)):
-            basis = {"photos": identity_of(trained.photos), **scoring.scorer.basis}
-            keep_score(used, "ema", trained.precision, basis, found)
+    used = paint_with
+    with side_product(f"a line in {job.folder.scores}"):
+        used = used or _last(job, trained)
+        basis = {"photos": identity_of(trained.photos), **scoring.scorer.basis}
+        keep_score(used, "ema", trained.precision, basis, found)
     return Row(
         run=used.run if used else job.folder.path.resolve().name,
         name=used.path.name if used else job.folder.last.name,

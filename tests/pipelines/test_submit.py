@@ -17,7 +17,6 @@ from PIL import Image
 
 from monet import checkpoint
 from monet.errors import MonetError
-from monet.workflow.run_folder import RunFolder
 from tests.conftest import TINY, fill_folder, picture
 from tests.pipelines.conftest import ROOT, command
 
@@ -404,7 +403,7 @@ def test_an_error_starts_on_a_line_of_its_own_below_an_open_bar(
     def broken(*_: object) -> None:
         raise MonetError("the disk is on fire")
 
-    monkeypatch.setattr(RunFolder, "write_step", broken)
+    monkeypatch.setattr(checkpoint, "save", broken)
     assert command("train", "--data", tiny_data, "--run", tmp_path / "run", *SMALL) == 1
     error = capsys.readouterr().err
     assert "training" in error
