@@ -36,7 +36,7 @@ def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     build.add_argument(
         "--internet",
         action=argparse.BooleanOptionalAction,
-        help="whether the kernels may use the internet (default: the long one, for ClearML)",
+        help="whether the kernels may use the internet (default: all but the first, for ClearML and the scores)",
     )
     build.add_argument("--compare", action="store_true", help="write nothing; exit 1 where the files differ")
     build.add_argument(

@@ -156,6 +156,15 @@ def test_what_was_cut_short_is_asked_again_and_what_is_done_is_not(
     ]
 
 
+def may_use_cuda(_: Place) -> Found:
+    require(not torch.cuda._is_in_bad_fork(), "what this process is a copy of has touched CUDA")
+    return Found("CUDA may be initialised")
+
+
+def test_parts_may_use_cuda_though_their_processes_are_copies(tmp_path: Path) -> None:
+    assert program.main([*ON_CPU, str(tmp_path)], (part(may_use_cuda),)) == 0
+
+
 def test_a_part_without_its_modules_is_skipped_and_says_which(tmp_path: Path) -> None:
     parts = (part(fine, needs=("no_such_module", "json")),)
     assert program.main([*ON_CPU, str(tmp_path)], parts) == 0

@@ -9,6 +9,7 @@ import json
 import re
 import stat
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +23,9 @@ METADATA = "kernel-metadata.json"
 _UNNAMED = "INSERT_USERNAME"
 """Whose kernel it is until `push` knows."""
 
-_TEXT = Path(__file__).with_name("notebook.md")
+_TEXT = "notebook.md"
+_SHARED = re.compile(r"^\{\{(## .+)\}\}\n", re.MULTILINE)
+"""Stands for a section of the first notebook."""
 _FENCE = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 _SUFFIXES = (".py", ".yaml", ".jinja", ".md")
@@ -73,6 +76,10 @@ class Edition:
     """Its title and what it does, in Markdown."""
     settings: str
     """What there is to set, in Markdown."""
+    text: str = _TEXT
+    """The file beside this one that its cells are made of."""
+    packs: tuple[str, ...] = ("monet", "pipelines")
+    """The folders and files that it holds."""
 
     @property
     def notebook(self) -> str:
@@ -115,22 +122,39 @@ Kaggle to save the output. The recipe has a horizon of 14h15m of training time, 
 does not reach all the epochs in it; `HORIZON` gives another one. ClearML follows the run.""",
 )
 """A training over several kernels, followed in ClearML."""
-EDITIONS = (SHORT, LONG)
+GPU = Edition(
+    slug="monet-gpu",
+    folder="gpu",
+    recipe="kaggle",
+    internet=True,  # for torch-fidelity and the weights of Inception, which Kaggle's image lacks
+    about="""# What there is to learn from a GPU in 25 minutes
+
+Checks whatever a CPU cannot show (precisions, refused steps, little memory, compiled networks, two GPUs), measures what
+is slow there, and trains, paints and scores in the time that is left. Each part says one line and is stopped at its
+limit.""",
+    settings="""`ONLY` names parts, such as `["machine", "split"]`; they run even if they are done. An earlier
+output of this notebook among its inputs is gone on from: what is done there is not asked again.""",
+    text="notebook-gpu.md",
+    packs=("monet", "pipelines", "tests/__init__.py", "tests/benchmarks", "tests/gpu"),
+)
+"""Not for the competition: tells what works on Kaggle's GPUs."""
+EDITIONS = (SHORT, LONG, GPU)
 """What `build` writes."""
 
 
-def pack(root: Path) -> bytes:
+def pack(root: Path, folders: Sequence[str] = SHORT.packs) -> bytes:
     """All of monet's modules and what they read, as a zip.
 
     Members are in order, have no times and are not compressed: compressors differ from build to build.
 
     Args:
         root: the folder that holds `monet/` and `pipelines/`.
+        folders: those in it that are packed; files, too.
     """
     files = [
         path
-        for folder in ("monet", "pipelines")
-        for path in (root / folder).rglob("*")
+        for folder in folders
+        for path in ((root / folder).rglob("*") if (root / folder).is_dir() else [root / folder])
         if path.suffix in _SUFFIXES and "__pycache__" not in path.parts
     ]
     buffer = io.BytesIO()
@@ -149,7 +173,8 @@ def build(
     """Writes the notebooks and their metadata.
 
     Args:
-        root: the folder that holds `monet/` and `pipelines/`.
+        root: the folder that holds `monet/` and `pipelines/`; an edition that packs what is not there is left out, as
+            `tests/` is not where monet is installed.
         folder: where they go.
         as_dataset: the Kaggle dataset (`USER/SLUG`) that holds the software; by default the notebook itself does.
         wheels: the Kaggle dataset that holds wheels and weights.
@@ -164,12 +189,12 @@ def build(
     sources = [name for name in (as_dataset, wheels) if name]
     for name in sources:
         require_address(name, "dataset")
-    packed = None if as_dataset else pack(root)
     contents = {
         f"{edition.folder}/{name}".removeprefix("./"): _json(content)
         for edition in EDITIONS
+        if all((root / packed).exists() for packed in edition.packs)
         for name, content in (
-            (edition.notebook, notebook(packed, edition)),
+            (edition.notebook, notebook(None if as_dataset else pack(root, edition.packs), edition)),
             (METADATA, metadata(sources, edition, internet)),
         )
     }
@@ -200,7 +225,7 @@ def notebook(packed: bytes | None, edition: Edition = SHORT) -> dict[str, Any]:
         text = base64.b64encode(packed).decode()
         lines = "\n".join(text[start : start + _LINE] for start in range(0, len(text), _LINE))
         software = _INSIDE.format(packed=lines, digest=hashlib.sha256(packed).hexdigest())
-    text = _TEXT.read_text(encoding="utf-8").replace("{{software}}\n", software)
+    text = _SHARED.sub(lambda match: _section(match[1]), _read(edition.text)).replace("{{software}}\n", software)
     for name, value in asdict(edition).items():
         text = text.replace("{{" + name + "}}", str(value))
     parts: list[tuple[Literal["code", "markdown"], str]] = []
@@ -236,6 +261,15 @@ def metadata(datasets: list[str], edition: Edition = SHORT, internet: bool | Non
         "kernel_sources": [],
         "model_sources": [],
     }
+
+
+def _read(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _section(heading: str) -> str:
+    """A section of the first notebook, with its heading."""
+    return next(section for section in _SECTION.split(_read(_TEXT)) if section.startswith(f"{heading}\n"))
 
 
 def _cell(kind: Literal["code", "markdown"], text: str, number: int) -> dict[str, Any]:

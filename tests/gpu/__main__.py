@@ -7,6 +7,7 @@ program, started again, goes on with the rest.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -110,4 +111,5 @@ def _tell(result: Result) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for a GPU must not keep copies from using it
     sys.exit(run_command(main))

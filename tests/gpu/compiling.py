@@ -65,6 +65,9 @@ def mode(place: Place, name: str) -> Found:
         sides = {"eager": eager.step, "compiled": compiled.step}
         took = in_turns(sides, place.pick(TURNS, 1), warm_up=WARM_UP, device=place.torch_device)
         more = _graphs() - graphs
+    if not compiled.updater.compiled:
+        require(name != "default", f"given up during training: {'; '.join(warned)}")
+        return Found(f"given up during training, which went on without: {'; '.join(warned)[:150]}")
     if name == "default":
         require(more == 0, f"{more} graphs were compiled during training, after {graphs} in {seconds:.0f} s")
     before, after = took["eager"], took["compiled"]

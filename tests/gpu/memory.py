@@ -95,7 +95,7 @@ def _error_with(room: int, device: torch.device, whole_card: bool) -> RuntimeErr
     hog = None
     try:
         if whole_card:
-            hog = torch.empty(max(0, free - room), dtype=torch.uint8, device=device)
+            hog = _hog(free - room, device)
         else:
             torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved(device) + room) / total, device)
         image = torch.zeros(2, 64, 128, 128, device=device, requires_grad=True)
@@ -112,6 +112,15 @@ def _error_with(room: int, device: torch.device, whole_card: bool) -> RuntimeErr
     return None
 
 
+def _hog(size: int, device: torch.device) -> Tensor:
+    """A tensor of about so many bytes: as near to that as the card allows."""
+    while True:
+        try:
+            return torch.empty(max(0, size), dtype=torch.uint8, device=device)
+        except torch.OutOfMemoryError:
+            size -= 16 * MIB
+
+
 @contextlib.contextmanager
 def _limited(most: int, place: Place) -> Iterator[None]:
     """Lets a step take no more than so many bytes of a GPU; on a CPU it fails once."""
@@ -120,7 +129,7 @@ def _limited(most: int, place: Place) -> Iterator[None]:
             yield
         return
     torch.cuda.empty_cache()
-    total = torch.cuda.get_device_properties(place.torch_device).total_memory
+    _, total = torch.cuda.mem_get_info(place.torch_device)
     torch.cuda.set_per_process_memory_fraction(most / total, place.torch_device)
     try:
         yield

@@ -37,7 +37,9 @@ def _command(place: Place, processes: int, budget: float) -> tuple[int, str]:
     words += ["--budget", f"{budget:.0f}s", *_scoring(place)]
     words += [*TINY, "--training.epochs", "1", "--data.samples_per_epoch", "4"] if place.tiny else []
     if processes > 1:
-        words += ["--training.batch_size", str(config_of(place, "kaggle").training.batch_size // processes)]
+        training = config_of(place, "kaggle").training
+        for name in ("batch_size", "accumulation"):
+            words += [f"--training.{name}", str(max(1, getattr(training, name) // processes))]
     else:
         words += ["--training.device", place.device]
     several = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m", "--"]
