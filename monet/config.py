@@ -6,11 +6,13 @@ a run's folder are all made from them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from types import UnionType
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from monet.clock import parse_duration
 from monet.errors import InputError
@@ -24,23 +26,48 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-class _Finite:
-    """A group of settings whose numbers are all finite."""
+class _Bounded:
+    """A group of settings whose numbers are all finite, and within limits.
+
+    The upper limits of counts and sizes are far beyond any use: they keep a mistake, or settings of unknown
+    origin, from taking all memory.
+    """
 
     group: ClassVar[str]
+    limits: ClassVar[dict[str, tuple[float, float]]]
+    """The least and the most that a setting may be; words and null are not bounded."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             for number in value if isinstance(value, (tuple, list)) else [value]:
                 finite = not isinstance(number, float) or math.isfinite(number)
                 _require(finite, f"{self.group}.{name} is {value}: give a finite number")
+        for name, (least, most) in self.limits.items():
+            if isinstance(value := getattr(self, name), (int, float)):
+                _require(value >= least, f"{self.group}.{name} is {value}: give at least {least}{self._or_else(name)}")
+                _require(value <= most, f"{self.group}.{name} is {value}: give at most {most}{self._or_else(name)}")
+
+    @classmethod
+    def _or_else(cls, name: str) -> str:
+        """The word that may stand instead of a number."""
+        annotation = get_type_hints(cls)[name]
+        words = [word for part in get_args(annotation) for word in get_args(part)]
+        words += ["null"] if type(None) in get_args(annotation) else []
+        return "".join(f", or {word}" for word in words)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig(_Finite):
+class DataConfig(_Bounded):
     """What is seen, in which order, and how it is varied."""
 
     group: ClassVar[str] = "data"
+    limits: ClassVar[dict[str, tuple[float, float]]] = {
+        "samples_per_epoch": (1, 10**9),
+        "crop_size": (24, 8192),
+        "load_size": (1, 8192),
+        "rotate": (0, 180),
+        "color_jitter": (0, 1),
+    }
 
     samples_per_epoch: int | Literal["all"] = 1000
     """Pairs an epoch: a count, or `all` for as many as the larger domain has images."""
@@ -61,22 +88,23 @@ class DataConfig(_Finite):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        samples = self.samples_per_epoch
-        _require(samples == "all" or samples >= 1, f"data.samples_per_epoch is {samples}: give a count from 1, or all")
-        _require(self.crop_size >= 24, f"data.crop_size is {self.crop_size}: give at least 24 pixels")
         _require(
             self.load_size >= self.crop_size,
             f"data.load_size {self.load_size} is smaller than data.crop_size {self.crop_size}: give at least as much",
         )
-        _require(0 <= self.rotate <= 180, f"data.rotate is {self.rotate}: give degrees from 0 to 180")
-        _require(0 <= self.color_jitter <= 1, f"data.color_jitter is {self.color_jitter}: give a share from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig(_Finite):
+class ModelConfig(_Bounded):
     """The four networks."""
 
     group: ClassVar[str] = "model"
+    limits: ClassVar[dict[str, tuple[float, float]]] = {
+        "width": (1, 1024),
+        "residual_blocks": (0, 200),
+        "downsamplings": (1, 16),
+        "discriminator_width": (1, 1024),
+    }
 
     generator: Literal["resnet", "unet"] = "resnet"
     """`resnet`: Johnson et al. 2016, as in the CycleGAN paper; `unet`: the U-Net of pix2pix."""
@@ -98,22 +126,23 @@ class ModelConfig(_Finite):
     discriminator_width: int = 64
     """Channels of the discriminator's first layer."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, least in (("width", 1), ("residual_blocks", 0), ("downsamplings", 1), ("discriminator_width", 1)):
-            value = getattr(self, name)
-            _require(value >= least, f"model.{name} is {value}: give at least {least}")
-
-
-MAX_WORKERS = 1024
-"""More threads than any machine has use for."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig(_Finite):
+class TrainingConfig(_Bounded):
     """How the networks are trained."""
 
     group: ClassVar[str] = "training"
+    limits: ClassVar[dict[str, tuple[float, float]]] = {
+        "epochs": (1, 10**6),
+        "batch_size": (1, 4096),
+        "accumulation": (1, 4096),
+        "workers": (1, 1024),
+        "lambda_cycle": (0, 10**6),
+        "lambda_identity": (0, 10**6),
+        "pool_size": (0, 10**5),
+        "save_every": (0, 10**6),
+        "seed": (0, 2**63 - 1),
+    }
 
     epochs: int | None = None
     """Length of the run in epochs; null: the clock decides."""
@@ -156,39 +185,28 @@ class TrainingConfig(_Finite):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self.epochs is None or self.epochs >= 1, f"training.epochs is {self.epochs}: give at least 1, or null")
-        _require(self.batch_size >= 1, f"training.batch_size is {self.batch_size}: give at least 1")
-        _require(self.learning_rate > 0, f"training.learning_rate is {self.learning_rate}: give a number above 0")
+        rate = self.learning_rate
+        _require(0 < rate <= 100, f"training.learning_rate is {rate}: give a number above 0, at most 100")
         _require(all(0 <= b < 1 for b in self.betas), f"training.betas is {self.betas}: give two numbers from 0 to 1")
-        _require(self.accumulation >= 1, f"training.accumulation is {self.accumulation}: give at least 1")
-        _require(
-            self.workers is None or 1 <= self.workers <= MAX_WORKERS,
-            f"training.workers is {self.workers}: give 1 to {MAX_WORKERS}, or null",
-        )
         for name in ("decay_start", "ema"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"training.{name} is {value}: give a number from 0 to below 1")
-        for name in ("lambda_cycle", "lambda_identity", "pool_size", "save_every"):
-            value = getattr(self, name)
-            _require(value >= 0, f"training.{name} is {value}: give 0 or more")
-        _require(0 <= self.seed < 2**63, f"training.seed is {self.seed}: give 0 to {2**63 - 1}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationConfig(_Finite):
+class GenerationConfig(_Bounded):
     """How photos are painted and written."""
 
     group: ClassVar[str] = "generation"
+    limits: ClassVar[dict[str, tuple[float, float]]] = {
+        "batch_size": (1, 4096),
+        "quality": (1, 100),
+    }
 
     batch_size: int = 8
     """Photos that go through the generator together."""
     quality: int = 95
     """JPEG quality, 1 to 100; chroma is kept whole (4:4:4)."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require(self.batch_size >= 1, f"generation.batch_size is {self.batch_size}: give at least 1")
-        _require(1 <= self.quality <= 100, f"generation.quality is {self.quality}: give 1 to 100")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,18 +281,60 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def as_typed(value: Any, annotation: Any) -> Any:
+    """A value in the type of a setting: lists become tuples, and whole numbers do where any number is allowed.
+
+    Raises:
+        TypeError: it is of another type.
+    """
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    for kind in kinds:
+        origin, parts = get_origin(kind), get_args(kind)
+        if origin is Literal and type(value) is str and value in parts:
+            return value
+        if origin is tuple and isinstance(value, (list, tuple)):
+            items = [parts[0]] * len(value) if parts[1:] == (...,) else parts
+            with contextlib.suppress(ValueError, TypeError):  # of another length, or of other types
+                return tuple(as_typed(item, wanted) for item, wanted in zip(value, items, strict=True))
+        if kind is float and type(value) is int and abs(value) < 2**63:
+            return float(value)
+        if origin is None and type(value) is kind:
+            return value
+    raise TypeError(f"{type(value).__name__} is not the type of this setting")
+
+
 def from_dict(values: Mapping[str, Any]) -> Config:
     """Rebuilds the settings that `to_dict` wrote. Settings that are missing keep their defaults.
 
     Raises:
         InputError: a field is unknown, or its value is not allowed.
     """
+    groups = {name: _typed_fields(group, values[name], f"{name}.") for name, group in GROUPS.items() if name in values}
+    rest = {name: value for name, value in values.items() if name not in GROUPS}
     try:
-        groups = {name: group(**values[name]) for name, group in GROUPS.items() if name in values}
-        config = Config(**{**values, **groups, "tracking": tuple(values.get("tracking", ()))})
-        first, second = config.training.betas
-        return dataclasses.replace(config, training=dataclasses.replace(config.training, betas=(first, second)))
+        built = {name: GROUPS[name](**fields) for name, fields in groups.items()}
+        return Config(**built, **_typed_fields(Config, rest, ""))
     except ValueError as error:
         raise InputError(str(error)) from error
-    except TypeError as error:
-        raise InputError(f"the stored settings do not fit this version of monet: {error}") from error
+
+
+def _typed_fields(group: type, values: Any, prefix: str) -> dict[str, Any]:
+    """The fields of a group, each in its type."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{prefix.rstrip('.')} is {shortened(values)}: expected settings by their names")
+    hints = {field.name: get_type_hints(group)[field.name] for field in dataclasses.fields(group)}
+    found = {}
+    for name, value in values.items():
+        if name not in hints:
+            raise InputError(f"{prefix}{name} is no setting of this version of monet")
+        try:
+            found[name] = as_typed(value, hints[name])
+        except TypeError:
+            raise InputError(f"{prefix}{name} cannot be {shortened(value)}") from None
+    return found
+
+
+def shortened(value: Any) -> str:
+    """A value as a message quotes it."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"

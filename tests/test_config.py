@@ -55,8 +55,19 @@ def test_budget_and_horizon_are_known_in_seconds() -> None:
         (TrainingConfig, {"seed": -1}, "training.seed is -1"),
         (GenerationConfig, {"batch_size": 0}, "generation.batch_size is 0"),
         (GenerationConfig, {"quality": 101}, "generation.quality is 101"),
-        (TrainingConfig, {"seed": 2**63}, "training.seed is 9223372036854775808: give 0 to"),
-        (DataConfig, {"crop_size": 16}, "data.crop_size is 16: give at least 24 pixels"),
+        (TrainingConfig, {"seed": 2**63}, "training.seed is 9223372036854775808: give at most 9223372036854775807"),
+        (ModelConfig, {"width": 1_000_000}, "model.width is 1000000: give at most 1024"),
+        (ModelConfig, {"residual_blocks": 10_000_000}, "model.residual_blocks is 10000000: give at most 200"),
+        (ModelConfig, {"downsamplings": 10**9}, "model.downsamplings is 1000000000: give at most 16"),
+        (ModelConfig, {"discriminator_width": 1025}, "model.discriminator_width is 1025: give at most 1024"),
+        (DataConfig, {"samples_per_epoch": 10**12}, "data.samples_per_epoch is 1000000000000: .* 1000000000, or all"),
+        (DataConfig, {"load_size": 100_000}, "data.load_size is 100000: give at most 8192"),
+        (TrainingConfig, {"epochs": 10**7}, "training.epochs is 10000000: give at most 1000000, or null"),
+        (TrainingConfig, {"batch_size": 5000}, "training.batch_size is 5000: give at most 4096"),
+        (TrainingConfig, {"pool_size": 10**6}, "training.pool_size is 1000000: give at most 100000"),
+        (TrainingConfig, {"learning_rate": 1e300}, r"training.learning_rate is 1e\+300: .* above 0, at most 100"),
+        (GenerationConfig, {"batch_size": 10**9}, "generation.batch_size is 1000000000: give at most 4096"),
+        (DataConfig, {"crop_size": 16}, "data.crop_size is 16: give at least 24"),
         (Config, {"data": DataConfig(crop_size=30)}, "data.crop_size is 30 pixels, .* a multiple of 4"),
         (Config, {"model": ModelConfig(downsamplings=9)}, "256 pixels, which 9 downsamplings do not divide"),
         (Config, {"budget": "soon"}, "budget: 'soon' is not a duration"),
@@ -70,8 +81,32 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(group, values, messa
 
 
 def test_stored_settings_of_another_version_are_refused() -> None:
-    with pytest.raises(InputError, match="do not fit this version"):
+    with pytest.raises(InputError, match="training.momentum is no setting of this version"):
         from_dict({"training": {"momentum": 1}})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": 3}, "model is 3: expected settings by their names"),
+        ({"model": {"width": "64"}}, "model.width cannot be '64'"),
+        ({"model": {"width": 64.0}}, "model.width cannot be 64.0"),
+        ({"model": {"skip": 1}}, "model.skip cannot be 1"),
+        ({"model": {"norm": None}}, "model.norm cannot be None"),
+        ({"data": {"samples_per_epoch": True}}, "data.samples_per_epoch cannot be True"),
+        ({"training": {"betas": [0.5]}}, r"training.betas cannot be \[0.5\]"),
+        ({"training": {"betas": [0.5, "x"]}}, "training.betas cannot be"),
+        ({"training": {"learning_rate": 10**400}}, "training.learning_rate cannot be 1000"),
+        ({"training": {1: 1}}, "training.1 is no setting"),
+        ({"budget": 5}, "budget cannot be 5"),
+        ({"tracking": "wandb"}, "tracking cannot be 'wandb'"),
+        ({"momentum": 1}, "momentum is no setting of this version"),
+    ],
+)
+def test_stored_settings_of_the_wrong_type_are_named(change, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        from_dict({**to_dict(Config()), **change})
+    assert len(str(caught.value)) < 150
 
 
 def test_every_field_has_a_docstring() -> None:

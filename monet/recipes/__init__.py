@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from monet.config import GROUPS, Config, from_dict
+from monet.config import GROUPS, Config, as_typed, from_dict
 from monet.errors import InputError
 from monet.files import require_regular
 
@@ -130,21 +130,11 @@ def _as_yaml(text: str) -> Any:
 def _typed(name: str, value: Any) -> Any:
     """A value in its setting's type, if it is of that, or a whole number where any number will do."""
     annotation = str | None if name in ("budget", "horizon") else setting_types()[name]
-    for kind in typing.get_args(annotation) if typing.get_origin(annotation) in _UNIONS else (annotation,):
-        origin, parts = typing.get_origin(kind), typing.get_args(kind)
-        if origin is Literal and value in parts and type(value) is not bool:
-            return value
-        if origin is tuple and parts[1:] == (...,) and isinstance(value, (list, tuple)):
-            if all(item in _choices(kind) for item in value):
-                return tuple(value)
-        elif origin is tuple and isinstance(value, (list, tuple)) and len(value) == len(parts):
-            if all(type(item) in (int, float) for item in value):
-                return tuple(float(item) for item in value)
-        elif kind is float and type(value) in (int, float):
-            return float(value)
-        elif origin is None and type(value) is kind:
-            return value
-    raise InputError(_cannot_be(name, ",".join(map(str, value)) if name == "tracking" else str(value)))
+    try:
+        return as_typed(value, annotation)
+    except TypeError:
+        text = ",".join(map(str, value)) if name == "tracking" else str(value)
+        raise InputError(_cannot_be(name, text)) from None
 
 
 def settings_parser() -> jsonargparse.ArgumentParser:
