@@ -45,7 +45,7 @@ class _Bounded:
         for name, (least, most) in self.limits.items():
             if isinstance(value := getattr(self, name), (int, float)):
                 _require(value >= least, f"{self.group}.{name} is {value}: give at least {least}{self._or_else(name)}")
-                _require(value <= most, f"{self.group}.{name} is {value}: give at most {most}{self._or_else(name)}")
+                _require(value <= most, f"{self.group}.{name} is {value}: give {least} to {most}{self._or_else(name)}")
 
     @classmethod
     def _or_else(cls, name: str) -> str:

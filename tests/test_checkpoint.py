@@ -5,32 +5,59 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from monet import checkpoint
+from monet.checkpoint.contents import digest
+from monet.config import Config, to_dict
 from monet.errors import InputError, MonetError
 
 
+def contents(pairs: int = 3) -> dict[str, Any]:
+    """The sections of a run, with tensors that stand for its networks'."""
+    moments = {"step": torch.tensor(1.0), "exp_avg": torch.zeros(2), "exp_avg_sq": torch.zeros(2)}
+    optimizer = {"state": {0: moments}, "param_groups": [{"lr": 0.1, "betas": (0.5, 0.999), "params": [0]}]}
+    names = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
+    return {
+        "config": to_dict(Config()),
+        "precision": "fp32",
+        "data": {"photos": 12, "paintings": 5},
+        "horizon": {"pairs": 8, "seconds": None},
+        "counters": {"step": 1, "pairs": pairs, "skipped": 0, "seconds": 1.5, "progress": 0.25, "fp32_until": 0},
+        "incidents": [],
+        "networks": {name: {"weight": torch.arange(1000.0)} for name in names},
+        "ema": None,
+        "optimizers": {"generators": optimizer, "discriminators": optimizer},
+        "scaler": {},
+        "pools": {"a": {"images": None}, "b": {"images": torch.zeros(2, 3, 4, 4)}},
+    }
+
+
 def saved(path: Path) -> Path:
-    checkpoint.save(path, {"weights": torch.arange(1000.0), "counters": {"pairs": 3}})
+    checkpoint.save(path, contents())
     return path
 
 
 def test_contents_come_back_as_they_were(tmp_path: Path) -> None:
-    contents = checkpoint.load(saved(tmp_path / "last.pt"))
-    assert torch.equal(contents["weights"], torch.arange(1000.0))
-    assert contents["counters"] == {"pairs": 3}
+    found = checkpoint.load(saved(tmp_path / "last.pt"))
+    assert torch.equal(found["networks"]["generator_ab"]["weight"], torch.arange(1000.0))
+    assert {name: found[name] for name in ("counters", "config", "horizon")} == {
+        name: contents()[name] for name in ("counters", "config", "horizon")
+    }
+    checkpoint.save(tmp_path / "again.pt", found)
+    assert checkpoint.load(tmp_path / "again.pt")["counters"] == found["counters"]
 
 
 def test_a_second_name_keeps_the_bytes_when_the_first_moves_on(tmp_path: Path) -> None:
     path = saved(tmp_path / "last.pt")
     before = path.read_bytes()
     checkpoint.keep_as(path, "epoch-0010.pt")
-    checkpoint.save(path, {"counters": {"pairs": 4}})
+    checkpoint.save(path, contents(pairs=4))
     assert (tmp_path / "epoch-0010.pt").read_bytes() == before
-    assert checkpoint.load(path)["counters"] == {"pairs": 4}
+    assert checkpoint.load(path)["counters"]["pairs"] == 4
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["epoch-0010.pt", "last.pt"]
 
 
@@ -68,9 +95,64 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
         checkpoint.load(path)
 
 
+def test_contents_that_are_not_those_that_were_saved_are_noticed_by_their_digest(tmp_path: Path) -> None:
+    path = saved(tmp_path / "last.pt")
+    stored = torch.load(path, weights_only=True)
+    for change in ({"precision": "bf16"}, {"pools": {**stored["pools"], "a": stored["pools"]["b"]}}, {"digest": None}):
+        torch.save(stored | change, path)
+        with pytest.raises(InputError, match="what it holds is not what was saved: the digest is another; use another"):
+            checkpoint.load(path)
+    stored["networks"]["generator_ab"]["weight"][7] = -7.0
+    torch.save(stored, path)
+    with pytest.raises(InputError, match="the digest is another"):
+        checkpoint.load(path)
+
+
+def test_the_digest_does_not_depend_on_how_a_tensor_is_laid_out() -> None:
+    image = torch.rand(2, 3, 4, 5)
+    laid_out = image.contiguous(memory_format=torch.channels_last)
+    assert laid_out.stride() != image.stride()
+    digests = {digest({"image": value}) for value in (image, laid_out, torch.stack([image, image], -1)[..., 1])}
+    assert len(digests) == 1
+    others: list[dict[str, Any]] = [
+        {"image": image.double()},
+        {"image": image.view(3, 2, 4, 5)},
+        {"image": -image},
+        {"photo": image},
+    ]
+    assert len({*digests, *(digest(other) for other in others)}) == 5
+
+
+def test_names_and_numbers_of_different_types_have_different_digests() -> None:
+    values: list[dict[str, Any]] = [
+        {"a": 1},
+        {"a": 1.0},
+        {"a": True},
+        {"a": "1"},
+        {"a": [1]},
+        {"a": {1: 1}},
+        {"a": {"1": 1}},
+        {"a": None},
+        {},
+    ]
+    assert len({digest(value) for value in values}) == len(values)
+
+
+def test_a_checkpoint_without_a_digest_from_an_earlier_version_is_read_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.save({"format": checkpoint.FORMAT, "version": 1, **contents()}, tmp_path / "old.pt")
+    with caplog.at_level("DEBUG"):
+        assert checkpoint.load(tmp_path / "old.pt")["counters"]["pairs"] == 3
+    assert "it has no digest to check" in caplog.text
+    torch.save({"format": checkpoint.FORMAT, "version": 1, **contents(), "horizon": 3}, tmp_path / "old.pt")
+    with pytest.raises(InputError, match="is damaged: horizon is 3, expected a dict"):
+        checkpoint.load(tmp_path / "old.pt")
+
+
 def test_another_format_version_is_refused_with_both_numbers(tmp_path: Path) -> None:
     torch.save({"format": checkpoint.FORMAT, "version": 99}, tmp_path / "new.pt")
-    with pytest.raises(InputError, match="format version 99; this monet reads 1"):
+    with pytest.raises(InputError, match="format version 99; this monet reads 1 to 2"):
         checkpoint.load(tmp_path / "new.pt")
 
 
@@ -113,7 +195,7 @@ except MonetError as error:
     assert "cannot write" in done.stdout
     assert "the earlier file is untouched" in done.stdout
     assert done.stdout.count("\n") == 1
-    assert checkpoint.load(path)["counters"] == {"pairs": 3}
+    assert checkpoint.load(path)["counters"]["pairs"] == 3
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.pt"]
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "build_networks",
     "generator_from_checkpoint",
     "initialise",
+    "networks_without_memory",
 ]
 
 
@@ -82,9 +83,7 @@ def build_discriminator(config: ModelConfig) -> PatchDiscriminator:
 
 def build_networks(config: ModelConfig, seed: int) -> Networks:
     """All four networks, initialised from the seed, on the CPU, in fp32."""
-    networks = Networks(
-        build_generator(config), build_generator(config), build_discriminator(config), build_discriminator(config)
-    )
+    networks = _uninitialised(config)
     generator = torch.Generator().manual_seed(seed)
     for network in networks.named().values():
         initialise(network, generator)
@@ -94,13 +93,25 @@ def build_networks(config: ModelConfig, seed: int) -> Networks:
     return networks
 
 
+def networks_without_memory(config: ModelConfig) -> Networks:
+    """All four networks on the `meta` device: names and shapes, without values."""
+    with torch.device("meta"):
+        return _uninitialised(config)
+
+
+def _uninitialised(config: ModelConfig) -> Networks:
+    return Networks(
+        build_generator(config), build_generator(config), build_discriminator(config), build_discriminator(config)
+    )
+
+
 def generator_from_checkpoint(
     contents: dict[str, Any], *, direction: Literal["ab", "ba"] = "ab", weights: Literal["ema", "raw"] = "ema"
 ) -> nn.Module:
     """The generator of a loaded checkpoint, on the CPU, ready to paint.
 
     Args:
-        contents: what `monet.checkpoint.load` returned.
+        contents: a checkpoint whose tensors fit its settings.
         direction: `ab` is photo to painting.
         weights: `ema` for the averaged weights where the run has them, or `raw`.
     """

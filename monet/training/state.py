@@ -104,10 +104,10 @@ class TrainingState:
                 for name, network in self.ema.networks.items():
                     network.load_state_dict((contents["ema"] or contents["networks"])[name])
             for name, optimizer in self.optimizers.items():
-                own = {key: optimizer.param_groups[0][key] for key in ("betas", "fused")}
-                optimizer.load_state_dict(contents["optimizers"][name])
-                for group in optimizer.param_groups:  # the moments are the checkpoint's, these are this process's
-                    group.update(own)
+                options = optimizer.state_dict()[
+                    "param_groups"
+                ]  # the moments are the checkpoint's, these this process's
+                optimizer.load_state_dict({"state": contents["optimizers"][name]["state"], "param_groups": options})
         except (RuntimeError, ValueError, KeyError) as error:
             first = str(error).strip().splitlines()[0]
             raise InputError(f"the checkpoint does not fit the settings ({first}): use its own recipe") from error

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from torch import nn
 
-from monet import checkpoint
 from monet.config import Config, from_dict
 from monet.data.stream import epoch_length
 from monet.errors import InputError
 from monet.models import generator_from_checkpoint
+from monet.training.stored import load_checkpoint
 from monet.workflow.run_folder import RunFolder
 
 Weights = Literal["ema", "raw"]
@@ -94,7 +94,7 @@ def read_candidate(folder: RunFolder, path: Path, weights: Weights = "ema", name
     Raises:
         InputError: it cannot be read.
     """
-    return candidate_of(folder, path, checkpoint.load(path), weights, name)
+    return candidate_of(folder, path, load_checkpoint(path), weights, name)
 
 
 def candidate_of(

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from monet import checkpoint
 from monet.clock import Clock, format_duration
 from monet.config import GenerationConfig, to_dict
 from monet.data.stream import Purpose, permutation
@@ -24,6 +23,7 @@ from monet.models import generator_from_checkpoint
 from monet.reporting.report import Close
 from monet.scoring.bootstrap import Interval
 from monet.scoring.evaluation import Evaluation
+from monet.training.stored import load_checkpoint
 from monet.workflow.candidates import Candidate, Weights, candidate_of
 from monet.workflow.display import Display
 from monet.workflow.evaluate import Scorer
@@ -160,7 +160,7 @@ def compare(
     for number, listed in enumerate(candidates, 1):
         logger.info("%d of %d: %s", number, len(candidates), listed.name)
         try:
-            contents = checkpoint.load(listed.path)
+            contents = load_checkpoint(listed.path)
         except InputError as error:  # it was whole when this began
             logger.warning("left out: %s", error)
             continue

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from monet import checkpoint
 from monet.archive import is_archive
 from monet.clock import Clock
 from monet.config import GenerationConfig
@@ -18,6 +17,7 @@ from monet.errors import InputError
 from monet.files import require_output
 from monet.generation.painter import make_painter, unreadable
 from monet.models import generator_from_checkpoint
+from monet.training.stored import load_checkpoint
 from monet.workflow.display import Display
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def generate(
     display = display or Display()
     require_output(path, "an archive of images", is_archive, [checkpoint_path, photos_folder])
     found = list_images(photos_folder)
-    contents = checkpoint.load(checkpoint_path)
+    contents = load_checkpoint(checkpoint_path)
     bad = tuple(unreadable(found))
     photos = paintable(found, bad, skip_bad)
     if not photos:

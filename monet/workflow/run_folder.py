@@ -18,6 +18,7 @@ from monet.config import Config, to_dict
 from monet.errors import InputError, MonetError
 from monet.files import final_name, irregular_kind, remove_left_behind, write_json, write_text, written_whole
 from monet.training.events import Incident, StepEvent
+from monet.training.stored import load_checkpoint
 from monet.workflow import run_lock
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class RunFolder:
                 )
             return None
         try:
-            return checkpoint.load(self.last)
+            return load_checkpoint(self.last)
         except InputError as error:
             hint = f"; {others[-1]} beside it can be copied over it" if others else ""
             raise InputError(f"{error}{hint}") from error

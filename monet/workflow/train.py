@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from monet import checkpoint
 from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
 from monet.config import to_dict
 from monet.data.batches import PairSource
@@ -29,6 +28,7 @@ from monet.models import generator_from_checkpoint
 from monet.reporting.curves import save_curves
 from monet.training.events import CheckpointEvent, EpochEvent, Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, run_facts
+from monet.training.stored import load_checkpoint
 from monet.training.trainer import Outcome, Trainer
 from monet.training.updater import Updater
 from monet.training.workers import choose_workers, shared_steps
@@ -124,7 +124,7 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
     Raises:
         InputError: the checkpoint, or photos to be painted, cannot be read.
     """
-    contents = job.group.lead(lambda: checkpoint.load(candidate.path))
+    contents = job.group.lead(lambda: load_checkpoint(candidate.path))
     device = shared_device(job)
     learned_from = [unreadable(paths) for paths in (job.layout.photos, job.layout.paintings)]
     counts = [len(job.layout.photos) - len(learned_from[0]), len(job.layout.paintings) - len(learned_from[1])]

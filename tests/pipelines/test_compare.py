@@ -308,7 +308,7 @@ def test_damage_exits_2_and_is_named(
     torn = run / "checkpoints" / "epoch-0002.pt"
     torn.write_bytes(torn.read_bytes()[:1000])
     assert command("compare", "--run", run, *scoring) == 2
-    assert f"checkpoint {torn} is torn" in capsys.readouterr().err
+    assert f"checkpoint {torn} is damaged: it is torn" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

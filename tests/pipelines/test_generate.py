@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from monet import checkpoint, recipes
 from monet.archive import validate
+from monet.clock import Horizon
 from monet.training.state import TrainingState, run_facts
 from tests.conftest import TINY, fill_folder
 from tests.pipelines.conftest import command
@@ -17,7 +19,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = recipes.resolve({}, TINY)
     state = TrainingState.create(config, torch.device("cpu"), "fp32")
     path = tmp_path_factory.mktemp("c") / "last.pt"
-    checkpoint.save(path, {**state.state_dict(), **run_facts(config, "fp32", 1, 1)})
+    checkpoint.save(
+        path, {**state.state_dict(), "horizon": asdict(Horizon(pairs=1)), **run_facts(config, "fp32", 1, 1)}
+    )
     return path
 
 

@@ -50,7 +50,7 @@ def test_a_damaged_checkpoint_names_an_earlier_one_that_can_take_its_place(tmp_p
     for name in ("epoch-0010.pt", "epoch-0020.pt"):
         checkpoint.save(folder.checkpoints / name, {})
     folder.last.write_bytes(b"PK torn")
-    with pytest.raises(InputError, match=r"last.pt is torn .*; epoch-0020.pt beside it can be copied over it"):
+    with pytest.raises(InputError, match=r"last.pt is damaged: .*; epoch-0020.pt beside it can be copied over it"):
         folder.open(resume=True)
 
 

@@ -1,0 +1,72 @@
+"""A checkpoint whose tensors are those of its own settings: what training and painting start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from monet import checkpoint
+from monet.config import Config, from_dict
+from monet.errors import InputError
+from monet.models import networks_without_memory
+
+
+class _Misfit(ValueError):
+    """A tensor is not as the settings make it. The message says which."""
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint to the CPU; see `monet.checkpoint.load`.
+
+    Raises:
+        InputError: it cannot be read, is damaged, or its tensors are not those of its settings.
+    """
+    contents = checkpoint.load(path)
+    try:
+        _require_fit(contents, from_dict(contents["config"]))
+    except _Misfit as error:
+        raise InputError(f"checkpoint {path} is damaged: {error}; use another file in {path.parent}") from error
+    return contents
+
+
+def _require_fit(contents: dict[str, Any], config: Config) -> None:
+    """Compares all tensors with those that the settings would make, before memory is taken for these."""
+    networks = networks_without_memory(config.model)
+    for name, network in networks.named().items():
+        _require_same(contents["networks"][name], network.state_dict(), f"networks.{name}")
+    for name, average in (contents["ema"] or {}).items():
+        _require_same(average, networks.named()[name].state_dict(), f"ema.{name}")
+    for name, parameters in (("generators", networks.generators()), ("discriminators", networks.discriminators())):
+        _require_moments(contents["optimizers"][name]["state"], parameters, f"optimizers.{name}.state")
+    side = config.data.crop_size
+    for name, pool in contents["pools"].items():
+        if pool["images"] is not None:
+            _require(pool["images"], (config.training.pool_size, 3, side, side), f"pools.{name}.images")
+
+
+def _require_moments(state: dict[int, Any], parameters: Sequence[nn.Parameter], where: str) -> None:
+    if sorted(state) not in ([], list(range(len(parameters)))):
+        raise _Misfit(f"{where} is of {len(state)} parameters, its settings make {len(parameters)}")
+    for number, moments in state.items():
+        _require(moments["step"], (), f"{where}.{number}.step")
+        for name in ("exp_avg", "exp_avg_sq"):
+            _require(moments[name], parameters[number].shape, f"{where}.{number}.{name}")
+
+
+def _require_same(stored: dict[str, Tensor], expected: dict[str, Tensor], where: str) -> None:
+    for name in sorted(stored.keys() ^ expected.keys()):
+        raise _Misfit(f"{where}.{name} is {'unknown to its settings' if name in stored else 'missing'}")
+    for name, value in expected.items():
+        _require(stored[name], value.shape, f"{where}.{name}", value.dtype)
+
+
+def _require(value: Tensor, shape: Sequence[int], where: str, dtype: torch.dtype | None = None) -> None:
+    """Checks the shape of a tensor, and its type: the one given, or any floating-point type."""
+    if tuple(value.shape) != tuple(shape):
+        raise _Misfit(f"{where} has the shape {list(value.shape)}, its settings make it {list(shape)}")
+    if value.dtype != dtype if dtype else not value.is_floating_point():
+        raise _Misfit(f"{where} is {value.dtype}, its settings make it {dtype or 'floating-point'}")
