@@ -95,6 +95,7 @@ _SCALER: Schema = {
 SCHEMA: dict[str, Schema] = {
     "config": Rule("settings by their names", lambda value: isinstance(value, dict)),
     "precision": word(*get_args(Precision)),
+    "workers": Added(Unless(None, integer(1, 1024)), None),
     "data": {"photos": integer(1), "paintings": integer(1)},
     "horizon": {"pairs": Unless(None, integer(1)), "seconds": Unless(None, number())},
     "counters": {
