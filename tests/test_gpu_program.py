@@ -283,6 +283,39 @@ def test_a_step_that_is_not_split_is_noticed(place: Place, monkeypatch: pytest.M
         memory.split(place)
 
 
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), False),
+    ],
+)
+def test_a_lack_of_memory_in_unknown_words_is_noticed(
+    place: Place, monkeypatch: pytest.MonkeyPatch, error: RuntimeError, known: bool
+) -> None:
+    limits: list[float] = []
+    for name, value in {
+        "mem_get_info": (2**20, 2**31),
+        "memory_reserved": 0,
+        "empty_cache": None,
+        "synchronize": None,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", limits.append)
+
+    def conv2d(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", conv2d)
+    if known:
+        assert memory.words(place).line == "1 different messages, all known for what they are"
+    else:
+        with pytest.raises(Refuted, match="not taken for a lack of memory: cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"):
+            memory.words(place)
+    assert limits[-1] == 1.0
+    assert {limit for limit in limits if limit < 1} == {0.0, 2**-8, 2**-5, 2**-3, 2**-1}
+
+
 def test_a_compiler_that_may_end_the_training_is_noticed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Updater, "use_eager", lambda *_: False)
     with pytest.raises(Refuted, match="a compiler that fails after a split ends the training"):

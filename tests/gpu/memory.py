@@ -63,13 +63,16 @@ def peaks(place: Place) -> Found:
         "recomputed": ["--training.accumulation", "1", "--training.activation_checkpointing", "true"],
     }
     found: dict[str, dict[str, float]] = {}
+    told = []
     for name, settings in ways.items():
         one = engine(config_of(place, "kaggle-top15", settings), place.torch_device)
         _, reserved = _measured(one)
         seconds = in_turns({"step": one.step}, 3, device=place.torch_device)["step"]
-        found[name] = {"bytes": reserved, "seconds": seconds}
-        require(one.updater.parts == one.config.training.accumulation, f"{name} does not fit into the memory here")
-    told = [f"{name} {way['bytes'] / 2**30:.1f} GiB {way['seconds'] * 1e3:.0f} ms" for name, way in found.items()]
+        fits = one.updater.parts == one.config.training.accumulation
+        require(fits or name != "two parts", "two parts, as the recipe has them, do not fit into the memory here")
+        found[name] = {"bytes": reserved, "seconds": seconds, "parts": one.updater.parts}
+        instead = "" if fits else f" (in {one.updater.parts} parts, which fit)"
+        told.append(f"{name}{instead} {reserved / 2**30:.1f} GiB {seconds * 1e3:.0f} ms")
     return Found(", ".join(told), {"ways": found})
 
 
@@ -97,7 +100,7 @@ def _error_with(room: int, device: torch.device, whole_card: bool) -> RuntimeErr
         if whole_card:
             hog = _hog(free - room, device)
         else:
-            torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved(device) + room) / total, device)
+            torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved(device) + room) / total)
         image = torch.zeros(2, 64, 128, 128, device=device, requires_grad=True)
         weight = torch.zeros(64, 64, 3, 3, device=device, requires_grad=True)
         for _ in range(4):
@@ -108,7 +111,7 @@ def _error_with(room: int, device: torch.device, whole_card: bool) -> RuntimeErr
         return RuntimeError(str(error)) if not isinstance(error, torch.OutOfMemoryError) else error.with_traceback(None)
     finally:
         del hog
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
+        torch.cuda.set_per_process_memory_fraction(1.0)
     return None
 
 
@@ -128,10 +131,11 @@ def _limited(most: int, place: Place) -> Iterator[None]:
         with out_of_memory_once():
             yield
         return
+    gc.collect()
     torch.cuda.empty_cache()
     _, total = torch.cuda.mem_get_info(place.torch_device)
-    torch.cuda.set_per_process_memory_fraction(most / total, place.torch_device)
+    torch.cuda.set_per_process_memory_fraction(most / total)
     try:
         yield
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, place.torch_device)
+        torch.cuda.set_per_process_memory_fraction(1.0)
