@@ -77,15 +77,17 @@ def pipe(tmp_path: Path) -> Iterator[Path]:
     """A named pipe that nobody writes to; who waits for it is let go after a while, so that the test fails."""
     path = tmp_path / "pipe.jpg"
     os.mkfifo(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # finds the pipe wherever it was moved to
 
     def let_go() -> None:
         with contextlib.suppress(OSError):
-            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+            os.close(os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK))
 
     timer = threading.Timer(10, let_go)
     timer.start()
     yield path
     timer.cancel()
+    os.close(descriptor)
 
 
 @pytest.fixture

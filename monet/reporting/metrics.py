@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monet.errors import InputError
+from monet.files import require_regular
+
+logger = logging.getLogger(__name__)
+
 MOST_POINTS = 4_000
 """Points that `read_metrics` returns at most: more than a chart has pixels."""
+_LARGEST = 1e30
+"""Numbers from here on are no measurements, and a mean of some of them may be infinite."""
 _RATES = ("learning_rate", "pairs_per_second")
 
 
 def read_metrics(path: Path, most: int = MOST_POINTS) -> list[dict[str, Any]]:
     """The steps in a `metrics.jsonl`, in order; where there are many, neighbours are averaged while they are read, so
-    that memory stays small. Torn lines and lines about other things are left out.
+    that memory stays small. Torn lines, numbers that cannot be drawn and lines about other things are left out; a file
+    that cannot be read has no steps, which is logged.
 
     Args:
         path: the file.
@@ -40,20 +50,28 @@ def read_metrics(path: Path, most: int = MOST_POINTS) -> list[dict[str, Any]]:
 
 def _steps(path: Path) -> Iterator[dict[str, Any]]:
     """The lines that tell of a step."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                values = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(values, dict) and _is_step(values):
-                yield values
+    try:
+        require_regular(path)
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                with contextlib.suppress(ValueError, RecursionError):
+                    values = json.loads(line)
+                    if isinstance(values, dict) and _is_step(values):
+                        yield values
+    except FileNotFoundError:
+        return
+    except (InputError, OSError) as error:
+        logger.warning("no curves: %s", error if isinstance(error, InputError) else f"{path}: {error.strerror}")
 
 
 def _is_step(values: Mapping[str, Any]) -> bool:
     losses = values.get("losses")
     numbers = [values.get(name) for name in ("pairs", "seconds", *_RATES)]
-    return isinstance(losses, dict) and all(isinstance(value, int | float) for value in [*numbers, *losses.values()])
+    return isinstance(losses, dict) and all(_can_be_drawn(value) for value in [*numbers, *losses.values()])
+
+
+def _can_be_drawn(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < _LARGEST  # false for what is not a number, as NaN
 
 
 def _mean(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,15 @@ import yaml
 from monet import checkpoint
 from monet.config import Config, to_dict
 from monet.errors import InputError, MonetError
-from monet.files import final_name, irregular_kind, remove_left_behind, write_json, write_text, written_whole
+from monet.files import (
+    final_name,
+    irregular_kind,
+    remove_left_behind,
+    require_regular,
+    write_json,
+    write_text,
+    written_whole,
+)
 from monet.training.events import Incident, StepEvent
 from monet.training.stored import load_checkpoint
 from monet.workflow import run_lock
@@ -178,8 +186,13 @@ class RunFolder:
     def processes(self) -> list[dict[str, Any]]:
         """The machine and the software of each process that trained this run, as far as they are known."""
         try:
-            return list(json.loads(self.environment.read_text(encoding="utf-8"))["processes"])
-        except (OSError, ValueError, KeyError, TypeError):
+            require_regular(self.environment)
+            found = json.loads(self.environment.read_text(encoding="utf-8"))["processes"]
+            return [values for values in found if isinstance(values.get("from_pair", 0), int)]
+        except FileNotFoundError:
+            return []
+        except (InputError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            logger.warning("%s is damaged: where this run was trained is not known", self.environment)
             return []
 
     def write_step(self, event: StepEvent) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from monet.device import Precision
 from monet.errors import InputError
-from monet.files import add_line
+from monet.files import add_line, require_regular
 from monet.scoring.evaluation import Evaluation
 from monet.workflow.candidates import Candidate, Weights, find_candidates
 from monet.workflow.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
-_NEEDED = {"checkpoint", "generator", "weights_used", "basis", "mifid"}
+_TEXTS = ("checkpoint", "generator", "weights_used")
 
 
 def keep_score(
@@ -49,18 +50,34 @@ def keep_score(
 
 
 def read_scores(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `scores.jsonl`; torn ones are left out, and there are none where there is no file."""
-    if not path.exists():
+    """The lines of a `scores.jsonl`; damaged ones are left out, which is logged. There are none where there is no file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    require_regular(path)
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
         return []
-    scores = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            values = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(values, dict) and values.keys() >= _NEEDED:
-            scores.append(values)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    scores = [values for line in lines if (values := _score(line))]
+    if len(scores) < len(lines):
+        logger.warning("%s has %d damaged lines of %d: left out", path, len(lines) - len(scores), len(lines))
     return scores
+
+
+def _score(line: str) -> dict[str, Any] | None:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, dict) or not isinstance(values.get("basis"), dict):
+        return None
+    texts = all(isinstance(values.get(name), str) for name in _TEXTS)
+    mifid = values.get("mifid")
+    return values if texts and isinstance(mifid, int | float) and 0 <= mifid < math.inf else None
 
 
 def best_candidate(folder: RunFolder, weights: Weights = "ema") -> Candidate:

@@ -19,6 +19,7 @@ def test_metrics_are_read_but_for_torn_lines_and_other_things(tmp_path: Path) ->
     path = tmp_path / "metrics.jsonl"
     others = ['{"incident": "loss not finite", "pairs": 4}\n', "7\n", "[" * 9999 + "\n", step(5, losses=1), "{}\n"]
     others += [step(6, seconds="x"), step(7, losses={"cycle_a": None}), "\xff\n"]
+    others += [step(8, seconds=10**400), step(9, learning_rate=float("nan")), step(10, losses={"cycle_a": -1e308})]
     path.write_text("".join([step(0), *others, step(1), step(2)[:20]]), encoding="latin-1")
     assert [values["pairs"] for values in read_metrics(path)] == [0, 1]
 
@@ -48,3 +49,15 @@ def test_reading_many_steps_takes_little_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert 50 <= len(points) <= 100
     assert most < 1_000_000
+
+
+def test_metrics_that_cannot_be_read_give_no_curves_and_a_word(
+    tmp_path: Path, pipe: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_metrics(tmp_path / "nothing") == []
+    assert not caplog.records
+    assert read_metrics(pipe) == read_metrics(tmp_path) == []
+    assert [record.getMessage().split(" cannot be read: ")[1] for record in caplog.records] == [
+        "it is a named pipe; give a regular file",
+        "it is a folder; give a regular file",
+    ]

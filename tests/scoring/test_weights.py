@@ -1,16 +1,27 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
+import pickle
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 
 from monet.errors import InputError
 from monet.scoring import weights as module
-from monet.scoring.weights import FILE_NAME, NoWeights, cached_weights, downloaded_weights, named_weights
+from monet.scoring.weights import (
+    FILE_NAME,
+    InceptionWeights,
+    NoWeights,
+    cached_weights,
+    downloaded_weights,
+    named_weights,
+)
 
 RELEASED = b"the released weights"
 
@@ -84,3 +95,19 @@ def test_named_weights_are_taken_and_known_to_be_others(tmp_path: Path) -> None:
     assert weights.sha256 == hashlib.sha256(b"mine").hexdigest()
     with pytest.raises(InputError, match="cannot be read: No such file"):
         named_weights(tmp_path / "nowhere.pth")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_damaged_weights_are_one_line() -> None:
+    file = io.BytesIO()
+    torch.save({"conv.weight": torch.zeros(4, 3), "conv.bias": torch.zeros(4)}, file)
+    whole = file.getvalue()
+    pickles = [pickle.dumps(value, protocol=2) for value in (print, {1}, [1], {"a": 1})]
+    for piece in [b"", b"mine", b"\x80\x02" + bytes(range(256)), whole[:500], whole[:-500], *pickles]:
+        with pytest.raises(InputError, match="damaged or hold more than tensors|are no state dict"):
+            InceptionWeights("mine.pth", "", piece).state_dict()
+    for position in range(0, len(whole), 5):
+        changed = bytearray(whole)
+        changed[position] ^= 0xFF
+        with contextlib.suppress(InputError):
+            InceptionWeights("mine.pth", "", bytes(changed)).state_dict()

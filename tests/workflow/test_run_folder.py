@@ -163,3 +163,27 @@ def test_files_that_may_not_be_written_are_found_before_any_work(
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anything
     with pytest.raises(InputError, match=r"checkpoints cannot be written to \(Permission denied\)"):
         RunFolder(tmp_path).open(resume=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "7", '{"processes": 7}', '{"processes": [7]}', "[" * 9999, "\udcff", None],
+)
+def test_a_damaged_environment_is_no_failure_and_is_said(
+    tmp_path: Path, text: str | None, pipe: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.processes() == []
+    assert not caplog.records
+    if text is None:
+        pipe.rename(folder.environment)
+    else:
+        folder.environment.write_text(text, errors="surrogateescape")
+    assert folder.processes() == []
+    assert "environment.json is damaged: where this run was trained is not known" in caplog.text
+
+
+def test_of_several_processes_those_that_can_be_shown_are(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.environment.write_text('{"processes": [{"from_pair": "many"}, {"from_pair": 3}, {}]}')
+    assert folder.processes() == [{"from_pair": 3}, {}]
