@@ -106,8 +106,8 @@ def test_damaged_weights_are_one_line() -> None:
     for piece in [b"", b"mine", b"\x80\x02" + bytes(range(256)), whole[:500], whole[:-500], *pickles]:
         with pytest.raises(InputError, match="damaged or hold more than tensors|are no state dict"):
             InceptionWeights("mine.pth", "", piece).state_dict()
-    for position in range(0, len(whole), 5):
+    for position in range(len(whole)):
         changed = bytearray(whole)
-        changed[position] ^= 0xFF
+        changed[position] ^= 0x10
         with contextlib.suppress(InputError):
             InceptionWeights("mine.pth", "", bytes(changed)).state_dict()
