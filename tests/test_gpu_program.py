@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from monet.errors import InputError
+from monet.scoring.inception import FeatureExtractor
 from monet.training.ema import MovingAverage
 from monet.training.guard import Guard
 from monet.training.state import TrainingState
@@ -323,8 +324,13 @@ def test_a_compiler_that_may_end_the_training_is_noticed(place: Place, monkeypat
 
 
 def test_cudnn_that_is_off_is_noticed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = torch.backends.cudnn.flags
-    monkeypatch.setattr(torch.backends.cudnn, "flags", lambda **options: real(**{**options, "enabled": False}))
+    real = FeatureExtractor.features
+
+    def without_cudnn(self: FeatureExtractor, batches: Any) -> Any:
+        with torch.backends.cudnn.flags(enabled=False):
+            return real(self, batches)
+
+    monkeypatch.setattr(FeatureExtractor, "features", without_cudnn)
     with pytest.raises(Refuted, match="cuDNN is off while Inception runs"):
         inception.cudnn(place)
 
