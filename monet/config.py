@@ -9,16 +9,29 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from monet.clock import parse_duration
-from monet.errors import InputError
+from monet.errors import InputError, shown
 
 TrackerName = Literal["clearml", "wandb", "tensorboard"]
 TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
+
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(?::(?:0|[1-9][0-9]{0,2}))?")
+
+
+def require_device_name(name: str) -> None:
+    """Checks that a word names a device as settings and options do; whether it is there, only trying tells.
+
+    Raises:
+        ValueError: it does not.
+    """
+    _require(bool(_DEVICE.fullmatch(name)), f"no device {shown(name)}: give auto, cpu, cuda, cuda:0 or mps")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -188,6 +201,7 @@ class TrainingConfig(_Bounded):
         rate = self.learning_rate
         _require(0 < rate <= 100, f"training.learning_rate is {rate}: give a number above 0, at most 100")
         _require(all(0 <= b < 1 for b in self.betas), f"training.betas is {self.betas}: give two numbers from 0 to 1")
+        require_device_name(self.device)
         for name in ("decay_start", "ema"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"training.{name} is {value}: give a number from 0 to below 1")

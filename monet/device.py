@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from monet.clock import Clock
+from monet.config import require_device_name
 from monet.distributed import Group
 from monet.errors import InputError
 from monet.machine import available_processors, compiler, processor_name, total_memory
@@ -29,9 +30,10 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return next((device for device in _accelerators() if device_problem(device) is None), torch.device("cpu"))
     try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise InputError(f"no device {name!r}: give auto, cpu, cuda, cuda:0 or mps") from None
+        require_device_name(name)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    device = torch.device(name)
     if problem := device_problem(device):
         raise InputError(f"device {name} does not work here: {problem}; give auto or cpu")
     return device

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines._numbers import number
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,7 +32,7 @@ def add_scoring_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--epsilon",
-        type=float,
+        type=number,
         default=0.1,
         metavar="E",
         help="memorization distances from here on count as 1; the competition's own value is unpublished "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines._command import command_parser, run_command
+from pipelines._numbers import whole_number
 from pipelines._processes import leave
 from pipelines._scoring import add_scoring_options, make_scorer, scoring_inputs
 
@@ -37,10 +38,10 @@ def main(arguments: Sequence[str]) -> int:
         "--reference", type=Path, required=True, metavar="ZIP|DIR", help="the paintings that they are compared with"
     )
     parser.add_argument(
-        "--sample", type=int, metavar="N", help="so many photos, the same for every checkpoint (default: all)"
+        "--sample", type=whole_number, metavar="N", help="so many photos, the same for every checkpoint (default: all)"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of the choice of the sample (default: %(default)s)"
+        "--seed", type=whole_number, default=0, metavar="S", help="of the choice of the sample (default: %(default)s)"
     )
     parser.add_argument(
         "--weights", choices=["ema", "raw"], default="ema", help="averaged weights where there are some (default: ema)"

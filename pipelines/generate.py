@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines._command import command_parser, run_command
+from pipelines._numbers import whole_number
 from pipelines._processes import leave
 
 
@@ -25,14 +26,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--zip", type=Path, required=True, metavar="FILE", help="the archive: one 256×256 JPEG a photo")
     parser.add_argument(
         "--batch-size",
-        type=int,
+        type=whole_number,
         default=defaults.batch_size,
         metavar="N",
         help="photos that go through the network together (default: %(default)s)",
     )
     parser.add_argument(
         "--quality",
-        type=int,
+        type=whole_number,
         default=defaults.quality,
         metavar="Q",
         help="JPEG quality, 1 to 100 (default: %(default)s)",

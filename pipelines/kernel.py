@@ -178,13 +178,15 @@ def _check(options: argparse.Namespace) -> int:
     from monet.clock import format_duration, parse_duration
     from monet.data.layout import find_layout
     from monet.errors import InputError
-    from monet.workflow.kernel import METADATA
+    from monet.files import require_output, require_regular
+    from monet.workflow.kernel import METADATA, is_built
     from monet.workflow.kernel_check import Mount, run_notebook, static_problems, this_machine
 
     try:
         limit = parse_duration(options.budget)
     except ValueError as error:
         raise InputError(f"--budget: {error}") from None
+    require_regular(options.folder / METADATA)
     try:
         metadata = json.loads((options.folder / METADATA).read_text(encoding="utf-8"))
         notebook = json.loads((options.folder / metadata["code_file"]).read_text(encoding="utf-8"))
@@ -198,6 +200,8 @@ def _check(options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"!!  {problem}")
     mounts: list[Mount] = ["competitions", "plain"] if options.mount == "both" else [options.mount]
+    for mount in mounts:
+        require_output(options.output / f"{mount}.ipynb", "a notebook", is_built)
     for mount in mounts:
         checked = run_notebook(
             notebook,

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from monet.errors import InputError, MonetError
-from monet.files import remove_left_behind, require_regular, require_writable, write_json, write_text, written_whole
+from monet.files import (
+    add_line,
+    is_json_with,
+    remove_left_behind,
+    require_output,
+    require_regular,
+    require_writable,
+    write_json,
+    write_text,
+    written_whole,
+)
 
 
 def test_a_file_takes_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -117,3 +127,65 @@ def test_without_locks_files_are_written_all_the_same(tmp_path: Path, monkeypatc
     monkeypatch.setattr("fcntl.flock", refuse)
     write_text(tmp_path / "file", "text")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_line_is_added_in_one_piece_after_a_torn_one(tmp_path: Path) -> None:
+    path = tmp_path / "scores.jsonl"
+    add_line(path, "first")
+    with open(path, "a") as file:
+        file.write("torn")
+    add_line(path, "last")
+    assert path.read_text() == "first\ntorn\nlast\n"
+
+
+def test_lines_are_added_to_files_alone(tmp_path: Path, pipe: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.write_text("whole")
+    (tmp_path / "link").symlink_to(whole)
+    for path in (tmp_path / "link", pipe, tmp_path):
+        with pytest.raises(OSError, match=r"not a regular file|symbolic links|Is a directory"):
+            add_line(path, "line")
+    assert whole.read_text() == "whole"
+
+
+def test_an_output_replaces_only_its_like_and_no_input(tmp_path: Path) -> None:
+    mine, photo, empty = tmp_path / "mine", tmp_path / "photo", tmp_path / "empty"
+    mine.write_text("mine")
+    photo.write_text("photo")
+    empty.touch()
+    os.link(mine, tmp_path / "same")
+
+    def require(path: Path, *inputs: Path) -> None:
+        require_output(path, "my file", lambda path: path.read_text() == "mine", inputs)
+
+    require(mine, photo)
+    require(empty)
+    require(tmp_path / "new", tmp_path)
+    with pytest.raises(InputError, match="photo is there and is not my file: move it away, or give another name"):
+        require(photo)
+    for inputs in ([tmp_path], [tmp_path / "same"], [mine]):
+        with pytest.raises(InputError, match="is read by this command"):
+            require(mine, *inputs)
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "a\0b", "loop/x", "link"])
+def test_a_name_that_cannot_be_written_is_found_beforehand(name: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "link").symlink_to("gone")
+    with pytest.raises(InputError, match=r"cannot be written|is a link"):
+        require_writable(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "it_is"),
+    [
+        ('{\n  "fid": 1\n}\n', True),
+        ('{"fid": 1}\n', False),
+        ('{\n  "name": 1\n}', False),
+        ("{\n", False),
+        ("[]", False),
+    ],
+)
+def test_numbers_are_told_from_other_json(text: str, it_is: bool, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(text)
+    assert is_json_with("fid")(tmp_path / "x.json") is it_is

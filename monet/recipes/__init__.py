@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.util
-import re
 import textwrap
 import types
 import typing
@@ -14,16 +13,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from monet.config import GROUPS, Config, as_typed, from_dict
-from monet.errors import InputError
+from monet.errors import InputError, shortened, shown
 from monet.files import require_regular
+from monet.recipes import plain_yaml
 
 if TYPE_CHECKING:
     import jsonargparse
 
 _FOLDER = Path(__file__).parent
+_MOST_BYTES = 64 * 1024
+"""Of a recipe; those that come with monet have 4 KiB."""
 _TRACKING = "Trackers that follow the run; offline where there are no credentials for them."
 _UNIONS = (typing.Union, types.UnionType)
 
@@ -46,16 +46,27 @@ def read(recipe: str) -> dict[str, Any]:
         InputError: there is no such recipe or file, or it is not a YAML mapping.
     """
     path = _FOLDER / f"{recipe}.yaml" if recipe in names() else Path(recipe)
-    require_regular(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        require_regular(path)
+        with open(path, "rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        text = data.decode("utf-8-sig")
     except FileNotFoundError:
         choices = ", ".join(names())
-        raise InputError(f"no recipe {recipe!r}: give {choices}, or a YAML file{_nearest(recipe, names())}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"recipe {path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}") from error
+        wrong = f"no recipe {shown(recipe)}: give {choices}, or a YAML file{_nearest(recipe, names())}"
+        raise InputError(wrong) from None
+    except OSError as error:
+        raise InputError(f"recipe {shortened(recipe, 200)} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"recipe {path} is not UTF-8 text (at byte {error.start}): write it in UTF-8") from None
+    except ValueError:  # a NUL
+        raise InputError(f"no recipe {shown(recipe)}: that is no name of a file") from None
+    if len(data) > _MOST_BYTES:
+        raise InputError(f"recipe {path} is longer than {_MOST_BYTES // 1024} KiB: expected settings and no more")
+    try:
+        values = plain_yaml.parse(text)
+    except plain_yaml.NotPlain as error:
+        raise InputError(f"recipe {path} cannot be used: {error}") from None
     if values is None:
         values = {}
     if not isinstance(values, dict):
@@ -76,23 +87,11 @@ def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, source:
     """
     _refuse_unknown_keys(values, source)
     _refuse_unknown_options(overrides)
-    values, overrides = _words(values), _as_lists(overrides)
-    if not _has_jsonargparse():
-        return from_dict(parsed_plainly(values, overrides))
-    parser = settings_parser()
-    try:
-        base = parser.parse_object(values)
-        parsed = parser.parse_args(overrides, namespace=base)
-    except Exception as error:
-        raise InputError(_one_line(error)) from error
-    return from_dict(parsed.as_dict())
+    return from_dict(_typed_settings(_words(values), _as_lists(overrides)))
 
 
-def parsed_plainly(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """What `resolve` does where jsonargparse is not installed, as in Kaggle's image: words are read as YAML.
-
-    Returns:
-        Nested settings of the right types.
+def _typed_settings(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Nested settings of the right types; words of the command line are read as a recipe's values are.
 
     Raises:
         InputError: a value has another type than its setting.
@@ -104,7 +103,7 @@ def parsed_plainly(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[
         name, given, rest = word.removeprefix("--").partition("=")
         text = rest if given else next(words, None)
         if not word.startswith("--") or text is None:
-            raise InputError(f"{word}: expected one argument, as in --training.epochs 3")
+            raise InputError(f"{shortened(word, 80)}: expected one argument, as in --training.epochs 3")
         group, _, field = name.rpartition(".")
         as_word = setting_types()[name] is str or text in _choices(setting_types()[name])
         (found.setdefault(group, {}) if group else found)[field] = text if as_word else _as_yaml(text)
@@ -120,10 +119,10 @@ def _has_jsonargparse() -> bool:
 
 
 def _as_yaml(text: str) -> Any:
-    """A word as YAML 1.2 reads it, which knows 2e-4 for a number."""
+    """A word as a recipe's value; text where it is none."""
     try:
-        return float(text) if re.fullmatch(r"[+-]?\d+(\.\d*)?e[+-]?\d+", text, re.IGNORECASE) else yaml.safe_load(text)
-    except yaml.YAMLError:
+        return plain_yaml.parse(text) if text.strip() else text
+    except plain_yaml.NotPlain:
         return text
 
 
@@ -196,18 +195,25 @@ def settings_among(words: Sequence[str]) -> list[str]:
 
 
 def _refuse_unknown_keys(values: Mapping[str, Any], source: str) -> None:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and key not in GROUPS and (key in setting_types() or not value):
+            raise InputError(f"{source} gives {shortened(key, 80)} fields: it is no group of settings")
+        if "." in key and key in setting_types():
+            group, _, field = key.partition(".")
+            raise InputError(f"{source} holds {key}: write {field} indented below {group}:")
     for key in _dotted(values):
         if key in GROUPS:
             raise InputError(f"{source} gives {key} no fields: write them indented below it, such as load_size: 286")
         if key not in setting_types():
-            raise InputError(f"unknown setting {key} in {source}{_nearest(key, setting_types())}")
+            raise InputError(f"unknown setting {shortened(key, 80)} in {source}{_nearest(key, setting_types())}")
 
 
 def _refuse_unknown_options(overrides: Sequence[str]) -> None:
     for name in sorted(names_in(overrides)):
         if name not in setting_types():
             options = [f"--{key}" for key in setting_types()]
-            raise InputError(f"unknown option --{name}: --help lists them all{_nearest(f'--{name}', options)}")
+            hint = _nearest(f"--{name}", options)
+            raise InputError(f"unknown option --{shortened(name, 80)}: --help lists them all{hint}")
 
 
 def _words(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -260,21 +266,11 @@ def _nearest(name: str, known: typing.Iterable[str]) -> str:
     return ""
 
 
-def _one_line(error: Exception) -> str:
-    """What jsonargparse says over several lines, as one sentence with what is expected instead."""
-    text = str(error)
-    key = re.search(r'[Kk]ey "([\w.]+)"', text)
-    value = re.search(r"(?:Got value|Given value): (.*)", text)
-    if key and value and key.group(1) in setting_types():
-        return _cannot_be(key.group(1), value.group(1))
-    return " ".join(text.split())
-
-
 def _cannot_be(name: str, value: str) -> str:
     if name in ("budget", "horizon"):
-        return f"{name} cannot be {value!r}: write it as 5h, 45m, 90s or 1h30m"
+        return f"{name} cannot be {shown(value)}: write it as 5h, 45m, 90s or 1h30m"
     annotation = setting_types()[name]
-    return f"{name} cannot be {value!r}: give {describe(annotation)}{_nearest(value, _choices(annotation))}"
+    return f"{name} cannot be {shown(value)}: give {describe(annotation)}{_nearest(value, _choices(annotation))}"
 
 
 def _choices(annotation: Any) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from monet.data.layout import COMPETITION
 from monet.errors import InputError
-from monet.files import write_text
+from monet.files import require_output, write_text
 
 METADATA = "kernel-metadata.json"
 """What stands beside a notebook."""
@@ -184,6 +184,7 @@ def build(
         The names of the files, in that folder.
 
     Raises:
+        InputError: something else is there under their names.
         MonetError: they cannot be written.
     """
     sources = [name for name in (as_dataset, wheels) if name]
@@ -198,9 +199,22 @@ def build(
             (METADATA, metadata(sources, edition, internet)),
         )
     }
+    for name in contents:
+        require_output(folder / name, "one of this kernel's files", is_built)
     for name, content in contents.items():
         write_text(folder / name, content)
     return list(contents)
+
+
+def is_built(path: Path) -> bool:
+    """Whether a file is a notebook, or the metadata of one of these kernels."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and (
+        "cells" in values or values.get("code_file") in {edition.notebook for edition in EDITIONS}
+    )
 
 
 def require_address(word: str, what: str) -> None:

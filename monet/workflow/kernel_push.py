@@ -152,8 +152,8 @@ def collect_wheels(folder: Path, weights: Path | None) -> list[str]:
         raise MonetError(f"pip cannot download the wheels: {lines[-1].removeprefix('ERROR: ')[:300]}")
     if weights:
         shutil.copyfile(weights, folder / weights.name)
-    write_json(
-        folder / "dataset-metadata.json",
-        {"title": "monet-wheels", "id": "INSERT_USERNAME/monet-wheels", "licenses": [{"name": "other"}]},
-    )
+    metadata = folder / "dataset-metadata.json"
+    if not metadata.exists():  # else it has a user's name by now, or is another dataset's
+        values = {"title": "monet-wheels", "id": "INSERT_USERNAME/monet-wheels", "licenses": [{"name": "other"}]}
+        write_json(metadata, values)
     return sorted(path.name for path in folder.iterdir())

@@ -68,7 +68,7 @@ def test_skip_bad_paints_the_others_and_lists_what_was_skipped(
         ({"--batch-size": "0"}, "--batch-size is 0: give at least 1"),
         ({"--quality": "101"}, "--quality is 101: give 1 to 100"),
         ({"--weights": "best"}, "argument --weights: invalid choice: 'best'"),
-        ({"--batch-size": "many"}, "argument --batch-size: invalid int value: 'many'"),
+        ({"--batch-size": "many"}, "argument --batch-size: 'many' is no whole number: write it as 12"),
         ({"--device": "tpu"}, "no device 'tpu'"),
     ],
 )

@@ -209,6 +209,10 @@ def test_wheels_and_weights_make_a_dataset(tmp_path: Path, monkeypatch: pytest.M
     assert len([name for name in names if name.endswith(".whl")]) == len(LACKING)
     assert {"weights.pth", "dataset-metadata.json"} <= set(names)
     assert calls[0][-len(LACKING) :] == list(LACKING)
+    metadata = tmp_path / "wheels" / "dataset-metadata.json"
+    metadata.write_text(metadata.read_text().replace("INSERT_USERNAME", "claude-m"))
+    collect_wheels(tmp_path / "wheels", None)
+    assert "claude-m/monet-wheels" in metadata.read_text()  # what a user wrote there stays
 
 
 def test_a_failed_download_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,6 @@ from monet.errors import InputError
 from monet.models import build_generator
 
 
-@pytest.fixture(autouse=True, params=["jsonargparse", "plain"])
-def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With jsonargparse, and as in an image that lacks it."""
-    if request.param == "plain":
-        monkeypatch.setattr(recipes, "_has_jsonargparse", lambda: False)
-
-
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_is_valid_and_complete(name: str) -> None:
     values = recipes.read(name)
@@ -102,7 +95,7 @@ def test_an_unknown_recipe_names_the_nearest_one_and_all_others() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "not valid YAML"), ("- 1", "holds a list"), (b"\xff\xfe\x00", "cannot be read|not valid YAML")],
+    [("a: [", "line 1: "), ("- 1", "holds a list"), (b"\xff\xfe\x00", "is not UTF-8 text")],
 )
 def test_a_recipe_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
     path = tmp_path / "mine.yaml"
@@ -135,7 +128,6 @@ def test_compile_may_be_written_without_quotes(tmp_path: Path, word: str) -> Non
     assert recipes.resolve({}, ["--training.compile", word]).training.compile == word
 
 
-@pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
@@ -147,10 +139,7 @@ def test_compile_may_be_written_without_quotes(tmp_path: Path, word: str) -> Non
         ("[]", ()),
     ],
 )
-def test_trackers_may_be_written_as_words_or_as_a_list(
-    there: bool, written: str, meant: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recipes, "_has_jsonargparse", lambda: there)
+def test_trackers_may_be_written_as_words_or_as_a_list(written: str, meant: tuple[str, ...], tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(f"tracking: {written}\n")
     assert recipes.resolve(recipes.read(str(path))).tracking == meant
@@ -159,25 +148,132 @@ def test_trackers_may_be_written_as_words_or_as_a_list(
         assert recipes.resolve({"tracking": ["clearml"]}, [f"--tracking={written}"]).tracking == meant
 
 
-@pytest.mark.parametrize("name", recipes.names())
-@pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["--training.learning_rate", "1e-4", "--model.width=8", "--data.flip", "false", "--budget", "90s"],
-        ["--tracking", "clearml,wandb"],
-        ["--tracking=[tensorboard]", "--horizon", "9h"],
-        ["--tracking", "none"],
-    ],
+def test_without_jsonargparse_only_the_help_is_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "--training.epochs  a whole number or null; default null" in recipes.describe_settings()
+    monkeypatch.setattr(recipes, "_has_jsonargparse", lambda: False)
+    assert recipes.describe_settings() == "  (pip install jsonargparse shows them here)"
+    assert recipes.resolve({}, ["--training.epochs", "3"]).training.epochs == 3
+
+
+def mine(tmp_path: Path, text: str | bytes) -> str:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+BOMB = "a: &a [x, x]\n" + "".join(
+    f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(24)
 )
-def test_both_parsers_find_the_same_settings(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    values = recipes.read(name)
-    found = []
-    for there in (True, False):
-        monkeypatch.setattr(recipes, "_has_jsonargparse", lambda there=there: there)
-        found.append(recipes.resolve(values, words))
-    assert found[0] == found[1]
-    assert repr(found[0]) == repr(found[1])  # 1 is equal to 1.0, and not the same
+DEEP = "a: " + "[" * 30_000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, "line 1: aliases"),
+        ("training: &t {epochs: 3}\ndata: *t", "line 1: aliases"),
+        ("data:\n  <<: {load_size: 300}", "data.<<"),
+        (DEEP, "line 1: more than 6 levels"),
+        ("a: " + "{b: " * 9_000, "line 1: more than 6 levels"),
+        ("training:\n  epochs: 3\n  seed: 1\n  epochs: 4", "line 4: 'epochs' is there twice: keep one"),
+        ("training: {epochs: 3}\n\ntraining: {seed: 1}", "line 3: 'training' is there twice"),
+        ("training: {epochs: !!int 3}", "line 1: tags"),
+        ("training: {epochs: !!python/object/apply:os.system [ls]}", "line 1: tags"),
+        ("--- {}\n--- {}", "line 2: a second document"),
+        ("training:\n\tepochs: 3", r"line 2: found character '\\t'"),
+        ("3: 4", "line 1: '3' is no name of a setting"),
+        ("? [a, b]\n: 3", "line 1: .* is no name of a setting"),
+        ("training: {epochs: 3", "line 1: expected ',' or '}'"),
+        ("a: \0", "special characters are not allowed"),
+        ("budget: {}", "gives budget fields: it is no group"),
+        ("horizon: {a: 1}", "gives horizon fields: it is no group"),
+        ("training.epochs: 3", "write epochs indented below training:"),
+        ("x" * 1_000 + ": 3", "unknown setting x* … x*"),
+        ("\u00e9: 3".encode("latin-1"), r"is not UTF-8 text \(at byte 0\)"),
+        ("training: {epochs: 3}".encode("utf-16"), "is not UTF-8 text"),
+        ("# " + "x" * 70_000, "is longer than 64 KiB"),
+    ],
+    ids=lambda text: text[:12] if isinstance(text, str) else None,
+)
+def test_a_text_that_is_more_than_settings_is_refused_in_one_short_line(
+    text: str | bytes, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        recipes.resolve(recipes.read(mine(tmp_path, text)))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
+    text = b"\xef\xbb\xbftraining: {epochs: 3}"
+    assert recipes.resolve(recipes.read(mine(tmp_path, text))).training.epochs == 3
+
+
+WRONG = [
+    ("training.epochs", "1e3", "'1000.0': give a whole number or null"),
+    ("training.epochs", "3.0", "'3.0': give a whole number"),
+    ("training.epochs", "1_000", "'1_000': give a whole number"),
+    ("training.epochs", "010", "'010': give a whole number"),
+    ("training.epochs", "0x10", "'0x10': give a whole number"),
+    ("training.epochs", "1:30", "'1:30': give a whole number"),
+    ("training.epochs", "\u0663", "give a whole number"),
+    ("training.epochs", "2001-01-01", "'2001-01-01': give a whole number"),
+    ("training.epochs", "2001-99-99", "'2001-99-99': give a whole number"),
+    ("training.epochs", "yes", "'True': give a whole number"),
+    ("training.epochs", "9" * 5_000, "give a whole number"),
+    ("training.epochs", "9999999999999999999", "is out of range"),
+    ("training.epochs", "'3'", "'3': give a whole number"),
+    ("training.learning_rate", ".nan", "is nan: give a finite number"),
+    ("training.learning_rate", ".inf", "is inf: give a finite number"),
+    ("training.learning_rate", "1e999", "is inf: give a finite number"),
+    ("training.learning_rate", "true", "'True': give a number"),
+    ("training.learning_rate", "'1e-4'", "'1e-4': give a number"),
+    ("training.learning_rate", "1" + "0" * 400, "give a number"),
+    ("training.betas", "[0.5, 1_0]", "give a list of a number and a number"),
+    ("training.betas", "[0.5, true]", "give a list of a number and a number"),
+    ("data.flip", "1", "'1': give true or false"),
+    ("data.flip", "'true'", "'true': give true or false"),
+    ("model.generator", "null", "give resnet or unet"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), WRONG, ids=[f"{name}={value[:20]}" for name, value, _ in WRONG])
+def test_a_recipe_and_the_command_line_refuse_the_same_values(
+    name: str, value: str, message: str, tmp_path: Path
+) -> None:
+    group, field = name.split(".")
+    read = recipes.read(mine(tmp_path, f"{group}:\n  {field}: {value}"))
+    for values, words in ((read, []), ({}, [f"--{name}", value]), ({}, [f"--{name}={value}"])):
+        with pytest.raises(InputError, match=message) as caught:
+            recipes.resolve(values, words)
+        assert len(str(caught.value)) < 300
+
+
+RIGHT = [
+    ("training.epochs", "+3", 3),
+    ("training.epochs", "~", None),
+    ("training.learning_rate", "2e-4", 2e-4),
+    ("training.learning_rate", "2.E-4", 2e-4),
+    ("training.learning_rate", "+.5", 0.5),
+    ("training.learning_rate", "1", 1.0),
+    ("data.flip", "No", False),
+    ("data.samples_per_epoch", "all", "all"),
+    ("training.betas", "[0, 0.9]", (0.0, 0.9)),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "meant"), RIGHT, ids=[f"{name}={value}" for name, value, _ in RIGHT])
+def test_a_recipe_and_the_command_line_read_the_same_values(
+    name: str, value: str, meant: object, tmp_path: Path
+) -> None:
+    group, field = name.split(".")
+    for config in (
+        recipes.resolve(recipes.read(mine(tmp_path, f"{group}:\n  {field}: {value}"))),
+        recipes.resolve({}, [f"--{name}", value]),
+        recipes.resolve({"training": {"epochs": 7}}, [f"--{name}={value}"]),
+    ):
+        found = getattr(getattr(config, group), field)
+        assert (found, type(found)) == (meant, type(meant))
 
 
 def test_a_recipe_that_is_a_named_pipe_is_refused_at_once(pipe: Path) -> None:

@@ -299,3 +299,20 @@ def test_a_command_that_fails_ends_the_notebook_with_its_exit_code(tiny_data: Pa
 def test_without_a_built_notebook_check_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("kernel", "check", "--folder", tmp_path, "--data", tmp_path) == 2
     assert "holds no built kernel: python -m pipelines.kernel build writes one" in capsys.readouterr().err
+
+
+def test_a_notebook_takes_the_place_of_nothing_else(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kernel-metadata.json").write_text('{"code_file": "mine.ipynb"}')
+    assert command("kernel", "build", "--folder", tmp_path) == 2
+    assert "kernel-metadata.json is there and is not one of this kernel's files: move it" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["kernel-metadata.json"]
+    (tmp_path / "kernel-metadata.json").unlink()
+    for _ in range(2):
+        assert command("kernel", "build", "--folder", tmp_path) == 0
+    (tmp_path / "plain.ipynb").write_text("notes")
+    words = ("--folder", tmp_path, "--data", tiny_data, "--output", tmp_path)
+    assert command("kernel", "check", *words) == 2
+    assert "plain.ipynb is there and is not a notebook" in capsys.readouterr().err
+    assert (tmp_path / "plain.ipynb").read_text() == "notes"
