@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,7 +122,8 @@ def _paint_with(options: argparse.Namespace, job: Job) -> Candidate | None:
     if options.paint_with == "best":
         return best_candidate(job.folder)
     path = Path(options.paint_with)
-    if path.parent != Path() and path.resolve().parent != job.folder.checkpoints.resolve():
+    there = Path(os.path.realpath(path)).parent
+    if path.parent != Path() and there != Path(os.path.realpath(job.folder.checkpoints)):
         raise InputError(
             f"{path} belongs to another run: paint with python -m pipelines.generate --checkpoint {path} …"
         )

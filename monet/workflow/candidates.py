@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Candidate:
 def find_all(runs: Sequence[Path], weights: Weights = "ema") -> list[Candidate]:
     """The checkpoints of several runs; see `find_candidates`. Runs are called by their folder's name, or by the whole
     path where two have the same name. A run that is named twice counts once."""
-    folders = {path.resolve(): path for path in reversed(runs)}
+    folders = {Path(os.path.realpath(path)): path for path in reversed(runs)}
     names = Counter(folder.name for folder in folders)
     return [
         candidate
@@ -78,7 +79,7 @@ def find_candidates(run: Path, weights: Weights = "ema", name: str | None = None
     """
     folder = RunFolder(run)
     folder.require_kinds(but=folder.scores.name)  # what is not read; what cannot be kept there is a warning
-    paths = sorted(folder.checkpoints.glob("*.pt"))
+    paths = folder.saved()
     if not paths:
         raise InputError(f"{run} holds no checkpoints: give the folder of a run, such as runs/NAME")
     found: dict[str, Candidate] = {}

@@ -96,7 +96,7 @@ class RunFolder:
             raise InputError(f"{self.path} is not empty: add --resume to go on there, or give --run another name")
         self.require_kinds()
         self._require_writable(found)
-        others = sorted(path.name for path in self.checkpoints.glob("epoch-*.pt"))
+        others = [path.name for path in self.saved() if path.name.startswith("epoch-")]
         if not self.last.exists():
             if others:
                 raise InputError(
@@ -108,6 +108,19 @@ class RunFolder:
         except InputError as error:
             hint = f"; {others[-1]} beside it can be copied over it" if others else ""
             raise InputError(f"{error}{hint}") from error
+
+    def saved(self) -> list[Path]:
+        """Its checkpoints, in the order of their names.
+
+        Raises:
+            InputError: their folder cannot be read.
+        """
+        try:
+            return sorted(path for path in self.checkpoints.iterdir() if path.suffix == ".pt")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise InputError(f"{self.checkpoints} cannot be read: {error.strerror or error}") from error
 
     def require_apart(self, path: Path, own: Path | None = None) -> None:
         """Checks that an output is no file of this run, nor would take the place of one.

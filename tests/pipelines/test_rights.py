@@ -30,11 +30,12 @@ def unprivileged() -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
-    os.seteuid(NOBODY)
+    "".encode("cp437")  # what zipfile asks for may be where only root can read
+    os.setresuid(NOBODY, NOBODY, 0)
     try:
         yield
     finally:
-        os.seteuid(0)
+        os.setresuid(0, 0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,8 @@ NAMES = {
     "bytes": "\udcff\udcfe",
     "empty": "",
 }
+FINE = {("generate--zip", "252"), ("generate--zip", "bytes")}
+"""Archives may have such names."""
 OPTIONS = [
     ("submit", "--data"),
     ("submit", "--run"),
@@ -160,8 +163,21 @@ def test_no_name_is_unexpected(
     words = [word for pair in options.items() for word in pair if word or word is options[option]]
     code = command(program, *(words if option else [NAMES[name]]))
     error = capsys.readouterr().err
+    if (program + option, name) in FINE:
+        assert code == 0, error
+        Path(NAMES[name]).unlink()
+        return
     assert code == 2, error
     assert error.count("error: ") == 1
     assert "unexpected" not in error
     assert len(error) < 3_000
     assert not Path("run/.lock").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["compare", "--run", "run", "loop/x", *COMPARE[3:]], [*SUBMIT, "--paint-with", "loop/x"]]
+)
+def test_links_in_a_circle_are_no_surprise(words: list[str], place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not os.path.lexists("loop"):
+        Path("loop").symlink_to("loop")
+    one_line(words, capsys)
