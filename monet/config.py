@@ -335,7 +335,7 @@ def from_dict(values: Mapping[str, Any]) -> Config:
 def _typed_fields(group: type, values: Any, prefix: str) -> dict[str, Any]:
     """The fields of a group, each in its type."""
     if not isinstance(values, Mapping):
-        raise InputError(f"{prefix.rstrip('.')} is {shortened(values)}: expected settings by their names")
+        raise InputError(f"{prefix.rstrip('.')} is {shown(values)}: expected settings by their names")
     hints = {field.name: get_type_hints(group)[field.name] for field in dataclasses.fields(group)}
     found = {}
     for name, value in values.items():
@@ -344,11 +344,5 @@ def _typed_fields(group: type, values: Any, prefix: str) -> dict[str, Any]:
         try:
             found[name] = as_typed(value, hints[name])
         except TypeError:
-            raise InputError(f"{prefix}{name} cannot be {shortened(value)}") from None
+            raise InputError(f"{prefix}{name} cannot be {shown(value)}") from None
     return found
-
-
-def shortened(value: Any) -> str:
-    """A value as a message quotes it."""
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -16,8 +16,13 @@ def shortened(text: str, most: int = 2_000) -> str:
 
 
 def shown(value: object, most: int = 80) -> str:
-    """A value that a user wrote, in quotes, for an error message: on one line, and no longer than `most` or so."""
-    return repr(shortened(str(value), most))
+    """A value for an error message, text in quotes: on one line, and no longer than `most` characters or so."""
+    if isinstance(value, str):
+        return repr(shortened(value, most))
+    try:
+        return shortened(repr(value), most)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 class MonetError(Exception):

@@ -24,6 +24,7 @@ def test_a_text_is_always_one_line_without_control_characters() -> None:
 
 def test_a_value_is_shown_in_quotes_and_no_longer_than_a_line() -> None:
     assert shown("5x") == "'5x'"
-    assert shown(3) == "'3'"
+    assert (shown(3), shown("3"), shown([1, "a"])) == ("3", "'3'", "[1, 'a']")
+    assert shown(10**5_000) == "a number of thousands of digits"
     assert shown("\udcff") == r"'\udcff'"
     assert len(shown("y" * 10_000)) <= 82

@@ -15,8 +15,7 @@ import torch
 from monet.checkpoint.contents import Damaged, digest, plain
 from monet.checkpoint.schema import conforming
 from monet.checkpoint.unpickling import Foreign, unpickled
-from monet.config import shortened
-from monet.errors import InputError, MonetError
+from monet.errors import InputError, MonetError, shown
 from monet.files import require_regular, written_whole
 from monet.machine import available_memory
 
@@ -114,5 +113,5 @@ def _version(contents: Any) -> int:
     if type(mark) is not str or mark != FORMAT:
         raise Foreign(f"is not one of monet's: it holds no {FORMAT!r} mark")
     if type(version) is not int or not 1 <= version <= VERSION:
-        raise Foreign(f"has format version {shortened(version)}; this monet reads 1 to {VERSION}: use that version")
+        raise Foreign(f"has format version {shown(version)}; this monet reads 1 to {VERSION}: use that version")
     return version

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from monet.config import shortened
+from monet.errors import shown
 
 _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.uint8}
 _MOST_VALUES = 200_000
@@ -77,7 +77,7 @@ class _Copy:
             return f".{name}" if where else name
         if type(name) is int:
             return f"[{name}]"
-        raise Damaged(f"{where or 'it'} has {shortened(name)} for a name")
+        raise Damaged(f"{where or 'it'} has {shown(name)} for a name")
 
     def _scalar(self, value: Any, where: str) -> Any:
         if value is None or type(value) in (bool, float):

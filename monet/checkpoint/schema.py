@@ -9,9 +9,9 @@ from typing import Any, get_args
 from torch import Tensor
 
 from monet.checkpoint.contents import Damaged
-from monet.config import from_dict, shortened
+from monet.config import from_dict
 from monet.device import Precision
-from monet.errors import InputError
+from monet.errors import InputError, shown
 
 _MOST = 2**53
 """No number is larger; a float holds all integers up to it."""
@@ -189,4 +189,4 @@ def _require(kind: type, value: Any, where: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    return f"a {type(value).__name__.lower()}" if isinstance(value, (Tensor, dict, list)) else shortened(value)
+    return f"a {type(value).__name__.lower()}" if isinstance(value, (Tensor, dict, list)) else shown(value)
