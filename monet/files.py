@@ -45,6 +45,8 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if (kind := irregular_kind(path)) and not path.is_symlink():
+            raise OSError(errno.EINVAL, f"it is {kind}")
         partial, file = _open_partial(path)
         _UNFINISHED.add(partial)
         with file:

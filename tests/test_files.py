@@ -189,3 +189,9 @@ def test_a_name_that_cannot_be_written_is_found_beforehand(name: str, tmp_path: 
 def test_numbers_are_told_from_other_json(text: str, it_is: bool, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
     assert is_json_with("fid")(tmp_path / "x.json") is it_is
+
+
+def test_what_is_no_file_is_never_replaced(pipe: Path) -> None:
+    with pytest.raises(MonetError, match=r"cannot write .*: it is a named pipe"):
+        write_text(pipe, "text")
+    assert pipe.is_fifo()
