@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from monet.errors import InputError
+from monet.errors import InputError, Interrupted
 from monet.scoring.inception import FeatureExtractor
 from monet.training.ema import MovingAverage
 from monet.training.guard import Guard
@@ -23,7 +23,7 @@ from monet.training.state import TrainingState
 from monet.training.updater import Updater
 from tests.conftest import fill_folder
 from tests.gpu import __main__ as program
-from tests.gpu import compiling, inception, memory, precision, refusal, resume, several, speed, whole
+from tests.gpu import compiling, inception, memory, precision, refusal, resume, runner, several, speed, whole
 from tests.gpu.part import Found, Part, Place, Refuted, Skipped, require
 from tests.gpu.parts import PARTS
 from tests.gpu.results import Result, Results
@@ -155,6 +155,23 @@ def test_what_was_cut_short_is_asked_again_and_what_is_done_is_not(
         "fine",
         "fine",
     ]
+
+
+def test_what_is_known_when_it_is_interrupted_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = runner.answer
+
+    def answer(work: Any, place: Place, name: str) -> Any:
+        if work is hanging:
+            raise Interrupted(signal.SIGINT)
+        return real(work, place, name)
+
+    monkeypatch.setattr(runner, "answer", answer)
+    with pytest.raises(Interrupted):
+        program.main([*ON_CPU, str(tmp_path)], (part(fine), part(hanging)))
+    assert "| fine | passed |" in capsys.readouterr().out
+    assert "as it should be" in (tmp_path / "summary.md").read_text()
 
 
 def may_use_cuda(_: Place) -> Found:

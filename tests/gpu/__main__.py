@@ -36,8 +36,10 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
     place = _place(options)
     results = Results(options.out)
     results.belong_to(_machine(place))
-    run_all(chosen, place, results, started + 60 * options.minutes, bool(options.only), _tell)
-    print("\n" + results.table([part.name for part in parts]), end="")
+    try:
+        run_all(chosen, place, results, started + 60 * options.minutes, bool(options.only), _tell)
+    finally:
+        print("\n" + results.table([part.name for part in parts]), end="", flush=True)
     known = [results.known[part.name] for part in chosen]
     return int(any(result.wrong for result in known))
 
