@@ -7,7 +7,7 @@ import re
 
 from monet.errors import shown
 
-_WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})")
+_WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,29})")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 
 

@@ -9,7 +9,7 @@ from pipelines._command import command_parser
 from pipelines._numbers import number, whole_number
 
 
-@pytest.mark.parametrize("text", ["1_000", "٣", "0x10", "010", "1e3", "3.0", "", " ", "-", "9" * 19, "9" * 5_000])
+@pytest.mark.parametrize("text", ["1_000", "٣", "0x10", "010", "1e3", "3.0", "", " ", "-", "9" * 5_000])
 def test_a_whole_number_is_written_in_tens_with_plain_digits(text: str) -> None:
     parser = command_parser("generate", "")
     parser.add_argument("--batch-size", type=whole_number)
