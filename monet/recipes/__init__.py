@@ -102,7 +102,9 @@ def _typed_settings(values: Mapping[str, Any], overrides: Sequence[str]) -> dict
     for word in words:
         name, given, rest = word.removeprefix("--").partition("=")
         text = rest if given else next(words, None)
-        if not word.startswith("--") or text is None:
+        if not word.startswith("--"):
+            raise InputError(f"unrecognized arguments: {shortened(word, 80)}")
+        if text is None:
             raise InputError(f"{shortened(word, 80)}: expected one argument, as in --training.epochs 3")
         group, _, field = name.rpartition(".")
         as_word = setting_types()[name] is str or text in _choices(setting_types()[name])

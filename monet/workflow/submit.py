@@ -224,9 +224,8 @@ def _track(job: Job, submission: Submission) -> None:
         score = found.score
         named = {"FID": score.fid, "MiFID": score.mifid, "memorization distance": score.memorization_distance}
         job.tracking.summary({f"{name}, layer {found.feature_layer}": value for name, value in named.items()})
-    job.tracking.summary({"images": submission.num_images})
-    if submission.report:
-        job.tracking.summary({"valid": float(submission.report.valid)})
+    valid = {"valid": float(submission.report.valid)} if submission.report else {}
+    job.tracking.summary({"images": submission.num_images, **valid})
     job.tracking.artifacts(job.folder.report, job.folder.scores, job.folder.curves)
 
 
