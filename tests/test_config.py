@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import pytest
+import torch
 
 from monet.config import Config, DataConfig, GenerationConfig, ModelConfig, TrainingConfig, from_dict, to_dict
 from monet.errors import InputError
@@ -99,6 +100,7 @@ def test_stored_settings_of_another_version_are_refused() -> None:
         ({"training": {"learning_rate": 10**400}}, "training.learning_rate cannot be 1000"),
         ({"training": {1: 1}}, "training.1 is no setting"),
         ({"budget": 5}, "budget cannot be 5"),
+        ({"budget": torch.zeros(20, 20)}, "budget cannot be tensor"),
         ({"tracking": "wandb"}, "tracking cannot be 'wandb'"),
         ({"momentum": 1}, "momentum is no setting of this version"),
     ],
@@ -107,6 +109,7 @@ def test_stored_settings_of_the_wrong_type_are_named(change, message: str) -> No
     with pytest.raises(InputError, match=message) as caught:
         from_dict({**to_dict(Config()), **change})
     assert len(str(caught.value)) < 150
+    assert "\n" not in str(caught.value)
 
 
 def test_every_field_has_a_docstring() -> None:

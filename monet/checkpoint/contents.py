@@ -46,8 +46,8 @@ def _described(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_described(item) for item in value]
     if isinstance(value, Tensor):
-        data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-        return [str(value.dtype), list(value.shape), hashlib.sha256(data).hexdigest()]
+        values = value.detach().cpu().contiguous().as_strided((value.numel(),), (1,))
+        return [str(value.dtype), list(value.shape), hashlib.sha256(values.view(torch.uint8).numpy().data).hexdigest()]
     return value
 
 

@@ -104,9 +104,8 @@ class TrainingState:
                 for name, network in self.ema.networks.items():
                     network.load_state_dict((contents["ema"] or contents["networks"])[name])
             for name, optimizer in self.optimizers.items():
-                options = optimizer.state_dict()[
-                    "param_groups"
-                ]  # the moments are the checkpoint's, these this process's
+                # the moments are the checkpoint's; learning rate, betas and kernels are this process's own
+                options = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": contents["optimizers"][name]["state"], "param_groups": options})
         except (RuntimeError, ValueError, KeyError) as error:
             first = str(error).strip().splitlines()[0]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -196,6 +198,31 @@ class RunFolder:
         write_json(self.environment, {"processes": [*earlier, {"from_pair": pairs, **environment}]})
         self._cut_metrics(pairs)
 
+    def set_aside(self, epochs: int) -> None:
+        """Moves the checkpoints and sample grids of later epochs into a folder `abandoned-1`, `abandoned-2`, …: the run
+        resumes from before them, so that they are no part of it any more, and must not be ranked or paint as such.
+
+        Args:
+            epochs: complete epochs of the checkpoint that the run resumes from.
+
+        Raises:
+            MonetError: they cannot be moved.
+        """
+        files = [*self.checkpoints.glob("epoch-*.pt"), *self.samples.glob("epoch-*.png")]
+        later = sorted(path for path in files if _epoch(path) > epochs)
+        if not later:
+            return
+        folders = (self.path / f"abandoned-{number}" for number in itertools.count(1))
+        place = next(folder for folder in folders if not os.path.lexists(folder))
+        try:
+            place.mkdir()
+            for path in later:
+                path.replace(place / path.name)
+        except OSError as error:
+            raise MonetError(f"cannot move {later[0]} to {place}: {error.strerror or error}") from error
+        names = f"{later[0].name} and {len(later) - 1} more" if len(later) > 1 else later[0].name
+        logger.warning("the run resumes after epoch %d: %s, of later epochs, moved to %s", epochs, names, place)
+
     def processes(self) -> list[dict[str, Any]]:
         """The machine and the software of each process that trained this run, as far as they are known."""
         try:
@@ -229,6 +256,12 @@ class RunFolder:
             return
         with written_whole(self.metrics) as new, open(self.metrics, "rb") as old:
             new.writelines(line for line in old if _pairs(line) <= pairs)
+
+
+def _epoch(path: Path) -> int:
+    """The epoch in a file's name; 0 where the name is none that a run gives."""
+    found = re.fullmatch(r"epoch-(\d{4,9})", path.stem)
+    return int(found[1]) if found else 0
 
 
 def _pairs(line: bytes) -> float:

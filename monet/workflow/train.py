@@ -91,6 +91,8 @@ def train(job: Job) -> Trained:
     machine = describe_machine(device) | job.environment
     machine |= {"precision": precision, "workers": workers, "world_size": group.world_size}
     if group.rank == 0:
+        if job.checkpoint:
+            job.folder.set_aside(state.counters.pairs // source.stream.samples_per_epoch)
         job.folder.begin(config, machine, state.counters.pairs)
         job.tracking.begin(job.folder.path, to_dict(config), machine, state.counters.pairs)
 

@@ -193,6 +193,23 @@ def test_best_counts_the_generators_that_are_there_now(
     assert best_of(run, tiny_data, capsys) in {first.name, third.name}
 
 
+def test_checkpoints_that_a_run_went_back_behind_are_neither_ranked_nor_best(
+    run: Path, scoring: list[object], tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = {name: (run / "checkpoints" / name).read_bytes() for name in ("epoch-0002.pt", "epoch-0003.pt")}
+    assert command("compare", "--run", run, *scoring) == 0
+    shutil.copy(run / "checkpoints" / "epoch-0001.pt", run / "checkpoints" / "last.pt")
+    capsys.readouterr()
+    again = ("--data", tiny_data, "--run", run, "--resume", "--training.learning_rate", "0.001")
+    assert command("train", *again, "--training.epochs", "2") == 0
+    assert "the run resumes after epoch 1: epoch-0002.pt and" in capsys.readouterr().err
+    assert {name: (run / "abandoned-1" / name).read_bytes() for name in kept} == kept
+    assert (run / "checkpoints" / "epoch-0002.pt").read_bytes() != kept["epoch-0002.pt"]
+    assert best_of(run, tiny_data, capsys) == "epoch-0001.pt"  # the only one with a score
+    found = numbers(tmp_path / "found.json", "--run", run, *scoring)
+    assert sorted(Path(item["checkpoint"]).name for item in found["checkpoints"]) == ["epoch-0001.pt", "epoch-0002.pt"]
+
+
 def by_mifid(values: dict[str, Any]) -> float:
     return float(values["mifid"])
 

@@ -187,3 +187,31 @@ def test_of_several_processes_those_that_can_be_shown_are(tmp_path: Path) -> Non
     folder = RunFolder(tmp_path)
     folder.environment.write_text('{"processes": [{"from_pair": "many"}, {"from_pair": 3}, {}]}')
     assert folder.processes() == [{"from_pair": 3}, {}]
+
+
+def test_files_of_epochs_after_the_one_that_a_run_resumes_from_are_moved_aside_and_none_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(tmp_path)
+    names = ["checkpoints/last.pt", "checkpoints/mine.pt", "samples/generated.png"]
+    for epoch in (1, 2, 3, 12):
+        names += [f"checkpoints/epoch-{epoch:04d}.pt", f"samples/epoch-{epoch:04d}.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    for epochs in (12, 2, 1):
+        folder.set_aside(epochs)
+    found = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*.*")}
+    assert sorted(found.values()) == sorted(names)
+    assert {place: name for place, name in found.items() if place != name} == {
+        "abandoned-1/epoch-0003.pt": "checkpoints/epoch-0003.pt",
+        "abandoned-1/epoch-0003.png": "samples/epoch-0003.png",
+        "abandoned-1/epoch-0012.pt": "checkpoints/epoch-0012.pt",
+        "abandoned-1/epoch-0012.png": "samples/epoch-0012.png",
+        "abandoned-2/epoch-0002.pt": "checkpoints/epoch-0002.pt",
+        "abandoned-2/epoch-0002.png": "samples/epoch-0002.png",
+    }
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the run resumes after epoch 2: epoch-0003.pt and 3 more, of later epochs, moved to {tmp_path}/abandoned-1",
+        f"the run resumes after epoch 1: epoch-0002.pt and 1 more, of later epochs, moved to {tmp_path}/abandoned-2",
+    ]
