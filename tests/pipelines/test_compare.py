@@ -12,6 +12,9 @@ import pytest
 
 from monet import checkpoint
 from monet.errors import InputError
+from monet.workflow.candidates import find_candidates
+from monet.workflow.run_folder import RunFolder
+from monet.workflow.scores import best_candidate
 from tests.conftest import TINY, fill_folder
 from tests.pipelines.conftest import command
 
@@ -194,20 +197,23 @@ def test_best_counts_the_generators_that_are_there_now(
 
 
 def test_checkpoints_that_a_run_went_back_behind_are_neither_ranked_nor_best(
-    run: Path, scoring: list[object], tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = {name: (run / "checkpoints" / name).read_bytes() for name in ("epoch-0002.pt", "epoch-0003.pt")}
-    assert command("compare", "--run", run, *scoring) == 0
-    shutil.copy(run / "checkpoints" / "epoch-0001.pt", run / "checkpoints" / "last.pt")
-    capsys.readouterr()
+    folder = RunFolder(run)
+    kept = {name: (folder.checkpoints / name).read_bytes() for name in ("epoch-0002.pt", "epoch-0003.pt")}
+    for candidate in find_candidates(run):
+        row = {"checkpoint": candidate.path.name, "generator": candidate.digest, "weights_used": "ema", "basis": {}}
+        with open(folder.scores, "a") as file:
+            file.write(json.dumps({**row, "mifid": 100 - candidate.pairs}) + "\n")
+    assert best_candidate(folder).path.name == "epoch-0003.pt"
+    shutil.copy(folder.checkpoints / "epoch-0001.pt", folder.last)
     again = ("--data", tiny_data, "--run", run, "--resume", "--training.learning_rate", "0.001")
     assert command("train", *again, "--training.epochs", "2") == 0
     assert "the run resumes after epoch 1: epoch-0002.pt and" in capsys.readouterr().err
     assert {name: (run / "abandoned-1" / name).read_bytes() for name in kept} == kept
-    assert (run / "checkpoints" / "epoch-0002.pt").read_bytes() != kept["epoch-0002.pt"]
-    assert best_of(run, tiny_data, capsys) == "epoch-0001.pt"  # the only one with a score
-    found = numbers(tmp_path / "found.json", "--run", run, *scoring)
-    assert sorted(Path(item["checkpoint"]).name for item in found["checkpoints"]) == ["epoch-0001.pt", "epoch-0002.pt"]
+    assert (folder.checkpoints / "epoch-0002.pt").read_bytes() != kept["epoch-0002.pt"]
+    assert [candidate.path.name for candidate in find_candidates(run)] == ["epoch-0001.pt", "epoch-0002.pt"]
+    assert best_candidate(folder).path.name == "epoch-0001.pt"  # the only one with a score
 
 
 def by_mifid(values: dict[str, Any]) -> float:
