@@ -123,6 +123,11 @@ def test_the_digest_does_not_depend_on_how_a_tensor_is_laid_out() -> None:
     assert len({*digests, *(digest(other) for other in others)}) == 5
 
 
+def test_the_stride_of_a_single_value_means_nothing() -> None:
+    one = torch.ones(1)
+    assert digest({"one": one}) == digest({"one": one.as_strided((1,), (17,))})
+
+
 def test_names_and_numbers_of_different_types_have_different_digests() -> None:
     values: list[dict[str, Any]] = [
         {"a": 1},
