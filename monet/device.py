@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import statistics
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
@@ -125,6 +126,23 @@ def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractC
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=_HALF[precision], cache_enabled=False)
+
+
+@contextlib.contextmanager
+def full_fp32(device: torch.device) -> Iterator[None]:
+    """Keeps CUDA's convolutions from computing fp32 in TF32, which holds three decimal digits.
+
+    The setting is the process's: open it around threads, not in them, or one puts back what another has set.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from monet.errors import FailedElsewhere, LostProcess, MonetError
 
 T = TypeVar("T")
 
+_WITHIN_A_STEP = datetime.timedelta(minutes=10)
+"""Nccl is used within steps alone, where the others may at most compile in the meantime. Longer means that it hangs."""
 _CALL, _VALUE, _ERROR = range(3)
 """What the first process sends while the others follow: do your part; here is the value; an error ends it."""
 
@@ -109,7 +111,8 @@ class ProcessGroup(Group):
         """As `Group.use`."""
         if device.type == "cuda":
             torch.cuda.set_device(device)
-            self._tensors = _talk(lambda: dist.new_group(backend="nccl", timeout=self._timeout))
+            timeout = min(self._timeout, _WITHIN_A_STEP)
+            self._tensors = _talk(lambda: dist.new_group(backend="nccl", timeout=timeout))
             self.average([torch.zeros(1, device=device)])()  # it joins at the first use: while there is memory
 
     def lead(self, decide: Callable[[], T]) -> T:

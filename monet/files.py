@@ -62,7 +62,7 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
                 raise
             finally:
                 _UNFINISHED.discard(partial)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         kept = "; the earlier file is untouched" if os.path.lexists(path) else ""
         raise MonetError(f"cannot write {path}: {error.strerror or error}{kept}") from error
@@ -246,7 +246,7 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Makes the rename itself durable, where the system lets a folder be opened."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -103,15 +103,16 @@ def make_job(
     layout = layouts[0] if layouts else find()
     values = named if options.recipe or stored else recipes.read(group.lead(lambda: _default_recipe(options.data)))
     config = recipes.resolve(values, overrides)
-    explicit = recipes.names_in(overrides)
+    explicit, in_recipe = recipes.names_in(overrides), recipes.names_of(named)
     if stored:
-        config = merged_config(stored, config, explicit | recipes.names_of(named))
+        config = merged_config(stored, config, explicit, in_recipe)
     job = Job(
         config=config,
         layout=layout,
         folder=folder,
         checkpoint=stored,
         explicit=explicit,
+        asked=explicit | in_recipe,
         paint=paint,
         skip_bad=getattr(options, "skip_bad", False),
         clock=time.monotonic,

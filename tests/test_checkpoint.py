@@ -71,6 +71,24 @@ def test_a_second_name_works_where_files_cannot_be_linked(tmp_path: Path, monkey
     assert (tmp_path / "epoch-0010.pt").read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_a_second_name_is_on_the_disk_when_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """What is not flushed may be empty after a power failure, under a name that says it is whole."""
+    path = saved(tmp_path / "last.pt")
+    flushed: set[int] = {path.stat().st_ino}
+
+    def refuse(*_: object) -> None:
+        raise OSError("links are not supported")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.add(os.fstat(descriptor).st_ino))
+    checkpoint.keep_as(path, "epoch-0010.pt")
+    assert {(tmp_path / "epoch-0010.pt").stat().st_ino, tmp_path.stat().st_ino} <= flushed
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint .*nothing.pt: give a file such as"):
         checkpoint.load(tmp_path / "nothing.pt")

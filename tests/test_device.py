@@ -13,6 +13,7 @@ from monet.device import (
     compile_problem,
     describe_machine,
     device_problem,
+    full_fp32,
     own_device,
 )
 from monet.distributed import Group
@@ -110,3 +111,24 @@ def test_a_compiler_that_fails_is_found_out_by_trying(monkeypatch: pytest.Monkey
     assert compile_problem(CPU) == "RuntimeError: Python.h: No such file"
     monkeypatch.setattr(devices, "compiler", lambda: None)
     assert compile_problem(CPU) == "no C++ compiler"
+
+
+def cudnn_settings() -> tuple[object, ...]:
+    """Those that are the process's, and that convolutions on a GPU obey."""
+    cudnn = torch.backends.cudnn
+    return cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_full_fp32_forbids_tf32_on_cuda_and_leaves_all_else_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", allowed)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    before = cudnn_settings()
+    with pytest.raises(InputError), full_fp32(torch.device("cuda")):
+        assert cudnn_settings() == (True, True, False, False)
+        raise InputError("on the way")
+    assert cudnn_settings() == before
+    with full_fp32(CPU):
+        assert cudnn_settings() == before

@@ -15,8 +15,8 @@ import torch
 from monet.checkpoint.contents import Damaged, digest, plain
 from monet.checkpoint.schema import conforming
 from monet.checkpoint.unpickling import Foreign, unpickled
-from monet.errors import InputError, MonetError, shown
-from monet.files import require_regular, written_whole
+from monet.errors import InputError, shown
+from monet.files import require_regular, sync_folder, written_whole
 from monet.machine import available_memory
 
 logger = logging.getLogger(__name__)
@@ -54,20 +54,24 @@ def save(path: Path, contents: dict[str, Any]) -> None:
 
 
 def keep_as(path: Path, name: str) -> None:
-    """Keeps a saved checkpoint under a second name beside it; the two share their bytes where the disk allows."""
-    copy = path.with_name(name + ".partial")
-    copy.unlink(missing_ok=True)
+    """Keeps a saved checkpoint under a second name beside it; the two share their bytes where the disk allows.
+
+    Raises:
+        MonetError: the disk is full, or the folder cannot be written to.
+    """
+    kept = path.with_name(name)
+    link = kept.with_name(kept.name + ".partial")
+    link.unlink(missing_ok=True)
     try:
         if sys.platform == "win32":
             raise OSError  # there an open file is not replaced, and someone may read this one while the other is
-        os.link(path, copy)
+        os.link(path, link)
     except OSError:
-        try:
-            shutil.copyfile(path, copy)
-        except OSError as error:
-            copy.unlink(missing_ok=True)
-            raise MonetError(f"cannot write {path.with_name(name)}: {error.strerror}; {path} is whole") from error
-    copy.replace(path.with_name(name))
+        with open(path, "rb") as saved, written_whole(kept) as file:
+            shutil.copyfileobj(saved, file)
+    else:
+        link.replace(kept)
+        sync_folder(kept.parent)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from monet.device import full_fp32
 from monet.errors import InputError
 from monet.scoring.weights import InceptionWeights
 from monet.threads import compute_threads
@@ -68,7 +69,7 @@ class FeatureExtractor:
         """
         singly = self._device.type == "cpu"
         found: list[NDArray[np.float32]] = []
-        with compute_threads(self._workers) as pool:
+        with full_fp32(self._device), compute_threads(self._workers) as pool:
             for batch in batches:
                 images = torch.from_numpy(batch).permute(0, 3, 1, 2)
                 found += pool.map(self._run, torch.split(images, _TOGETHER)) if singly else [self._run(images)]
@@ -77,14 +78,15 @@ class FeatureExtractor:
 
     def _run(self, images: Tensor) -> NDArray[np.float32]:
         """(B, 3, H, W) uint8 => (B, D) float32."""
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.inference_mode():
             return self._network(_prepared(images.to(self._device))).mean((2, 3)).cpu().numpy()
 
     def _refuse_a_constant_layer(self) -> None:
         """Two different pictures must differ in most of a layer's numbers."""
         ramp = torch.arange(64, dtype=torch.uint8).mul(4).expand(1, 3, 64, 64)
         noise = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-        one, two = self._run(ramp)[0], self._run(noise)[0]
+        with full_fp32(self._device):
+            one, two = self._run(ramp)[0], self._run(noise)[0]
         if np.isfinite(one).all() and np.isfinite(two).all() and (one != two).mean() > 0.5:
             return
         whole = ", ".join(layer for layer in LAYERS if layer != self.layer)

@@ -104,7 +104,7 @@ class TrainingState:
                 for name, network in self.ema.networks.items():
                     network.load_state_dict((contents["ema"] or contents["networks"])[name])
             for name, optimizer in self.optimizers.items():
-                # the moments are the checkpoint's; learning rate, betas and kernels are this process's own
+                # The moments are the checkpoint's; learning rate, betas, kernels and where `step` is, this process's own.
                 options = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": contents["optimizers"][name]["state"], "param_groups": options})
         except (RuntimeError, ValueError, KeyError) as error:
@@ -128,11 +128,14 @@ def new_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScal
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
 
-def run_facts(config: Config, precision: Precision, photos: int, paintings: int, *, workers: int = 1) -> dict[str, Any]:
+def run_facts(
+    config: Config, precision: Precision, photos: int, paintings: int, *, workers: int = 1, device: str = "cpu"
+) -> dict[str, Any]:
     """What a checkpoint says of the run as a whole: settings, and what was chosen on this machine where they leave it
     open."""
     data = {"photos": photos, "paintings": paintings}
-    return {"config": to_dict(config), "precision": precision, "workers": workers, "data": data}
+    chosen = {"device": device, "precision": precision, "workers": workers}
+    return {"config": to_dict(config), "data": data, **chosen}
 
 
 def _state_dicts(objects: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from monet.config import Config
 from monet.data.batches import PairSource
 from monet.device import Precision
 from monet.distributed import Group
-from monet.errors import MonetError
+from monet.errors import MonetError, shortened
 from monet.training.events import CheckpointEvent, EpochEvent, Incident, Listeners, StepEvent
 from monet.training.state import TrainingState, memory_format, new_scaler
 from monet.training.updater import Updater, loss_names
@@ -133,6 +133,7 @@ class Trainer:
         self._taken: list[_Taken] = []
         self._speeds: deque[tuple[int, float]] = deque(maxlen=20)
         self._looked = self._saved = clock()
+        self._saved_pairs = state.counters.pairs
         self._epoch_end_takes = self._save_takes = 0.0
 
     def run(self) -> Outcome:
@@ -141,6 +142,13 @@ class Trainer:
         Raises:
             MonetError: the loss was not finite too often, or a checkpoint cannot be written.
         """
+        try:
+            return self._run()
+        except Exception:
+            self._save_before_failing()
+            raise
+
+    def _run(self) -> Outcome:
         counters = self.state.counters
         epoch = self._epochs()
         if counters.pairs - epoch * self._source.stream.samples_per_epoch < self._batch_size:
@@ -177,13 +185,31 @@ class Trainer:
         if self._group.rank:
             return True
         begun = self._clock()
-        counters, horizon = self.state.counters, self._timekeeper.horizon
-        counters.seconds, counters.progress = self._timekeeper.seconds, self._timekeeper.progress(counters.pairs)
-        contents = {**self.state.state_dict(), "horizon": asdict(horizon), **self._facts}
-        saved = self._written(lambda: checkpoint.save(self._checkpoints / checkpoint.LAST, contents))
+        saved = self._written(self._save_last)
         self._saved = self._clock()
         self._save_takes = self._saved - begun
         return saved
+
+    def _save_before_failing(self) -> None:
+        """Saves what was trained when an error ends it: the last state after a whole step."""
+        counters = self.state.counters
+        if self._group.rank or not self._updater.between_steps or counters.pairs == self._saved_pairs:
+            return
+        try:
+            self._look()
+            self._save_last()
+        except Exception as error:  # the device may be gone, or the disk be full: what ends the training counts more
+            logger.warning("what was trained since the last save is lost: %s", shortened(str(error), 200))
+        else:
+            logger.info("saved all %s pairs in %s", f"{counters.pairs:,}", self._checkpoints / checkpoint.LAST)
+
+    def _save_last(self) -> None:
+        counters, horizon = self.state.counters, self._timekeeper.horizon
+        counters.seconds, counters.progress = self._timekeeper.seconds, self._timekeeper.progress(counters.pairs)
+        contents = {**self.state.state_dict(), "horizon": asdict(horizon), **self._facts}
+        contents["compiled"] = self._updater.compiled
+        self._saved_pairs = counters.pairs
+        checkpoint.save(self._checkpoints / checkpoint.LAST, contents)
 
     def _written(self, write: Callable[[], None]) -> bool:
         """Writes a checkpoint, and tells the world where that fails."""

@@ -6,6 +6,7 @@ is fastest. None of it changes the mathematics: gradients of parts add up, and t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -83,7 +84,7 @@ class Updater:
         self.pool: Executor | None = None
         """Threads that share the work of a step; without them it is done in order."""
         self.between_steps = True
-        """The state is that after some step, and not half of one."""
+        """The state is that after a whole step, though gradients may be there for the next one."""
         self.guard = Guard(device, list(state.networks.named().values()))
         self._training = config.training
         self._device = device
@@ -128,14 +129,18 @@ class Updater:
         state = self.state
         if self._compiled:
             self.networks = self._compiled[0] if precision == self._compiled[1] else self._eager
-        self.between_steps = False
         self.guard.begin_step()
         try:
             losses = self._gradients_and_losses(real_a, real_b, pairs, precision)
-        except Exception:
-            self._abandon_step()
+            self.between_steps = False
+            self._optimize(losses, scaled=precision == "fp16")
+        except Exception as error:
+            if self.between_steps:
+                with contextlib.suppress(RuntimeError):  # of a device that fails for good: the error before says why
+                    self._abandon_step()
+            if _out_of_memory(error):
+                raise self._too_large(len(real_a), error) from error
             raise
-        self._optimize(losses, scaled=precision == "fp16")
         for pool in state.pools.values():
             pool.settle(self.guard.good)
         if state.ema:
@@ -165,7 +170,6 @@ class Updater:
             pool.settle(torch.zeros((), dtype=torch.bool, device=self._device))
         for optimizer in self.state.optimizers.values():
             optimizer.zero_grad()
-        self.between_steps = True
 
     def generator_gradients(
         self, real_a: Tensor, real_b: Tensor, precision: Precision

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from monet.data.layout import identity_of
-from monet.device import own_device
+from monet.device import Precision, choose_precision, own_device, suitable_precision
 from monet.errors import InputError
 from monet.workflow.job import Job
 
@@ -36,6 +36,27 @@ def shared_device(job: Job) -> torch.device:
         raise InputError(f"process {job.group.rank} works on {device.type}, the first one on {first}: name one for all")
     job.group.use(device)
     return device
+
+
+def shared_precision(job: Job, device: torch.device) -> Precision:
+    """The precision of the convolutions, the same in all processes. A run goes on in the one that it has, unless
+    another is asked for, or the device is not made for it."""
+    precision: Precision = job.group.lead(lambda: _precision(job, device))
+    return precision
+
+
+def _precision(job: Job, device: torch.device) -> Precision:
+    setting, stored = job.config.training.precision, job.checkpoint
+    if stored is None:
+        return choose_precision(setting, device, job.clock)
+    changed = stored["config"]["training"]["precision"] != setting
+    if changed or (setting != "auto" and "training.precision" in job.asked):
+        return choose_precision(setting, device, job.clock)
+    before: Precision = stored["precision"]
+    elsewhere = stored.get("device", device.type) != device.type
+    if elsewhere and setting == "auto":
+        return choose_precision("auto", device, job.clock)
+    return suitable_precision(before, device, job.clock)
 
 
 def require_same_images(job: Job, *sets: tuple[Path, ...]) -> None:

@@ -38,10 +38,14 @@ def compile_if_worth_it(
 
 
 def should_compile(job: Job, state: TrainingState, reserve: Reserve | None, device: torch.device) -> bool:
-    """Whether compiling the networks is asked for, or earns back the time that it takes."""
+    """Whether compiling the networks is asked for, or earns back the time that it takes. On a CPU, where a run that
+    goes on is to equal one that never stopped, `auto` stays what it was."""
     setting = job.config.training.compile
     if setting != "auto":
         return setting == "on"
+    before = job.checkpoint
+    if before and device.type == "cpu" == before.get("device") and before["config"]["training"]["compile"] == "auto":
+        return bool(before["compiled"])
     if device.type not in _WORTH_COMPILING:
         return False
     parameters = sum(parameter.numel() for parameter in state.networks.generator_ab.parameters())

@@ -36,6 +36,8 @@ class Job:
     """What the run goes on from."""
     explicit: frozenset[str] = frozenset()
     """Dotted names of the settings given on the command line itself: only these may change a run's horizon."""
+    asked: frozenset[str] = frozenset()
+    """Those, and the ones in a recipe named there: what may change in a run that goes on."""
     paint: bool = True
     """Painting follows training, so its time is kept free."""
     afterwards: Callable[[], float] | None = None
@@ -74,23 +76,29 @@ class Job:
         return None if budget is None else Deadline(self.clock, self.started, budget)
 
 
-def merged_config(checkpoint: dict[str, Any], asked: Config, explicit: frozenset[str]) -> Config:
-    """The settings of a run that goes on: its own, but for what the command line gives explicitly.
+def merged_config(
+    checkpoint: dict[str, Any], asked: Config, explicit: frozenset[str], in_recipe: frozenset[str] = frozenset()
+) -> Config:
+    """The settings of a run that goes on: its own, but for what the command line, or a recipe named there, gives.
 
     Args:
         checkpoint: what the run goes on from.
         asked: the settings that the command line and its recipe would give a new run.
-        explicit: dotted names of the settings that were asked for, on the command line or in a recipe named there.
+        explicit: dotted names of the settings on the command line itself.
+        in_recipe: those in the recipe. It does not change where the run ends.
 
     Raises:
         InputError: a setting that a run cannot change was given another value.
     """
     stored = from_dict(checkpoint["config"])
     changed: dict[str, Any] = {}
-    for name in sorted(explicit):
+    for name in sorted(explicit | in_recipe):
         group, _, setting = name.rpartition(".")
         old, new = (getattr(getattr(config, group) if group else config, setting) for config in (stored, asked))
         if old == new:
+            continue
+        if name in ("training.epochs", "horizon") and name not in explicit:
+            logger.info("%s stays %s, not %s as in the recipe: --%s changes it", name, old, new, name)
             continue
         if group in ("model", "data") or name in ("training.seed", "training.pool_size"):
             raise InputError(f"{name} is {old} in this run and {new} here: a run cannot change it; start another one")

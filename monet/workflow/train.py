@@ -17,7 +17,6 @@ from monet.data.batches import PairSource
 from monet.data.store import BadImage, ImageStore, load_images, paintable, summary_of_bad
 from monet.device import (
     Precision,
-    choose_precision,
     describe_machine,
     suitable_precision,
 )
@@ -32,7 +31,7 @@ from monet.training.stored import load_checkpoint
 from monet.training.trainer import Outcome, Trainer
 from monet.training.updater import Updater
 from monet.training.workers import choose_workers, shared_steps
-from monet.workflow.agreement import require_same_data, require_same_images, shared_device
+from monet.workflow.agreement import require_same_data, require_same_images, shared_device, shared_precision
 from monet.workflow.candidates import Candidate
 from monet.workflow.compilation import compile_if_worth_it
 from monet.workflow.job import Job
@@ -70,8 +69,7 @@ def train(job: Job) -> Trained:
     config, group = job.config, job.group
     _require_an_end(job)
     device = shared_device(job)
-    stored = job.checkpoint["precision"] if job.checkpoint and "training.precision" not in job.explicit else None
-    precision: Precision = group.lead(lambda: stored or choose_precision(config.training.precision, device, job.clock))
+    precision = shared_precision(job, device)
     state = TrainingState.create(config, device, precision)
     if job.checkpoint:
         state.load_state_dict(job.checkpoint, device)
@@ -84,7 +82,7 @@ def train(job: Job) -> Trained:
     source = PairSource(photos, paintings, config.data, seed=config.training.seed, device=device)
     updater = Updater(config, state, device, group)
     workers = _workers(job, updater, device, precision)
-    facts = run_facts(config, precision, len(photos), len(paintings), workers=workers)
+    facts = run_facts(config, precision, len(photos), len(paintings), workers=workers, device=device.type)
     if job.checkpoint:
         require_same_data(job, job.checkpoint["data"], facts["data"])
     require_same_images(job, photos.paths, paintings.paths, to_paint)

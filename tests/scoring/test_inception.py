@@ -62,3 +62,19 @@ def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="damaged or hold more than tensors"):
         FeatureExtractor(weights, "64", device=CPU, workers=1)
     assert not (tmp_path / "was-run").exists()
+
+
+def test_threads_leave_the_settings_of_the_process_alone(extractor: FeatureExtractor) -> None:
+    """Each of them once switched cuDNN off, and put back what it had found, which was what another had set."""
+    cudnn, seen = torch.backends.cudnn, []
+    before = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32)
+
+    def look(*_: object) -> None:
+        seen.append((cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32))
+
+    hook = extractor._network.register_forward_pre_hook(look)
+    extractor.features([images(16)])
+    hook.remove()
+    assert seen
+    assert set(seen) == {before}
+    assert (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32) == before

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import fx
 
+from monet import checkpoint
 from monet.clock import Horizon
 from monet.device import Precision
 from monet.training.compiling import compile_networks
@@ -119,3 +120,16 @@ def test_a_compiler_that_fails_within_a_step_leaves_no_half_of_it(
     taken(trainer, 2)
     assert not trainer._updater.compiled
     assert differences(plain.state.state_dict(), trainer.state.state_dict()) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_checkpoint_holds_whether_the_networks_are_compiled(
+    tiny_data: Path, tmp_path: Path, compiler: Compiler, fails: bool
+) -> None:
+    trainer = taken(started(tiny_data, tmp_path), 1)
+    if fails:
+        torch._dynamo.reset()
+        compiler.fails_from = 0
+        taken(trainer, 1)
+    trainer.save()
+    assert checkpoint.load(tmp_path / checkpoint.LAST)["compiled"] is not fails

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from monet import checkpoint, recipes
 from monet.errors import InputError
@@ -174,6 +175,86 @@ def test_the_keys_of_trackers_come_from_kaggles_secrets_where_there_are_trackers
     else:
         assert environment == {}
         assert len(asked) == there  # one wait for a network that is not there is enough
+
+
+class Runs:
+    """Stands in for the commands that the notebook runs: returns an exit code for each number of processes."""
+
+    def __init__(self, root: Path, codes: dict[int, int], leaves_archive: bool = False) -> None:
+        self.calls: list[tuple[int, list[str]]] = []
+        self.root, self.codes, self.leaves_archive = root, codes, leaves_archive
+        self.now = 0
+
+    def __call__(self, command: str, *words: Any, processes: int = 1) -> int:
+        assert command == "submit"
+        self.calls.append((processes, [str(word) for word in words]))
+        self.now += 1000
+        if self.leaves_archive:
+            (self.root / "images.zip").touch()
+        return self.codes[processes]
+
+
+def train_in_notebook(runs: Runs, monkeypatch: pytest.MonkeyPatch, *, gpus: int, earlier: bool = False) -> None:
+    """Executes the notebook's cell that trains, with another `run`."""
+    (source,) = [text for text in cells("code") if 'run("submit"' in text]
+    (runs.root / "input" / "gan-getting-started").mkdir(parents=True)
+    if earlier:
+        (runs.root / "input" / "monet" / "run" / "checkpoints").mkdir(parents=True)
+        (runs.root / "input" / "monet" / "run" / "checkpoints" / "last.pt").touch()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    known = {
+        **{"RECIPE": "kaggle-top15", "SETTINGS": [], "HORIZON": None, "weights": None},
+        **{"INPUT": runs.root / "input", "WORKING": runs.root, "run": runs},
+        "config": recipes.resolve(recipes.read("kaggle-top15")),
+        "time_left": lambda: f"{17100 - runs.now}s",
+    }
+    exec(compile(source, "cell", "exec"), known)
+
+
+def given(call: tuple[int, list[str]]) -> dict[str, str]:
+    """The options of a call with their values."""
+    words = [part for word in call[1] if word != "--resume" for part in word.split("=")]
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def test_each_of_two_gpus_sees_as_many_pairs_at_once_as_one_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for gpus, batch, parts in ((1, "6", "2"), (2, "3", "1")):
+        runs = Runs(tmp_path / str(gpus), {gpus: 0})
+        train_in_notebook(runs, monkeypatch, gpus=gpus)
+        ((processes, words),) = runs.calls
+        assert processes == gpus
+        options = given((processes, words))
+        assert (options["--training.batch_size"], options["--training.accumulation"]) == (batch, parts)
+        assert "--resume" not in words
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_where_two_gpus_together_fail_one_goes_on_in_the_time_that_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], earlier: bool
+) -> None:
+    runs = Runs(tmp_path, {2: 1, 1: 0})
+    train_in_notebook(runs, monkeypatch, gpus=2, earlier=earlier)
+    both, alone = runs.calls
+    assert (both[0], alone[0]) == (2, 1)
+    assert ("--resume" in both[1]) is earlier
+    assert "--resume" in alone[1]
+    assert given(alone) == {
+        **given(both),
+        **{"--training.batch_size": "6", "--training.accumulation": "2", "--budget": "16100s"},
+    }
+    assert capsys.readouterr().out == "2 GPUs together failed (exit code 1): going on with one, for 16100s\n"
+
+
+@pytest.mark.parametrize(("gpus", "leaves_archive"), [(2, True), (1, False)])
+def test_a_failure_that_one_gpu_would_not_mend_ends_the_notebook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, leaves_archive: bool
+) -> None:
+    runs = Runs(tmp_path, {gpus: 1}, leaves_archive)
+    with pytest.raises(SystemExit, match="exit code"):
+        train_in_notebook(runs, monkeypatch, gpus=gpus)
+    assert len(runs.calls) == 1
 
 
 def test_a_dataset_may_hold_the_software(tmp_path: Path) -> None:
