@@ -80,6 +80,7 @@ def word(*choices: str) -> Rule:
 
 _TENSOR = Rule("a tensor", lambda value: isinstance(value, Tensor))
 _TENSORS = MapOf(str, _TENSOR)
+_KIND = Rule("a kind of device", lambda value: type(value) is str and value.isidentifier() and len(value) < 32)
 _ADAM: Schema = {
     "state": MapOf(int, {"step": _TENSOR, "exp_avg": _TENSOR, "exp_avg_sq": _TENSOR}),
     "param_groups": Rule("a list", lambda value: isinstance(value, list)),  # nothing in it is used
@@ -96,6 +97,8 @@ SCHEMA: dict[str, Schema] = {
     "config": Rule("settings by their names", lambda value: isinstance(value, dict)),
     "precision": word(*get_args(Precision)),
     "workers": Added(Unless(None, integer(1, 1024)), None),
+    "device": Added(Unless(None, _KIND), None),
+    "compiled": Added(Unless(None, Rule("true or false", lambda value: type(value) is bool)), None),
     "data": {"photos": integer(1), "paintings": integer(1)},
     "horizon": {"pairs": Unless(None, integer(1)), "seconds": Unless(None, number())},
     "counters": {

@@ -104,7 +104,7 @@ class TrainingState:
                 for name, network in self.ema.networks.items():
                     network.load_state_dict((contents["ema"] or contents["networks"])[name])
             for name, optimizer in self.optimizers.items():
-                # The moments are the checkpoint's; learning rate, betas, kernels and where `step` is, this process's own.
+                # The moments are the checkpoint's; learning rate, betas, kernels, and where `step` is, this process's.
                 options = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": contents["optimizers"][name]["state"], "param_groups": options})
         except (RuntimeError, ValueError, KeyError) as error:

@@ -53,8 +53,7 @@ def _precision(job: Job, device: torch.device) -> Precision:
     if changed or (setting != "auto" and "training.precision" in job.asked):
         return choose_precision(setting, device, job.clock)
     before: Precision = stored["precision"]
-    elsewhere = stored.get("device", device.type) != device.type
-    if elsewhere and setting == "auto":
+    if setting == "auto" and stored["device"] not in (device.type, None):
         return choose_precision("auto", device, job.clock)
     return suitable_precision(before, device, job.clock)
 

@@ -43,12 +43,20 @@ def should_compile(job: Job, state: TrainingState, reserve: Reserve | None, devi
     setting = job.config.training.compile
     if setting != "auto":
         return setting == "on"
-    before = job.checkpoint
-    if before and device.type == "cpu" == before.get("device") and before["config"]["training"]["compile"] == "auto":
-        return bool(before["compiled"])
+    if (stored := _stored_choice(job, device)) is not None:
+        return stored
     if device.type not in _WORTH_COMPILING:
         return False
     parameters = sum(parameter.numel() for parameter in state.networks.generator_ab.parameters())
     if device.type == "cpu" and (job.deadline is None or parameters < _WORTH_COMPILING_PARAMETERS):
         return False
     return job.left - (reserve.seconds() if reserve else 0.0) >= _WORTH_COMPILING[device.type]
+
+
+def _stored_choice(job: Job, device: torch.device) -> bool | None:
+    """What `auto` chose for this run, where that still binds it."""
+    stored = job.checkpoint
+    if stored is None or stored["config"]["training"]["compile"] != "auto" or stored["device"] != device.type:
+        return None
+    compiled: bool | None = stored["compiled"]
+    return compiled if device.type == "cpu" else None

@@ -45,7 +45,7 @@ def resumed(
 ) -> Job:
     """The job that goes on with a run, as the commands make it."""
     config = recipes.resolve({}, [*stored, "--training.epochs", "1"])
-    contents = {**run_facts(config, "fp32", 1, 1), **facts}
+    contents = {**run_facts(config, "fp32", 1, 1), "compiled": False, **facts}
     names, in_recipe = recipes.names_in(explicit), recipes.names_of(recipe)
     clock = FakeClock()
     return Job(
