@@ -165,7 +165,7 @@ def test_a_checkpoint_without_a_digest_from_an_earlier_version_is_read_all_the_s
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     torch.save({"format": checkpoint.FORMAT, "version": 1, **contents()}, tmp_path / "old.pt")
-    with caplog.at_level("DEBUG"):
+    with caplog.at_level("DEBUG", logger="monet"):
         assert checkpoint.load(tmp_path / "old.pt")["counters"]["pairs"] == 3
     assert "it has no digest to check" in caplog.text
     torch.save({"format": checkpoint.FORMAT, "version": 1, **contents(), "horizon": 3}, tmp_path / "old.pt")
