@@ -152,7 +152,8 @@ class Stage:
 
     def _temporary(self) -> Iterator[Path]:
         folder = self._folder / "tmp"
-        return iter(sorted(folder.iterdir())) if folder.is_dir() else iter(())
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        return (path for path in found if not path.name.startswith(_OF_TORCH))
 
     def clear(self) -> None:
         """Removes the folder with everything in it."""
@@ -163,6 +164,8 @@ class Stage:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+_OF_TORCH = "torchinductor_"
+"""How the folders begin that PyTorch makes among the temporary files, and keeps."""
 _JUDGED = {"says", "may_change", "limit", "memory", "tidy"}
 MEGABYTE, GIGABYTE = 2**20, 2**30
 ADDRESS_SPACE, FILE_SIZE, OPEN_FILES = resource.RLIMIT_AS, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE
