@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def cases(seed: int) -> Iterator[Case]:
             quick = option == "generate --zip" and name in ("a photo", "the checkpoint")
             yield _case(f"{option} onto {name}", [*words, flag, victim], (2,), lambda stage: None, quick=quick)
         yield from _kinds(option, [*words, flag])
+    yield from _devices()
     yield from _between_kinds()
     yield from _links()
     yield from _may_be_replaced()
@@ -114,6 +116,18 @@ def _kinds(option: str, words: Sequence[str]) -> Iterator[Case]:
             stage.run(*words[:-1], f"{words[-1]}={target}", codes=codes, unprivileged=True, may_change=trains, limit=40)
 
         yield Case(f"outputs/{option} onto {name}", play, quick=option == "generate --zip" and name == "a FIFO")
+
+
+def _devices() -> Iterator[Case]:
+    """Device nodes, which only root can make."""
+    for option, (words, flag) in _OPTIONS.items():
+
+        def play(stage: Stage, words: Sequence[str] = words, flag: str = flag) -> None:
+            _furnish(stage, words)
+            os.mknod(stage.path("out"), 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+            stage.run(*words, flag, "out", codes={2})
+
+        yield Case(f"outputs/{option} onto a device node", play, root=True)
 
 
 def _between_kinds() -> Iterator[Case]:
