@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import signal
 import stat
 import zipfile
@@ -24,6 +25,8 @@ _NEVER = ("Traceback (most recent", "unexpected", "Exception ignored", "Fatal Py
 _STARTS = {130: ("Ctrl-C: ",), 143: ("SIGTERM: ",), 129: ("SIGHUP: ",), 1: ("error: ",), 2: ("error: ",)}
 _VERDICTS = {("validate", 1), ("doctor", 1)}
 """Here the exit code is the answer, and stdout says why."""
+_SPEAKER = re.compile(r"^process \S+: ")
+"""What stands before the lines of one of several processes."""
 _LARGE = 200 * 2**20
 _SHOWN = 3
 
@@ -62,9 +65,9 @@ def faults(
 def _line_faults(outcome: Outcome, says: Sequence[str]) -> Iterator[str]:
     if outcome.code not in _STARTS:
         return
-    lines = outcome.err.split("\n")
+    lines = [_SPEAKER.sub("", line) for line in outcome.err.split("\n")]
     errors = [line for line in lines if line.startswith(("error: ", "Ctrl-C: ", "SIGTERM: ", "SIGHUP: "))]
-    last = last_line(outcome.err)
+    last = _SPEAKER.sub("", last_line(outcome.err))
     if not last.startswith(_STARTS[outcome.code]):
         yield f"exit {outcome.code} without a last line that starts with {_STARTS[outcome.code][0]!r}: {_cut(last)}"
     elif len(errors) > 1:
