@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -128,6 +129,21 @@ _WRONG: dict[str, str | bytes] = {
     "a JPEG": b"\xff\xd8\xff\xe0\x00\x10JFIF",
     "a zip": b"PK\x03\x04" + b"\x00" * 100,
 }  # fmt: skip
+_WHOLE = """\
+data:
+  flip: true
+  rotate: 3.5
+model:
+  norm: instance  # as in the paper
+training:
+  batch_size: 1
+  learning_rate: 2.0e-4
+  betas: [0.5, 0.9]
+  lambda_cycle: 10
+tracking: []
+"""
+_MUTATED = 15
+"""So many times it is changed at random."""
 _RIGHT: dict[str, str | bytes] = {
     "empty": "",
     "a comment": "# nothing\n",
@@ -149,7 +165,14 @@ _RIGHT: dict[str, str | bytes] = {
 
 
 def cases(seed: int) -> Iterator[Case]:
-    """The cases of this class; nothing in them is chosen at random."""
+    """The cases of this class.
+
+    Args:
+        seed: chooses what becomes of a recipe that was right.
+    """
+    chance = random.Random(seed)
+    for number in range(_MUTATED):
+        yield _recipe(f"a recipe with some bytes changed, {number}", _mutated(chance), (0, 2))
     for name, text in _WRONG.items():
         codes = (0, 2) if name == "a dotted key" else (2,)
         quick = name in ("duplicate keys", "a small alias bomb", "a bad date", "deep lists")
@@ -157,6 +180,34 @@ def cases(seed: int) -> Iterator[Case]:
     for name, text in _RIGHT.items():
         yield _recipe(name, text, (0, 2) if name == "a merge" else (0,))
     yield from _files()
+
+
+def _mutated(chance: random.Random) -> bytes:
+    """A short recipe of which a few parts were replaced, doubled, or cut out."""
+    data = bytearray(_WHOLE.encode())
+    for _ in range(chance.randint(1, 4)):
+        at, length = chance.randrange(len(data)), chance.randint(0, 6)
+        odd = chance.choice(
+            [
+                b"&a ",
+                b"*a",
+                b"!!",
+                b"[",
+                b"{",
+                b"\t",
+                b"- ",
+                b": ",
+                b"\n",
+                b"'",
+                b"\xff",
+                b"9" * 30,
+                b"null",
+                b"|",
+                b"? ",
+            ]
+        )
+        data[at : at + length] = chance.choice([odd, b"", bytes(data[at : at + length]) * 2])
+    return bytes(data)
 
 
 def _recipe(name: str, text: str | bytes, codes: Sequence[int], *, quick: bool = False) -> Case:

@@ -25,7 +25,7 @@ _NEVER = ("Traceback (most recent", "unexpected", "Exception ignored", "Fatal Py
 _STARTS = {130: ("Ctrl-C: ",), 143: ("SIGTERM: ",), 129: ("SIGHUP: ",), 1: ("error: ",), 2: ("error: ",)}
 _VERDICTS = {("validate", 1), ("doctor", 1)}
 """Here the exit code is the answer, and stdout says why."""
-_SPEAKER = re.compile(r"^process \S+: ")
+_SPEAKER = re.compile(r"^process \S*: ")
 """What stands before the lines of one of several processes."""
 _LARGE = 200 * 2**20
 _SHOWN = 3
