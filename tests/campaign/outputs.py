@@ -112,7 +112,7 @@ def _kinds(option: str, words: Sequence[str]) -> Iterator[Case]:
             _furnish(stage, words)
             make(stage.path("out"))
             codes = (0, 2) if name in ("a name of 252 bytes", "a folder that is not there") else (2,)
-            trains = ("run/*",) if "--resume" in words and 0 in codes else ()
+            trains = ("run/*",) if ("--resume" in words or "compare" in words) and 0 in codes else ()
             stage.run(*words[:-1], f"{words[-1]}={target}", codes=codes, unprivileged=True, may_change=trains, limit=40)
 
         yield Case(f"outputs/{option} onto {name}", play, quick=option == "generate --zip" and name == "a FIFO")
