@@ -168,7 +168,7 @@ def _too_large() -> Iterator[Case]:
 def _contradictions() -> Iterator[Case]:
     both = {
         "a crop larger than what it is cut from": ("--data.load_size", "32", "--data.crop_size", "64"),
-        "a crop that the network cannot halve so often": ("--model.downsamplings", "4"),
+        "a crop that the network cannot halve so often": ("--model.downsamplings", "6"),
         "a crop below the least": ("--data.crop_size", "16"),
         "no device of that number": ("--training.device", "cpu:7"),
         "no such GPU": ("--training.device", "cuda:99"),
