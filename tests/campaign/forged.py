@@ -91,7 +91,7 @@ def _leaves() -> Iterator[Case]:
     inf, nan = float("inf"), float("nan")
     wrong: dict[str, Sequence[Any]] = {
         "format": ("x", None, 3),
-        "version": (2, "1", None, 1.5, -1),
+        "version": (0, 99, "1", None, 1.5, -1, True),
         "precision": ("fp64", None, 3, ["fp32"]),
         "networks": (None, [], {}, 3),
         "ema": ([], 3, {}),
