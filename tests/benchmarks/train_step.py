@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from monet.training.compiling import compile_networks
 from monet.training.state import TrainingState
 from monet.training.trainer import Trainer
 from monet.training.updater import Updater
+from monet.training.workers import shared_steps
 from tests.benchmarks.measure import benchmark_parser, ceiling, in_turns, machine, peak_memory, print_table, write_json
 from tests.benchmarks.reference import CycleGan
 
@@ -56,6 +58,12 @@ def trainer(
     )
 
 
+def shared_step(engine: Trainer, batch_size: int) -> None:
+    """A step that threads share, as many as there are processors and halves of parts to compute."""
+    with shared_steps(engine._updater, 2 * min(batch_size, max(1, torch.get_num_threads() // 2)), batch_size):
+        engine.take_step()
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Times both steps in turns, on images of the same size."""
     device = choose_device(options.device)
@@ -77,7 +85,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     sides: dict[str, Any] = {"reference": lambda: plain.step(batch[0], batch[1])}
     for name, compiled in (("monet", False), ("monet, compiled", True)):
         if compiled <= options.compile:
-            sides[name] = trainer(config, device, compiled).take_step
+            engine = trainer(config, device, compiled)
+            sides[name] = engine.take_step
+            if device.type == "cpu":
+                sides[f"{name}, shared by threads"] = functools.partial(shared_step, engine, options.batch_size)
     took = in_turns(sides, options.turns, warm_up=2, device=device)
     best = {str(dtype).removeprefix("torch."): ceiling(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
     return {"machine": described, "flops": flops, "seconds": took, "ceiling": best, "memory": peak_memory(device)}
