@@ -18,7 +18,7 @@ from typing import IO, Literal
 from PIL import Image
 
 from monet import jpeg
-from monet.errors import InputError
+from monet.errors import InputError, shown
 from monet.files import kind_of_mode, require_regular, written_whole
 from monet.machine import available_processors
 from monet.threads import thread_pool
@@ -34,6 +34,7 @@ SIDE = 256
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _UNFIT = re.compile(r"^\.|[\x00-\x1f\\:\ud800-\udfff]")
 """What a member's name must not hold: a leading dot, control characters, parts of a path, bytes that are no text."""
+_LONGEST_NAME = 255
 _MAX_PIXELS = 80_000_000
 _MAX_MEMBER = 64 * 2**20
 _MAX_RATIO = 200
@@ -189,6 +190,10 @@ def _duplicates(members: Iterable[zipfile.ZipInfo]) -> list[Problem]:
 def _name_problem(member: zipfile.ZipInfo) -> Problem | None:
     """A name must be flat, plain and that of an image."""
     name = member.orig_filename
+    if not member.filename:
+        return Problem("name", shown(name), "the member has no name")
+    if len(name.encode(errors="replace")) > _LONGEST_NAME:
+        return Problem("name", shown(name), f"the name is longer than {_LONGEST_NAME} bytes: no folder takes it")
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if ".." in parts or name.startswith(("/", "\\")) or name[1:2] == ":" or "\0" in name:
         return Problem("unsafe", name, "the name leads out of the folder")

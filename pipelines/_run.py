@@ -82,7 +82,7 @@ def make_job(
         if getattr(options, name) is not None:
             overrides += [f"--{name}", getattr(options, name)]
     recipes.resolve({}, overrides)  # mistakes first: before anything is drawn or downloaded
-    named = recipes.read(options.recipe) if options.recipe else {}
+    named = recipes.read(options.recipe) if options.recipe is not None else {}
     recipes.resolve(named, overrides, source=f"recipe {options.recipe}")
 
     group = join()

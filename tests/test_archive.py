@@ -256,6 +256,18 @@ def test_a_torn_zip_cannot_be_read(tmp_path: Path) -> None:
         validate(path)
 
 
+@pytest.mark.parametrize("name", ["", "x" * 252 + ".jpg", "é" * 126 + ".jpg"], ids=["none", "long", "long in UTF-8"])
+def test_a_name_that_no_folder_takes_is_a_problem(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        info = zipfile.ZipInfo("x")
+        info.filename = info.orig_filename = name
+        file.writestr(info, jpeg())
+    (problem,) = [problem for problem in validate(path, "any").problems if problem.code != "count"]
+    assert problem.code == "name"
+    assert len(problem.name) < 100
+
+
 def test_a_missing_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no archive"):
         validate(tmp_path / "x.zip")
