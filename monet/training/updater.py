@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from monet.config import Config
 from monet.device import Precision, autocast
@@ -26,21 +25,12 @@ from monet.errors import MonetError
 from monet.models import Networks
 from monet.threads import in_order
 from monet.training.guard import Guard
+from monet.training.memory import equal_parts, out_of_memory, pairs_at_once, recomputing, slices
 from monet.training.pool import ImagePool
 from monet.training.state import TrainingState, memory_format
 from monet.training.step import DIRECTIONS, Direction, discriminator_loss, generator_pass, mixes_images
 
 logger = logging.getLogger(__name__)
-
-_OUT_OF_MEMORY = (
-    "out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "unable to find an engine to execute this computation",  # cuDNN: none that can do with what is left
-    "Unable to find a valid cuDNN algorithm",
-    "DefaultCPUAllocator",
-)
-"""What errors say that have no class of their own."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,7 @@ class Updater:
 
     def __init__(self, config: Config, state: TrainingState, device: torch.device, group: Group | None = None) -> None:
         self.state = state
-        self.networks = _recomputing(state.networks) if config.training.activation_checkpointing else state.networks
+        self.networks = recomputing(state.networks) if config.training.activation_checkpointing else state.networks
         """The networks as they are called: they share their weights with the state's, and may be compiled."""
         self.parts = config.training.accumulation
         """Equal parts, at least, that a batch goes through in."""
@@ -138,7 +128,7 @@ class Updater:
             if self.between_steps:
                 with contextlib.suppress(RuntimeError):  # of a device that fails for good: the error before says why
                     self._abandon_step()
-            if _out_of_memory(error):
+            if out_of_memory(error):
                 raise self._too_large(len(real_a), error) from error
             raise
         for pool in state.pools.values():
@@ -239,7 +229,7 @@ class Updater:
             try:
                 return self._attempt(halves, size)
             except Exception as error:
-                if _out_of_memory(error):
+                if out_of_memory(error):
                     if split:
                         raise self._too_large(size, error) from error
                     self._split(size, error)
@@ -254,7 +244,7 @@ class Updater:
 
     def _attempt(self, halves: Sequence[_Half], size: int) -> list[list[_Found]]:
         """The gradients are added up in the same order, whether there is a pool or not."""
-        parts = _parts(size, self.parts)
+        parts = slices(size, self.parts)
         results = in_order([functools.partial(half.work, *part) for part in parts for half in halves], self.pool)
         found: list[list[_Found]] = [[] for _ in halves]
         for _ in parts:
@@ -266,13 +256,13 @@ class Updater:
 
     def _split(self, size: int, error: Exception) -> None:
         """Doubles the parts, at least, for this step and all that follow."""
-        before = _equal_parts(size, self.parts)
+        before = equal_parts(size, self.parts)
         if before == size or self._mixes_images():
             raise self._too_large(size, error) from error
-        self.parts = _equal_parts(size, 2 * before)
+        self.parts = equal_parts(size, 2 * before)
         logger.warning(
             "out of memory with %s (%s): from now on in %d parts whose gradients are added up, which is the same step",
-            _pairs_at_once(size, before),
+            pairs_at_once(size, before),
             str(error).splitlines()[0][:120],
             self.parts,
         )
@@ -287,7 +277,7 @@ class Updater:
             ways.insert(0, "a smaller --training.batch_size")
         if not (self._training.activation_checkpointing or self._mixes_images()):
             ways.insert(0, "--training.activation_checkpointing true")
-        tried = _pairs_at_once(size, self.parts)
+        tried = pairs_at_once(size, self.parts)
         return MonetError(
             f"out of memory with {tried} ({str(error).splitlines()[0][:120]}): go on with --resume and "
             + ", or ".join(ways)
@@ -341,41 +331,6 @@ def trial_step(updater: Updater, config: Config, device: torch.device, precision
             network.zero_grad()
 
 
-class Recomputing(nn.Module):
-    """A network that keeps no activations for its gradient, but computes them once more (Chen et al. 2016)."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """What the network makes of `x`."""
-        return checkpoint(self.network, x, use_reentrant=False, preserve_rng_state=False)  # it draws no random numbers
-
-
-def _recomputing(networks: Networks) -> Networks:
-    """The generators: next to them the discriminators keep little."""
-    generators = {
-        "generator_ab": Recomputing(networks.generator_ab),
-        "generator_ba": Recomputing(networks.generator_ba),
-    }
-    return Networks(**{**networks.named(), **generators})
-
-
-def _equal_parts(size: int, least: int) -> int:
-    """The smallest number of equal parts of a batch that is so many at least; the batch's size, if that is less.
-
-    Parts of two sizes would be two shapes: twice as many graphs to compile, and algorithms to choose.
-    """
-    return next((count for count in range(least, size) if size % count == 0), size)
-
-
-def _parts(size: int, least: int) -> list[tuple[slice, float]]:
-    """Slices of equal length, each with its share of the whole."""
-    step = size // _equal_parts(size, least)
-    return [(slice(start, start + step), step / size) for start in range(0, size, step)]
-
-
 def _add(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> None:
     """Adds gradients to those that are there. They get the layout of their parameters, as from `backward`."""
     if parameters[0].grad is None:
@@ -404,14 +359,3 @@ def _summed(found: Iterable[_Found]) -> dict[str, Tensor]:
 
 def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """PyTorch's allocator on CUDA has a class for it; MPS, CUDA's libraries and CPUs have only words."""
-    said = isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
-    return said or isinstance(error, torch.OutOfMemoryError)
-
-
-def _pairs_at_once(size: int, least_parts: int) -> str:
-    pairs = size // _equal_parts(size, least_parts)
-    return f"{pairs} pairs at once" if pairs > 1 else "one pair at once"

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from monet.training import updater
+from monet.training.memory import out_of_memory
 from tests.benchmarks.measure import in_turns, peak_memory
 from tests.gpu.engine import Engine, config_of, engine, out_of_memory_once
 from tests.gpu.part import Found, Place, require
@@ -26,7 +26,7 @@ def words(place: Place) -> Found:
         for whole_card in (True, False):
             error = _error_with(room * MIB, place.torch_device, whole_card)
             if error is not None:
-                said[str(error).splitlines()[0][:100]] = updater._out_of_memory(error)
+                said[str(error).splitlines()[0][:100]] = out_of_memory(error)
     require(bool(said), "nothing ran out of memory")
     unknown = [message for message, known in said.items() if not known]
     require(not unknown, f"not taken for a lack of memory: {'; '.join(unknown)}")

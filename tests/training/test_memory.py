@@ -11,9 +11,10 @@ from torch import nn
 
 from monet import recipes
 from monet.errors import MonetError
+from monet.training.memory import Recomputing
 from monet.training.state import TrainingState
 from monet.training.trainer import Trainer
-from monet.training.updater import Recomputing, Updater
+from monet.training.updater import Updater
 from tests.training.test_step import largest_difference, steps, trainer
 
 STEPS = 4

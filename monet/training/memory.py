@@ -1,0 +1,66 @@
+"""Less memory for the same step: a batch in parts, activations computed once more; and how a lack of it is known."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from monet.models import Networks
+
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine to execute this computation",  # cuDNN: none that can do with what is left
+    "Unable to find a valid cuDNN algorithm",
+    "DefaultCPUAllocator",
+)
+"""What errors say that have no class of their own."""
+
+
+class Recomputing(nn.Module):
+    """A network that keeps no activations for its gradient, but computes them once more (Chen et al. 2016)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the network makes of `x`."""
+        return checkpoint(self.network, x, use_reentrant=False, preserve_rng_state=False)  # it draws no random numbers
+
+
+def recomputing(networks: Networks) -> Networks:
+    """The networks with generators that compute activations once more: next to them the discriminators keep little."""
+    generators = {
+        "generator_ab": Recomputing(networks.generator_ab),
+        "generator_ba": Recomputing(networks.generator_ba),
+    }
+    return Networks(**{**networks.named(), **generators})
+
+
+def equal_parts(size: int, least: int) -> int:
+    """The smallest number of equal parts of a batch that is so many at least; the batch's size, if that is less.
+
+    Parts of two sizes would be two shapes: twice as many graphs to compile, and algorithms to choose.
+    """
+    return next((count for count in range(least, size) if size % count == 0), size)
+
+
+def slices(size: int, least: int) -> list[tuple[slice, float]]:
+    """Slices of equal length, each with its share of the whole."""
+    step = size // equal_parts(size, least)
+    return [(slice(start, start + step), step / size) for start in range(0, size, step)]
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error means that: PyTorch's allocator on CUDA has a class for it, all others have only words."""
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+    return said or isinstance(error, torch.OutOfMemoryError)
+
+
+def pairs_at_once(size: int, least_parts: int) -> str:
+    """What goes through the networks together, in words."""
+    pairs = size // equal_parts(size, least_parts)
+    return f"{pairs} pairs at once" if pairs > 1 else "one pair at once"
