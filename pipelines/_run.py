@@ -91,6 +91,7 @@ def make_job(
     group.lead(lambda: AT_END.append(folder.hold(_holder(now, [parser.prog, *arguments]))))
     stored = group.lead(lambda: folder.open(options.resume))
     display, interrupts = Display() if group.rank else Bars(), SIGNALS
+    SIGNALS.begin_run()
 
     def find() -> Layout:
         return find_data(options.data, cache_folder=platformdirs.user_cache_path("monet"), display=display)

@@ -22,7 +22,7 @@ from pipelines._streams import Stream
 _ECHO = 1.0
 """Seconds in which a second signal is the first one again, as a terminal and torchrun both send it on Ctrl-C."""
 _SOON = 0.05
-"""Seconds after which a signal that was lost comes again."""
+"""Seconds after which a signal that came at a bad moment comes again."""
 
 
 class Signals(Interrupts):
@@ -30,15 +30,19 @@ class Signals(Interrupts):
     A second signal ends the process where it stands."""
 
     def __init__(self) -> None:
-        self._deferred = self._over = False
+        self._deferred = self._over = self._in_run = False
         self._received_at = 0.0
 
     def begin(self) -> None:
         """Listens, for a command that begins."""
-        self._deferred = self._over = False
+        self._deferred = self._over = self._in_run = False
         self.received = None
         listen(self._receive)
         sys.unraisablehook = self._unraisable
+
+    def begin_run(self) -> None:
+        """The command begins a run: from here on there is something to save, or to say."""
+        self._in_run = True
 
     def end(self) -> None:
         """The command has its exit code: from here on signals change nothing."""
@@ -56,8 +60,12 @@ class Signals(Interrupts):
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self._over or (self.received is not None and time.monotonic() - self._received_at < _ECHO):
             return
-        if self.received is not None or (not self._deferred and _is_importing(frame)):
+        importing = not self._deferred and _is_importing(frame)
+        if self.received is not None or (importing and not self._in_run):
             _end_at_once(number)
+        if importing:
+            _send_again(number)
+            return
         self.received, self._received_at = number, time.monotonic()
         if not self._deferred:
             raise Interrupted(number, "stopped")
@@ -69,9 +77,7 @@ class Signals(Interrupts):
             sys.__unraisablehook__(lost)
             return
         self.received = None
-        again = threading.Timer(_SOON, os.kill, (os.getpid(), lost.exc_value.signal_number))
-        again.daemon = True
-        again.start()
+        _send_again(lost.exc_value.signal_number)
 
 
 SIGNALS = Signals()
@@ -85,6 +91,13 @@ def _is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _send_again(number: int) -> None:
+    """Sends this process a signal that came at a bad moment once more."""
+    again = threading.Timer(_SOON, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def _end_at_once(number: int) -> NoReturn:

@@ -190,6 +190,26 @@ def test_a_signal_ends_a_command_wherever_it_comes(main: str, tmp_path: Path) ->
     assert err.strip().count("\n") == 0
 
 
+def test_a_signal_in_an_import_during_a_run_comes_when_that_is_over(tmp_path: Path) -> None:
+    process = scripted(
+        f"""
+        from pipelines._signals import SIGNALS
+        SIGNALS.begin_run()
+        pathlib.Path("slow.py").write_text("import time\\ntime.sleep(1)")
+        {READY}
+        import slow
+        try:
+            time.sleep(60)
+        finally:
+            print("imported")
+        """,
+        tmp_path,
+    )
+    process.send_signal(signal.SIGHUP)
+    out, err = finish(process, 129)
+    assert (out, err) == ("imported\n", "SIGHUP: stopped\n")
+
+
 def test_a_second_signal_ends_a_command_that_does_not_end_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     process = scripted(
         f"""
