@@ -10,6 +10,8 @@ import contextlib
 import logging
 import multiprocessing
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -121,9 +123,28 @@ def _draw_all(folder: Path, seed: int, counts: dict[Kind, int], workers: int, ad
         size = 50 if kind == "photo" else 10
         portions += [(kind, start, min(start + size, count)) for start in range(0, count, size)]
     # Spawned, not forked: the parent may hold threads. Windows waits for 61 processes at most.
-    with ProcessPoolExecutor(min(workers, 61), mp_context=multiprocessing.get_context("spawn")) as pool:
-        for count in pool.map(partial(_draw_portion, folder, seed), portions):
+    pool = ProcessPoolExecutor(min(workers, 61), mp_context=multiprocessing.get_context("spawn"))
+    try:
+        with _unheard_by_children():
+            drawn = pool.map(partial(_draw_portion, folder, seed), portions)
+        for count in drawn:
             advance(count)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _unheard_by_children() -> Iterator[None]:
+    """Processes that are started while it is open do not hear what a terminal sends to all of them, Ctrl-C and its end:
+    this one does, and ends them."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _draw_portion(folder: Path, seed: int, portion: tuple[Kind, int, int]) -> int:

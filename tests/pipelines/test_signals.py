@@ -122,7 +122,7 @@ def scripted(main: str, folder: Path, **options: Any) -> subprocess.Popen[str]:
         "import sys, time, pathlib\n"
         "from pipelines._command import run_command\nfrom pipelines._processes import leave\n"
         f"def main(arguments):\n{textwrap.indent(textwrap.dedent(main), '    ')}\n"
-        "leave(run_command(main))\n"
+        "if __name__ == '__main__':\n    leave(run_command(main))\n"
     )
     process = subprocess.Popen(
         [sys.executable, "script.py"],
@@ -208,6 +208,22 @@ def test_a_signal_in_an_import_during_a_run_comes_when_that_is_over(tmp_path: Pa
     process.send_signal(signal.SIGHUP)
     out, err = finish(process, 129)
     assert (out, err) == ("imported\n", "SIGHUP: stopped\n")
+
+
+def test_a_ctrl_c_that_all_processes_of_a_terminal_hear_shows_one_line(tmp_path: Path) -> None:
+    process = scripted(
+        """
+        from monet.data.demo import demo_data
+        begin = lambda _: print("ready", flush=True)
+        demo_data(pathlib.Path("cache"), photos=2000, paintings=10, workers=2, begin=begin)
+        """,
+        tmp_path,
+        start_new_session=True,
+    )
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = finish(process, 130)
+    assert err == "Ctrl-C: stopped\n"
+    assert not list((tmp_path / "cache").glob("demo*/*"))
 
 
 def test_a_second_signal_ends_a_command_that_does_not_end_and_leaves_nothing_half_written(tmp_path: Path) -> None:
