@@ -292,7 +292,7 @@ def test_a_signal_at_any_moment_ends_in_a_code_of_the_contract(delay: float, tin
 def test_a_sweep_over_all_moments_finds_none_that_shows_a_traceback(
     number: signal.Signals, tiny_data: Path, tmp_path: Path
 ) -> None:
-    for moment in range(200):
+    for moment in range(120):
         code, err = sent_at(0.05 * moment, number, tiny_data, tmp_path / str(moment))
         ends_well(code, err, number, tmp_path / str(moment))
 
