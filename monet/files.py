@@ -54,10 +54,10 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-                if sys.platform == "win32":
-                    file.close()  # there an open file keeps its name
+                _close_where_open_files_stay(file)
                 partial.replace(path)  # still locked, so that nobody takes it for one that was left behind
             except BaseException:
+                _close_where_open_files_stay(file)
                 _remove(partial)
                 raise
             finally:
@@ -84,7 +84,8 @@ def remove_left_behind(folder: Path, of: Callable[[str], bool] = lambda _: True)
     with contextlib.suppress(OSError):
         for partial in list(folder.glob(f"*{_PARTIAL}")):
             if of(final_name(partial.name)) and not _is_irregular(partial):
-                with contextlib.suppress(Held, NoLocks, OSError), open_locked(partial, create=False):
+                with contextlib.suppress(Held, NoLocks, OSError), open_locked(partial, create=False) as file:
+                    _close_where_open_files_stay(file)
                     partial.unlink()
 
 
@@ -228,12 +229,18 @@ def _open_partial(path: Path) -> tuple[Path, IO[bytes]]:
             continue
         except NoLocks:
             return partial, open(partial, "wb")
-        found = os.fstat(file.fileno())
-        if found.st_size == 0 and found.st_nlink == 1:
+        if os.fstat(file.fileno()).st_nlink == 1:
+            file.truncate(0)  # a killed process may have left it behind
             return partial, file
-        with file:  # left behind by a killed process; it may be another name of a file that is whole
+        with file:  # another name of a file that is whole
             partial.unlink()
     raise AssertionError
+
+
+def _close_where_open_files_stay(file: IO[bytes]) -> None:
+    """Closes a file on Windows, where an open one can neither be removed nor get another name."""
+    if sys.platform == "win32":
+        file.close()
 
 
 def _is_irregular(path: Path) -> bool:

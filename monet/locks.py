@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +15,7 @@ _HELD = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 _FAR = 2**40
 """Where Windows locks a byte: beyond the end, because a locked byte cannot be read there."""
 
+_PAUSE = 0.2
 _MOST_TRIES = 1_000
 """Some network file systems number their files anew at every look."""
 
@@ -71,8 +73,15 @@ def _lock(file: IO[bytes], wait: bool) -> None:
             import msvcrt
 
             file.seek(_FAR)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-            file.seek(0)
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            except OSError as error:
+                if not (wait and error.errno in _HELD):
+                    raise
+                time.sleep(_PAUSE)  # Windows' own way to wait gives up after ten seconds
+                return _lock(file, wait)
+            finally:
+                file.seek(0)
         else:
             import fcntl
 

@@ -60,9 +60,10 @@ def in_order(calls: Sequence[Callable[[], T]], pool: Executor | None = None) -> 
     if pool is None:
         yield from (call() for call in calls)
         return
-    futures = [pool.submit(call) for call in calls]
+    futures = deque(pool.submit(call) for call in calls)
     try:
-        yield from (future.result() for future in futures)
+        while futures:
+            yield futures.popleft().result()  # kept no longer than it takes to use it
     finally:
         for future in futures:
             future.cancel()

@@ -27,7 +27,7 @@ def check_processes() -> None:
     Raises:
         InputError: one of them makes no sense, or they are there without torchrun.
     """
-    for name in (*_NAMES, "MASTER_PORT"):
+    for name in (*_NAMES, *(["MASTER_PORT"] if is_one_of_several() else [])):  # others, too, have a MASTER_PORT
         if (text := os.environ.get(name)) is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
             raise InputError(f"{name} is {text!r} in the environment: torchrun sets it to a number; unset it")
     if not is_one_of_several():

@@ -81,10 +81,11 @@ def _alone(folder: Path) -> Iterator[bool]:
     system has no locks."""
     lock = folder.with_name(f"{folder.name}.lock")
     try:
-        file = open_locked(lock)
-    except Held:
-        logger.info("another process draws the demo set in %s: waiting for it", folder)
-        file = open_locked(lock, wait=True)
+        try:
+            file = open_locked(lock)
+        except Held:
+            logger.info("another process draws the demo set in %s: waiting for it", folder)
+            file = open_locked(lock, wait=True)
     except NoLocks:
         yield False
         return

@@ -25,10 +25,12 @@ def compile_networks(updater: Updater, config: Config, device: torch.device, pre
     compiled: dict[str, Any] = {name: torch.compile(network, dynamic=False) for name, network in eager.items()}
     buffers = updater.guard.buffers()
     updater.use_compiled(Networks(**compiled), precision)
+    pool, updater.pool = updater.pool, None  # PyTorch's compiler is not made for several threads at once
     try:
         trial_step(updater, config, device, precision)
     except Exception as error:  # the compiler's many stages raise nearly anything
         updater.use_eager(error)
     finally:
+        updater.pool = pool
         updater.guard.restore(buffers)
     return updater.compiled

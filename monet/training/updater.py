@@ -275,6 +275,8 @@ class Updater:
         ways = ["another run with a smaller --data.crop_size or --model.width"]
         if size > 1:
             ways.insert(0, "a smaller --training.batch_size")
+        if self.pool:
+            ways.insert(0, "--training.workers 1")
         if not (self._training.activation_checkpointing or self._mixes_images()):
             ways.insert(0, "--training.activation_checkpointing true")
         tried = pairs_at_once(size, self.parts)

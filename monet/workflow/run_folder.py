@@ -208,10 +208,13 @@ class RunFolder:
         Raises:
             MonetError: they cannot be moved.
         """
-        files = [*self.checkpoints.glob("epoch-*.pt"), *self.samples.glob("epoch-*.png")]
-        later = sorted(path for path in files if _epoch(path) > epochs)
-        if not later:
+        later, grids = (
+            sorted(path for path in folder.glob(pattern) if _epoch(path) > epochs)
+            for folder, pattern in ((self.checkpoints, "epoch-*.pt"), (self.samples, "epoch-*.png"))
+        )
+        if not later:  # grids alone are of epochs that come again
             return
+        later += grids
         folders = (self.path / f"abandoned-{number}" for number in itertools.count(1))
         place = next(folder for folder in folders if not os.path.lexists(folder))
         try:

@@ -114,7 +114,8 @@ def train(job: Job) -> Trained:
 
 def _workers(job: Job, updater: Updater, device: torch.device, precision: Precision) -> int:
     """How many threads share a step; a run that goes on keeps their number."""
-    stored = job.checkpoint.get("workers") if job.checkpoint else None
+    chosen_here = job.checkpoint is not None and job.checkpoint["device"] in (None, "cpu")
+    stored = job.checkpoint["workers"] if job.checkpoint and chosen_here else None
     return job.group.lead(lambda: choose_workers(updater, job.config, device, precision, job.clock, stored))
 
 
