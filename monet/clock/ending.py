@@ -1,0 +1,92 @@
+"""When the training of a process has to end, so that what follows is done by the deadline."""
+
+from __future__ import annotations
+
+from monet.clock.reserve import Reserve
+from monet.clock.terms import Clock, Deadline
+
+_KEPT = 11 / 12
+"""Share of the training time that no slow-down takes away, unless half speed needs it to be in time."""
+_BORNE = 2.1
+"""So many times slower than at best, and the archive is to be in time: half speed, and some."""
+_NOTABLE = 1.1
+"""So many times slower than at best, and it is worth a probe whether that lasts."""
+_FIRST = 1 / 6
+"""Share of the time, at the beginning, in which a probe may have met a slow minute that nobody can tell from a slow
+machine. Training is then taken to last for a third of the time, so that progress stays below a half."""
+_DOUBTFUL = 1 / 3
+"""Share of the budget; a probe that finds more work than that is doubted in the beginning."""
+
+
+class TrainingEnd:
+    """When the training of a process has to end.
+
+    Training ends when the reserve is reached; `left` counts down to that. Where the machine is slower than it was at
+    best, the reserve is larger, and nobody knows for how long. A slow minute must not cost the learning: it takes at
+    most a tenth of the training time, however slow the machine is, and more only as far as half speed needs it.
+
+    Args:
+        clock: tells the time.
+        deadline: when the process must be over.
+        reserve: what must be left of it; nothing by default.
+    """
+
+    def __init__(self, clock: Clock, deadline: Deadline, reserve: Reserve | None = None) -> None:
+        self._clock = clock
+        self._deadline = deadline
+        self._reserve = reserve
+        self._began = self._probed = clock()
+        self._probe_took = 0.0
+        self._time = deadline.remaining()
+
+    def at_best(self) -> float:
+        """Seconds of training left on a machine that goes on as fast as it was at best; below 0 when they are over."""
+        return self._deadline.remaining() - (self._reserve.seconds_for(self._reserve.at_best) if self._reserve else 0.0)
+
+    def left(self, landing: float) -> float:
+        """Seconds of training left; below 0 when they are over.
+
+        Args:
+            landing: seconds that the learning-rate decay needs at least from now on. They are taken from the slack.
+        """
+        reserve, remaining = self._reserve, self._deadline.remaining()
+        if reserve is None:
+            return remaining
+        passed = self._clock() - self._began
+        kept = _KEPT * (passed + self.at_best()) - passed
+        borne = remaining - 1.05 * min(reserve.work, _BORNE * reserve.at_best) - 12.0
+        left = max(remaining - reserve.seconds(), min(max(kept, landing), borne))
+        return max(left, 2 * _FIRST * self._time - passed) if self._doubted else left
+
+    def probe(self) -> None:
+        """Measures what follows."""
+        if self._reserve:
+            begun = self._clock()
+            self._reserve.measure_again()
+            self._probed = self._clock()
+            self._probe_took = self._probed - begun
+
+    def needs_probe(self, left: float, needed: float) -> bool:
+        """Whether to measure before the next step. No training ends by an old measurement, nor by the pace alone.
+
+        Args:
+            left: seconds of training left.
+            needed: seconds that the next step takes.
+        """
+        if self._reserve is None:
+            return False
+        age, patience = self._clock() - self._probed, 10 * (1 + self._probe_took)
+        if self._doubted and self._clock() - self._began >= _FIRST * self._time:
+            return True
+        if left <= needed + 2 * self._probe_took:
+            return age > patience or self._reserve.work > _NOTABLE * self._reserve.measured
+        return self._reserve.work > _NOTABLE * self._reserve.at_best and age > max(patience, left / 4)
+
+    @property
+    def _doubted(self) -> bool:
+        """No probe is younger than the beginning, and the last one found very much work."""
+        if self._reserve is None or self._probed >= self._began + _FIRST * self._time:
+            return False
+        return self._reserve.work > _DOUBTFUL * self._deadline.budget
+
+

@@ -1,0 +1,135 @@
+"""What the work after training takes, measured, and the time that is kept for it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import statistics
+from collections import deque
+from collections.abc import Callable
+
+from monet.clock.durations import format_duration
+
+logger = logging.getLogger(__name__)
+
+_SLOWER = 1.2
+"""A probe that takes so many times as long as the one before has met a slower machine."""
+
+
+class Pace:
+    """How many seconds a step takes now.
+
+    Steps are gathered into windows of `window` seconds, so that a device that works asynchronously, or one slow step,
+    does not look like a slow machine. The first window holds the warm-up and is left out.
+    """
+
+    def __init__(self, window: float = 2.0) -> None:
+        self._window = window
+        self._steps, self._seconds = 0, 0.0
+        self._full_windows = 0
+        self._recent: deque[tuple[float, float]] = deque(maxlen=5)
+        self._latest: deque[float] = deque(maxlen=5)
+
+    def record(self, seconds: float) -> None:
+        """Notes the duration of one step."""
+        self._latest.append(seconds)
+        self._steps += 1
+        self._seconds += seconds
+        if self._seconds >= self._window:
+            self._full_windows += 1
+            if self._full_windows > 1:
+                self._recent.append((self._seconds / self._steps, self._seconds))
+            self._steps, self._seconds = 0, 0.0
+
+    def restart(self) -> None:
+        """Forgets the steps so far."""
+        self._steps, self._seconds = 0, 0.0
+        self._full_windows = min(self._full_windows, 1)
+        self._recent.clear()
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """The median of the windows of the last ten seconds, and of two at least; None until three of them are full."""
+        if len(self._recent) < 3:
+            return None
+        means: list[float] = []
+        covered = 0.0
+        for mean, seconds in reversed(self._recent):
+            if len(means) >= 2 and covered >= 10.0:
+                break
+            means.append(mean)
+            covered += seconds
+        return statistics.median(means)
+
+    @property
+    def next_step(self) -> float:
+        """Seconds that the next step may take: the longest of the last few."""
+        return max(self._latest, default=0.0)
+
+
+class Reserve:
+    """The time that must be left when training stops: what the work after it takes, and some slack.
+
+    The work is measured by a timed probe. Between two probes the pace of training tells when the machine becomes
+    slower: the work grows with the seconds a step takes, compared with the fastest pace since the probe.
+
+    The slack is half the work plus 20 s, for a machine that slows down while it paints. Where 5 % of the budget is more
+    than that, the slack grows to what a machine needs that falls to half its speed at the very first photo (the work
+    once more, plus 20 s), and at most to 4.5 % of the budget.
+
+    Args:
+        measure: the probe; returns the seconds that the work after training takes on this machine now.
+        budget: seconds of the whole process.
+        pace: of the training steps.
+    """
+
+    def __init__(self, measure: Callable[[], float], budget: float, pace: Pace) -> None:
+        self._measure = measure
+        self._budget = budget
+        self._pace = pace
+        self._fastest = math.inf
+        self._probes = [measure()]
+
+    def measure_again(self) -> None:
+        """Probes once more, and learns which pace belongs to what was found."""
+        self._slower()
+        pace = self._pace.seconds_per_step
+        self._probes.append(self._measure())
+        self._pace.restart()
+        if self.measured > _SLOWER * self._probes[-2]:
+            self._fastest = math.inf  # the steps before may not have been as slow yet: the next ones tell
+        elif pace is not None:
+            self._fastest = pace  # slow steps, perhaps, but the work after training is not slower for it
+        if self.measured > 0:
+            logger.info("what follows training now takes about %s", format_duration(self.measured))
+
+    @property
+    def measured(self) -> float:
+        """Seconds that the work after training takes, by the last probe."""
+        return self._probes[-1]
+
+    @property
+    def at_best(self) -> float:
+        """The shortest that a probe has found: what else computes makes a machine slower, and nothing makes it faster
+        than it is."""
+        return min(self._probes)
+
+    @property
+    def work(self) -> float:
+        """Seconds that the work after training takes at the present pace."""
+        return self.measured * self._slower()
+
+    def seconds(self) -> float:
+        """The reserve at the present pace."""
+        return self.seconds_for(self.work)
+
+    def seconds_for(self, work: float) -> float:
+        """The reserve where the work takes so many seconds."""
+        return work + max(0.5 * work + 20.0, min(work + 20.0, 0.045 * self._budget))
+
+    def _slower(self) -> float:
+        """How much slower steps are than at the last probe, or at best since, from 1."""
+        if (pace := self._pace.seconds_per_step) is None:
+            return 1.0
+        self._fastest = min(self._fastest, pace)
+        return max(1.0, pace / self._fastest)

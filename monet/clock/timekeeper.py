@@ -1,0 +1,150 @@
+"""How far training is, and when it stops."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from monet.clock.ending import TrainingEnd
+from monet.clock.reserve import Pace, Reserve
+from monet.clock.terms import Clock, Deadline, Horizon
+
+logger = logging.getLogger(__name__)
+
+_CHECKUPS = (0.3, 0.6, 0.85)
+"""Progress at which what follows training is measured in any case."""
+_HASTE = 4.0
+"""So many times faster than usual a decay may end that has little time left."""
+_CLOSE = 0.02
+"""A decay that ends so near to its end is finished: its last learning rate is below 4 % of the first."""
+
+
+class Timekeeper:
+    """Tells training how far it is, and when to stop.
+
+    Args:
+        horizon: where the decay ends. It may have no term at all if there is a deadline: then, as where it has pairs
+            only, `deadline_is_horizon` makes the training time that the deadline allows its time term.
+        clock: tells the time.
+        deadline: when this process must be over, if it has a budget.
+        reserve: what must be left of it when training stops.
+        deadline_is_horizon: the run has no time horizon of its own yet.
+        seconds: training time of the earlier processes of this run.
+        progress: progress at the end of the earlier processes.
+        pace: of the training steps; the reserve's.
+    """
+
+    def __init__(
+        self,
+        horizon: Horizon,
+        *,
+        clock: Clock,
+        deadline: Deadline | None = None,
+        reserve: Reserve | None = None,
+        deadline_is_horizon: bool = False,
+        seconds: float = 0.0,
+        progress: float = 0.0,
+        pace: Pace | None = None,
+    ) -> None:
+        if deadline is None and (deadline_is_horizon or horizon == Horizon()):
+            raise ValueError("a horizon without terms needs a deadline")
+        self._horizon = horizon
+        self._clock = clock
+        self._end = TrainingEnd(clock, deadline, reserve) if deadline else None
+        self._follows_deadline = deadline_is_horizon
+        self._base = seconds
+        self._began = self._asked = clock()
+        self._progress = progress
+        self.pace = pace or Pace()
+        """How fast steps are; training records each one."""
+        if deadline_is_horizon and seconds and self.allowed() > 0:
+            self._progress = max(progress, seconds / (seconds + self.allowed()))
+        self._checkups = [share for share in _CHECKUPS if share > self._progress]
+
+    @property
+    def seconds(self) -> float:
+        """Training time of the run so far."""
+        return self._base + self._clock() - self._began
+
+    def allowed(self) -> float:
+        """Seconds that this process may still train before it eats into the reserve; infinite without a deadline."""
+        return self._end.left(self._landing()) if self._end else math.inf
+
+    @property
+    def horizon(self) -> Horizon:
+        """The horizon as it stands. One that follows the deadline is where the decay would end on a machine as fast as
+        it was at best, and always ahead: a later process continues from the same progress."""
+        if not self._follows_deadline or self._end is None:
+            return self._horizon
+        ends = [self.seconds + self._end.at_best(), self.seconds + self.allowed()]
+        if self._progress > 0:
+            ends.append(self.seconds / self._progress)
+        return Horizon(self._horizon.pairs, max(ends))
+
+    def progress(self, pairs: int) -> float:
+        """How much of the horizon is behind after `pairs` pairs, from 0 to 1; never decreases."""
+        reached = self._horizon.progress(pairs, self.seconds)
+        if self._follows_deadline:
+            reached = max(reached, self._towards_deadline())
+        self._progress = max(self._progress, reached)
+        return self._progress
+
+    def time_left(self, pairs: int) -> float:
+        """Seconds of training still ahead in this process, as far as is known now."""
+        share = self._horizon.progress(pairs, self.seconds)  # a term that the deadline sets is in `allowed`
+        by_horizon = self.seconds * (1 - share) / share if share > 0 else math.inf
+        return max(0.0, min(by_horizon, self.allowed()))
+
+    def should_stop(self, pairs: int, pause: float = 0.0) -> bool:
+        """True when the horizon is reached, or when one more step would eat into the reserve.
+
+        Args:
+            pairs: pairs seen.
+            pause: seconds that are known to follow the next step, such as for a save.
+        """
+        if self._horizon.progress(pairs, self.seconds) >= 1.0:
+            return True
+        if self._end is None:
+            return False
+        needed = self.pace.next_step + pause
+        if self._checkups and self._progress >= self._checkups[0]:
+            self._checkups.pop(0)
+            self._end.probe()
+        if self._end.needs_probe(self.allowed(), needed):
+            self._end.probe()
+        return self.allowed() <= needed
+
+    def land(self, pairs: int) -> bool:
+        """Ends training: the horizon of a run that followed the deadline stays where it is from now on. It is reached
+        where the decay is finished, or so close to its end that not another step would fit.
+
+        Returns:
+            True where the learning-rate decay is finished; False where the deadline came first.
+        """
+        progress = self.progress(pairs)
+        if self._follows_deadline:
+            close = max(_CLOSE, self.pace.next_step / max(self.seconds, 1e-9))
+            reached = Horizon(self._horizon.pairs, self.seconds)
+            self._horizon = reached if 1.0 - progress <= close else self.horizon
+            self._follows_deadline = False
+        return self.progress(pairs) >= 1.0
+
+    def _landing(self) -> float:
+        """Seconds that the decay needs at least to its end."""
+        if not self._follows_deadline or self._end is None:
+            return 0.0
+        total = self.seconds + max(0.0, self._end.at_best())
+        return (1.0 - self._progress) * total / _HASTE - (self._clock() - self._asked)
+
+    def _towards_deadline(self) -> float:
+        """Progress where the deadline sets the horizon.
+
+        With a fixed end this is exactly elapsed / total. Where the end comes nearer, the rest of the way bends to it;
+        where it moves away, progress waits until elapsed / total has caught up. It never reaches 1 while training.
+        """
+        now, left = self._clock(), max(self.allowed(), self.pace.next_step)
+        passed, self._asked = now - self._asked, now
+        if left <= 0:
+            return self._progress
+        bent = self._progress + (1.0 - self._progress) * passed / (left + passed)
+        return max(self._progress, min(bent, self.seconds / (self.seconds + left)))
