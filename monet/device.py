@@ -145,6 +145,12 @@ def full_fp32(device: torch.device) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
+def synchronize(device: torch.device) -> None:
+    """Waits until an accelerator has done all that is queued; a CPU never queues anything."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
 def describe_machine(device: torch.device) -> dict[str, Any]:
     """The machine and its software, as `environment.json` holds them."""
     return {

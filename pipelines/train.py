@@ -30,8 +30,7 @@ def _report(job: Job, outcome: Outcome) -> None:
     """Says what came of it."""
     from monet.clock import format_duration
 
-    decay = "learning rate decayed to 0" if outcome.landed else "decay unfinished: --resume goes on"
-    print(f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({decay})")
+    print(f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})")
     print(f"wrote {job.folder.last}: paint with python -m pipelines.generate --checkpoint {job.folder.last} …")
 
 

@@ -17,7 +17,7 @@ def test_a_duration_is_read_in_hours_minutes_and_seconds(text: str, seconds: flo
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "5", "five", "0s", "-5m", "5m1h", "1e3s", "5 m", "h"])
+@pytest.mark.parametrize("text", ["", "5", "five", "0s", "-5m", "5m1h", "1e3s", "5 m", "h", "٣m", "３m", "²s"])
 def test_what_is_not_a_duration_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match="5h, 45m, 90s or 1h30m"):
         parse_duration(text)
@@ -144,7 +144,17 @@ def test_the_warm_up_is_not_a_measure_of_pace() -> None:
 
 
 class Machine:
-    """Simulated work: training steps and painted photos, slower from a certain moment on."""
+    """Simulated work: training steps and painted photos, slower from a certain moment on.
+
+    Attributes:
+        keeper: of the run.
+        landed: what it says of the decay at the end.
+        trained_until: seconds from the start to the end of training.
+    """
+
+    keeper: Timekeeper
+    landed: bool
+    trained_until: float
 
     def __init__(self, *, budget: float, step: float, paint: float, slow_from: float, factor: float) -> None:
         self.clock = FakeClock()
@@ -175,7 +185,7 @@ class Machine:
     def run(self) -> tuple[float, list[float]]:
         """Trains and paints; returns when it was over, and the progress before every step."""
         pace = Pace()
-        keeper = Timekeeper(
+        keeper = self.keeper = Timekeeper(
             Horizon(),
             clock=self.clock,
             deadline=Deadline(self.clock, self.start, self.budget),
@@ -189,10 +199,34 @@ class Machine:
             begun = self.elapsed
             self.work(self.step)
             pace.record(self.elapsed - begun)
-        assert keeper.land(0)
-        assert keeper.progress(0) == 1.0
+        self.trained_until = self.elapsed
+        self.landed = keeper.land(0)
+        assert self.landed == (keeper.progress(0) == 1.0)
         self.work(self.paint)
         return self.elapsed, progress
+
+    def resume(self, budget: float) -> tuple[int, bool]:
+        """Trains on in another process, as fast as at first, from what the first one has stored; returns the number of
+        steps, and whether the decay is finished."""
+        self.factor = 1.0
+        keeper = Timekeeper(
+            self.keeper.horizon,
+            clock=self.clock,
+            deadline=Deadline(self.clock, self.clock.now, budget),
+            reserve=Reserve(self.probe, budget, pace := Pace()),
+            seconds=self.keeper.seconds,
+            progress=self.keeper.progress(0),
+            pace=pace,
+        )
+        steps = 0
+        while not keeper.should_stop(0):
+            if not steps:
+                assert keeper.progress(0) == pytest.approx(self.keeper.progress(0), abs=0.01)
+            begun = self.elapsed
+            self.work(self.step)
+            pace.record(self.elapsed - begun)
+            steps += 1
+        return steps, keeper.land(0)
 
 
 SLOWDOWNS = [(share, factor) for share in (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95) for factor in (1.3, 2.0, 4.0)]
@@ -202,7 +236,7 @@ SLOWDOWNS = [(share, factor) for share in (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95) 
     ("budget", "paint", "step"), [(480, 80, 0.1), (1800, 85, 0.4), (600, 30, 2.0), (17_100, 40, 0.2)]
 )
 @pytest.mark.parametrize(("share", "factor"), SLOWDOWNS)
-def test_a_slowdown_in_training_makes_no_process_late_that_can_still_paint_and_the_decay_is_finished(
+def test_a_slowdown_in_training_makes_no_process_late_that_can_still_paint_at_half_speed(
     budget: float, paint: float, step: float, share: float, factor: float
 ) -> None:
     begins = share * (budget - 1.5 * paint - 20)
@@ -210,10 +244,58 @@ def test_a_slowdown_in_training_makes_no_process_late_that_can_still_paint_and_t
     machine = Machine(budget=budget, step=step, paint=paint, slow_from=begins, factor=factor)
     over, progress = machine.run()
     assert progress == sorted(progress)
-    if left > factor * paint + 20 + 3 * factor * step:  # it takes 6 s and a probe to notice
+    if factor <= 2 and left > factor * paint + 20 + 3 * factor * step:  # it takes 6 s and a probe to notice
         assert over <= budget
     if factor <= 2 and left > 1.05 * factor * paint + 40 + 10 * factor * step:
         assert progress[-1] > 0.95
+    if share > 0:  # a machine that was slow from the start is as fast as it gets
+        assert machine.trained_until <= budget - Reserve(lambda: paint, budget, Pace()).seconds() + 2 * factor * step
+
+
+@pytest.mark.parametrize(
+    ("budget", "paint", "step"), [(480, 80, 0.1), (1800, 85, 0.4), (1800, 400, 0.4), (600, 30, 2.0), (17_100, 40, 0.2)]
+)
+@pytest.mark.parametrize("factor", [2.0, 3.0, 4.0, 20.0])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.85, 0.95])
+def test_a_decay_is_called_finished_only_at_its_end_and_else_a_later_process_finishes_it(
+    budget: float, paint: float, step: float, factor: float, share: float
+) -> None:
+    begins = share * (budget - 1.5 * paint - 20)
+    machine = Machine(budget=budget, step=step, paint=paint, slow_from=begins, factor=factor)
+    _, progress = machine.run()
+    if machine.landed:
+        assert progress[-1] > 0.98 - 2 * factor * step / machine.trained_until
+        assert machine.resume(budget) == (0, True)
+    else:
+        assert progress[-1] < 0.98
+        assert machine.keeper.horizon.progress(0, machine.keeper.seconds) < 0.99
+        steps, landed = machine.resume(budget)
+        assert steps > 0
+        assert landed
+
+
+def test_a_decay_without_room_is_unfinished_and_its_horizon_stays_ahead(caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine(budget=1800, step=0.4, paint=400, slow_from=1000, factor=2.0)  # at half speed it must paint now
+    over, progress = machine.run()
+    assert over <= 1830
+    assert progress[-1] == pytest.approx(0.85, abs=0.03)
+    assert not machine.landed
+    assert "no time is left to finish the learning-rate decay: it ends at 8" in caplog.text
+    assert machine.keeper.horizon.seconds == pytest.approx(1180, abs=10)
+    steps, landed = machine.resume(480 + 800)
+    assert steps == pytest.approx((1180 - 1010) / 0.4, rel=0.1)
+    assert landed
+
+
+@pytest.mark.parametrize("factor", [3.0, 4.0])
+def test_a_machine_that_slows_down_in_the_middle_of_480_seconds_finishes_its_decay_for_good_or_says_that_it_has_not(
+    factor: float,
+) -> None:
+    machine = Machine(budget=480, step=0.1, paint=80, slow_from=240, factor=factor)
+    _, progress = machine.run()
+    assert machine.landed == (progress[-1] > 0.97)
+    if not machine.landed:
+        assert machine.resume(480)[0] > 100
 
 
 @pytest.mark.parametrize(("budget", "paint"), [(1800, 70), (17_100, 300), (600, 20), (480, 35), (3600, 10)])
@@ -318,11 +400,79 @@ def test_a_single_step_that_hangs_for_a_minute_ends_no_training() -> None:
     assert 1800 - 91 <= over <= 1800
 
 
-def test_a_machine_that_stays_very_slow_lands_after_half_a_minute_of_waiting() -> None:
+def test_a_machine_that_stays_very_slow_trains_no_longer_than_usual_and_finishes_its_decay() -> None:
     machine = Machine(budget=1800, step=0.15, paint=70, slow_from=900, factor=10.0)
     over, progress = machine.run()
-    assert progress[-1] > 0.9
-    assert over <= 1800 + 60
+    assert progress[-1] > 0.98
+    assert machine.landed
+    assert machine.trained_until < 1800 - 70 - 81
+    assert over == pytest.approx(machine.trained_until + 700, abs=2)
+
+
+def test_steps_alone_that_become_slower_change_nothing_about_the_reserve_once_a_probe_has_told() -> None:
+    pace = Pace()
+    reserve = Reserve(lambda: 100.0, 1000.0, pace)
+    paced(pace, 0.2, 100)
+    assert reserve.work == pytest.approx(100)
+    paced(pace, 10.0, 5)
+    assert reserve.work == pytest.approx(5000)
+    reserve.measure_again()
+    paced(pace, 10.0, 5)
+    assert reserve.work == pytest.approx(100)
+    paced(pace, 0.2, 100)
+    assert reserve.work == pytest.approx(100)
+    paced(pace, 0.4, 60)
+    assert reserve.work == pytest.approx(200)
+
+
+def test_more_training_after_a_finished_run_continues_its_share_of_the_time(clock: FakeClock) -> None:
+    keeper = Timekeeper(
+        Horizon(pairs=1000),
+        clock=clock,
+        deadline=Deadline(clock, clock.now, 270),
+        reserve=Reserve(lambda: 100.0, 270, pace := Pace()),
+        deadline_is_horizon=True,
+        seconds=100.0,
+        pace=pace,
+    )
+    assert keeper.progress(0) == pytest.approx(0.5)
+    clock.advance(50)
+    assert keeper.progress(0) == pytest.approx(0.75)
+    later = Timekeeper(keeper.horizon, clock=clock, seconds=keeper.seconds, progress=keeper.progress(0))
+    assert later.progress(0) == pytest.approx(0.75)
+    clock.advance(25)
+    assert later.progress(0) == pytest.approx(0.875)
+
+
+@pytest.mark.parametrize("factor", [10.0, 1000.0])
+def test_a_run_that_is_saved_in_a_slow_minute_goes_on_from_the_same_progress(clock: FakeClock, factor: float) -> None:
+    work, pace = [80.0], Pace()
+    reserve = Reserve(lambda: work[0], 480, pace)
+    keeper = Timekeeper(
+        Horizon(),
+        clock=clock,
+        deadline=Deadline(clock, clock.now, 480),
+        reserve=reserve,
+        deadline_is_horizon=True,
+        pace=pace,
+    )
+    for second in range(200):
+        work[0] = 80.0 * (factor if second >= 170 else 1.0)
+        if second == 180:
+            reserve.measure_again()
+        assert not keeper.should_stop(0)
+        progress = keeper.progress(0)
+        clock.advance(1)
+        pace.record(1.0)
+        stored = keeper.horizon
+        assert stored.seconds == pytest.approx(340)  # what the machine allowed before
+        assert stored.progress(0, keeper.seconds) < 0.6
+    later = Timekeeper(stored, clock=clock, seconds=keeper.seconds, progress=progress)
+    assert not later.should_stop(0)
+    assert later.progress(0) == pytest.approx(progress, abs=0.005)
+    clock.advance(141)
+    assert later.should_stop(0)
+    assert later.land(0)
 
 
 def test_training_alone_ends_without_waiting(clock: FakeClock) -> None:

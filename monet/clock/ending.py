@@ -5,8 +5,10 @@ from __future__ import annotations
 from monet.clock.reserve import Reserve
 from monet.clock.terms import Clock, Deadline
 
-_KEPT = 11 / 12
-"""Share of the training time that no slow-down takes away, unless half speed needs it to be in time."""
+_KEPT = 0.875
+"""Share of the training time that a slow-down leaves where ending earlier makes the archive be in time."""
+_KEPT_IN_VAIN = 0.95
+"""The same where even that would be late."""
 _BORNE = 2.1
 """So many times slower than at best, and the archive is to be in time: half speed, and some."""
 _NOTABLE = 1.1
@@ -14,7 +16,7 @@ _NOTABLE = 1.1
 _FIRST = 1 / 6
 """Share of the time, at the beginning, in which a probe may have met a slow minute that nobody can tell from a slow
 machine. Training is then taken to last for a third of the time, so that progress stays below a half."""
-_DOUBTFUL = 1 / 3
+_DOUBTFUL = 1 / 4
 """Share of the budget; a probe that finds more work than that is doubted in the beginning."""
 
 
@@ -23,7 +25,7 @@ class TrainingEnd:
 
     Training ends when the reserve is reached; `left` counts down to that. Where the machine is slower than it was at
     best, the reserve is larger, and nobody knows for how long. A slow minute must not cost the learning: it takes at
-    most a tenth of the training time, however slow the machine is, and more only as far as half speed needs it.
+    most an eighth of the training time, however slow the machine is, and more only as far as half speed needs it.
 
     Args:
         clock: tells the time.
@@ -52,10 +54,12 @@ class TrainingEnd:
         reserve, remaining = self._reserve, self._deadline.remaining()
         if reserve is None:
             return remaining
-        passed = self._clock() - self._began
-        kept = _KEPT * (passed + self.at_best()) - passed
-        borne = remaining - 1.05 * min(reserve.work, _BORNE * reserve.at_best) - 12.0
-        left = max(remaining - reserve.seconds(), min(max(kept, landing), borne))
+        work, passed = reserve.work, self._clock() - self._began
+        total = passed + self.at_best()
+        in_time, early = remaining - 1.05 * work - 12.0, _KEPT * total - passed
+        kept = early if early <= in_time else _KEPT_IN_VAIN * total - passed
+        borne = remaining - 1.05 * min(work, _BORNE * reserve.at_best) - 12.0
+        left = max(remaining - reserve.seconds_for(work), min(max(kept, landing), borne))
         return max(left, 2 * _FIRST * self._time - passed) if self._doubted else left
 
     def probe(self) -> None:
@@ -76,8 +80,8 @@ class TrainingEnd:
         if self._reserve is None:
             return False
         age, patience = self._clock() - self._probed, 10 * (1 + self._probe_took)
-        if self._doubted and self._clock() - self._began >= _FIRST * self._time:
-            return True
+        if self._doubted:
+            return age > 10 + 3 * self._probe_took or self._clock() - self._began >= _FIRST * self._time
         if left <= needed + 2 * self._probe_took:
             return age > patience or self._reserve.work > _NOTABLE * self._reserve.measured
         return self._reserve.work > _NOTABLE * self._reserve.at_best and age > max(patience, left / 4)
@@ -88,5 +92,3 @@ class TrainingEnd:
         if self._reserve is None or self._probed >= self._began + _FIRST * self._time:
             return False
         return self._reserve.work > _DOUBTFUL * self._deadline.budget
-
-

@@ -29,6 +29,8 @@ class Pace:
         self._full_windows = 0
         self._recent: deque[tuple[float, float]] = deque(maxlen=5)
         self._latest: deque[float] = deque(maxlen=5)
+        self.seconds_per_step: float | None = None
+        """The median of the windows of the last ten seconds, and of two at least; None until three of them are full."""
 
     def record(self, seconds: float) -> None:
         """Notes the duration of one step."""
@@ -39,6 +41,7 @@ class Pace:
             self._full_windows += 1
             if self._full_windows > 1:
                 self._recent.append((self._seconds / self._steps, self._seconds))
+                self.seconds_per_step = self._median()
             self._steps, self._seconds = 0, 0.0
 
     def restart(self) -> None:
@@ -46,10 +49,14 @@ class Pace:
         self._steps, self._seconds = 0, 0.0
         self._full_windows = min(self._full_windows, 1)
         self._recent.clear()
+        self.seconds_per_step = None
 
     @property
-    def seconds_per_step(self) -> float | None:
-        """The median of the windows of the last ten seconds, and of two at least; None until three of them are full."""
+    def next_step(self) -> float:
+        """Seconds that the next step may take: the longest of the last few."""
+        return max(self._latest, default=0.0)
+
+    def _median(self) -> float | None:
         if len(self._recent) < 3:
             return None
         means: list[float] = []
@@ -60,11 +67,6 @@ class Pace:
             means.append(mean)
             covered += seconds
         return statistics.median(means)
-
-    @property
-    def next_step(self) -> float:
-        """Seconds that the next step may take: the longest of the last few."""
-        return max(self._latest, default=0.0)
 
 
 class Reserve:

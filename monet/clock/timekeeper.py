@@ -13,8 +13,8 @@ logger = logging.getLogger(__name__)
 
 _CHECKUPS = (0.3, 0.6, 0.85)
 """Progress at which what follows training is measured in any case."""
-_HASTE = 4.0
-"""So many times faster than usual a decay may end that has little time left."""
+_HASTE, _MOST_HASTE = 1.5, 4.0
+"""So many times faster than usual a decay goes where time is short, and at most where there is no other way."""
 _CLOSE = 0.02
 """A decay that ends so near to its end is finished: its last learning rate is below 4 % of the first."""
 
@@ -54,17 +54,18 @@ class Timekeeper:
         self._follows_deadline = deadline_is_horizon
         self._base = seconds
         self._began = self._asked = clock()
+        self._ended = math.inf
         self._progress = progress
         self.pace = pace or Pace()
         """How fast steps are; training records each one."""
-        if deadline_is_horizon and seconds and self.allowed() > 0:
-            self._progress = max(progress, seconds / (seconds + self.allowed()))
+        if self._end and deadline_is_horizon and seconds:
+            self._progress = max(progress, seconds / (seconds + max(0.0, self._end.at_best())))
         self._checkups = [share for share in _CHECKUPS if share > self._progress]
 
     @property
     def seconds(self) -> float:
         """Training time of the run so far."""
-        return self._base + self._clock() - self._began
+        return self._base + (min(self._clock(), self._ended) - self._began)
 
     def allowed(self) -> float:
         """Seconds that this process may still train before it eats into the reserve; infinite without a deadline."""
@@ -76,6 +77,7 @@ class Timekeeper:
         it was at best, and always ahead: a later process continues from the same progress."""
         if not self._follows_deadline or self._end is None:
             return self._horizon
+        self._follow_deadline()
         ends = [self.seconds + self._end.at_best(), self.seconds + self.allowed()]
         if self._progress > 0:
             ends.append(self.seconds / self._progress)
@@ -83,10 +85,9 @@ class Timekeeper:
 
     def progress(self, pairs: int) -> float:
         """How much of the horizon is behind after `pairs` pairs, from 0 to 1; never decreases."""
-        reached = self._horizon.progress(pairs, self.seconds)
         if self._follows_deadline:
-            reached = max(reached, self._towards_deadline())
-        self._progress = max(self._progress, reached)
+            self._follow_deadline()
+        self._progress = max(self._progress, self._horizon.progress(pairs, self.seconds))
         return self._progress
 
     def time_left(self, pairs: int) -> float:
@@ -109,10 +110,12 @@ class Timekeeper:
         needed = self.pace.next_step + pause
         if self._checkups and self._progress >= self._checkups[0]:
             self._checkups.pop(0)
-            self._end.probe()
-        if self._end.needs_probe(self.allowed(), needed):
-            self._end.probe()
-        return self.allowed() <= needed
+            self._probe()
+        left = self.allowed()
+        if self._end.needs_probe(left, needed):
+            self._probe()
+            left = self.allowed()
+        return left <= needed
 
     def land(self, pairs: int) -> bool:
         """Ends training: the horizon of a run that followed the deadline stays where it is from now on. It is reached
@@ -122,29 +125,45 @@ class Timekeeper:
             True where the learning-rate decay is finished; False where the deadline came first.
         """
         progress = self.progress(pairs)
+        self._ended = self._clock()
         if self._follows_deadline:
             close = max(_CLOSE, self.pace.next_step / max(self.seconds, 1e-9))
-            reached = Horizon(self._horizon.pairs, self.seconds)
-            self._horizon = reached if 1.0 - progress <= close else self.horizon
+            finished = 1.0 - progress <= close
+            self._horizon = Horizon(self._horizon.pairs, self.seconds) if finished else self.horizon
             self._follows_deadline = False
+            if not finished:
+                logger.warning("no time is left to finish the learning-rate decay: it ends at %.0f %%", 100 * progress)
         return self.progress(pairs) >= 1.0
+
+    def _probe(self) -> None:
+        """Measures what follows. Nothing is learned meanwhile, so progress goes on afterwards from where it is."""
+        if self._follows_deadline:
+            self._follow_deadline()
+        if self._end:
+            self._end.probe()
+        self._asked = self._clock()
 
     def _landing(self) -> float:
         """Seconds that the decay needs at least to its end."""
-        if not self._follows_deadline or self._end is None:
+        if not self._follows_deadline:
             return 0.0
-        total = self.seconds + max(0.0, self._end.at_best())
-        return (1.0 - self._progress) * total / _HASTE - (self._clock() - self._asked)
+        return self._rest() / _HASTE - (self._clock() - self._asked)
 
-    def _towards_deadline(self) -> float:
-        """Progress where the deadline sets the horizon.
+    def _rest(self) -> float:
+        """Seconds that the rest of the decay takes on a machine as fast as it was at best."""
+        total = self.seconds + (max(0.0, self._end.at_best()) if self._end else 0.0)
+        return (1.0 - self._progress) * total
+
+    def _follow_deadline(self) -> None:
+        """Brings progress up to date where the deadline sets the horizon.
 
         With a fixed end this is exactly elapsed / total. Where the end comes nearer, the rest of the way bends to it;
         where it moves away, progress waits until elapsed / total has caught up. It never reaches 1 while training.
         """
-        now, left = self._clock(), max(self.allowed(), self.pace.next_step)
-        passed, self._asked = now - self._asked, now
-        if left <= 0:
-            return self._progress
-        bent = self._progress + (1.0 - self._progress) * passed / (left + passed)
-        return max(self._progress, min(bent, self.seconds / (self.seconds + left)))
+        now = self._clock()
+        passed = now - self._asked
+        left = max(self.allowed(), self.pace.next_step, self._rest() / _MOST_HASTE - passed)
+        self._asked = now
+        if left > 0:
+            bent = self._progress + (1.0 - self._progress) * passed / (left + passed)
+            self._progress = max(self._progress, min(bent, self.seconds / (self.seconds + left)))

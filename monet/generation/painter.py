@@ -20,7 +20,7 @@ from monet.clock import Clock
 from monet.config import GenerationConfig
 from monet.data.decode import UnreadableImage, decode
 from monet.data.store import BadImage
-from monet.device import Precision, autocast
+from monet.device import Precision, autocast, synchronize
 from monet.distributed import Group
 from monet.errors import MonetError
 from monet.machine import available_processors
@@ -52,7 +52,8 @@ class Painter:
         workers: int | None = None,
     ) -> None:
         self._generator = generator.to(device).to(memory_format=torch.channels_last).eval()
-        self._device = device
+        self.device = device
+        """Where it paints."""
         self._precision = precision
         self.batch_size = batch_size
         self._quality = quality
@@ -110,7 +111,7 @@ class Painter:
         """
         starts = range(0, len(photos), self.batch_size)
         batches = (photos[start : start + self.batch_size] for start in starts)
-        return self._paint_singly(batches) if self._device.type == "cpu" else self._paint_batches(batches)
+        return self._paint_singly(batches) if self.device.type == "cpu" else self._paint_batches(batches)
 
     def _paint_batches(self, batches: Iterable[Sequence[Path]]) -> Generator[list[bytes], None, None]:
         """Decodes and encodes in threads, while this one keeps the accelerator busy."""
@@ -137,8 +138,8 @@ class Painter:
 
     def _translate(self, photos: list[Pixels]) -> Pixels:
         """Photos, (256, 256, 3) uint8 each => (B, 256, 256, 3) uint8, painted."""
-        batch = to_network(torch.from_numpy(np.stack(photos)), self._device)
-        with torch.inference_mode(), autocast(self._device, self._precision):
+        batch = to_network(torch.from_numpy(np.stack(photos)), self.device)
+        with torch.inference_mode(), autocast(self.device, self._precision):
             painted = self._generator(batch)
         return to_pixels(painted)
 
@@ -188,19 +189,29 @@ def to_pixels(images: Tensor) -> Pixels:
 def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at_least: float = 1.0) -> float:
     """Times the painting of some batches, from file to JPEG, start and end included.
 
+    What a device still has to do, such as training steps that are queued, is waited for before the start. One batch
+    comes first that is not timed: at the first one kernels are chosen and memory is taken.
+
     Args:
         painter: what is timed.
         photos: some photos; repeated as often as it takes.
         clock: tells the time.
-        at_least: seconds; ever more photos are painted until they take that long, so that neither the start and the
-            end nor a first slow batch weighs much.
+        at_least: seconds; ever more photos are painted until they take that long, so that neither the start nor the
+            end weighs much.
     """
-    count = painter.batch_size * painter.busy_batches
-    while True:
+
+    def seconds(count: int) -> float:
+        synchronize(painter.device)
         start = clock()
         for _ in painter.paint([photos[index % len(photos)] for index in range(count)]):
             pass
-        if (took := clock() - start) >= at_least:
+        synchronize(painter.device)
+        return clock() - start
+
+    seconds(painter.batch_size)
+    count = painter.batch_size * painter.busy_batches
+    while True:
+        if (took := seconds(count)) >= at_least:
             return took / count
         count *= math.ceil(min(16.0, max(2.0, at_least / took))) if took > 0 else 16
 

@@ -50,7 +50,8 @@ class FeatureExtractor:
     def __init__(self, weights: InceptionWeights, layer: Layer, *, device: torch.device, workers: int) -> None:
         self.weights = weights
         self.layer = layer
-        self._device = device
+        self.device = device
+        """Where it runs."""
         self._workers = workers
         self._network = _network(weights, layer).to(device).to(memory_format=torch.channels_last)
         self._refuse_a_constant_layer()
@@ -67,9 +68,9 @@ class FeatureExtractor:
         Returns:
             (N, D) float32; nothing else is kept in memory.
         """
-        singly = self._device.type == "cpu"
+        singly = self.device.type == "cpu"
         found: list[NDArray[np.float32]] = []
-        with full_fp32(self._device), compute_threads(self._workers) as pool:
+        with full_fp32(self.device), compute_threads(self._workers) as pool:
             for batch in batches:
                 images = torch.from_numpy(batch).permute(0, 3, 1, 2)
                 found += pool.map(self._run, torch.split(images, _TOGETHER)) if singly else [self._run(images)]
@@ -79,13 +80,13 @@ class FeatureExtractor:
     def _run(self, images: Tensor) -> NDArray[np.float32]:
         """(B, 3, H, W) uint8 => (B, D) float32."""
         with torch.inference_mode():
-            return self._network(_prepared(images.to(self._device))).mean((2, 3)).cpu().numpy()
+            return self._network(_prepared(images.to(self.device))).mean((2, 3)).cpu().numpy()
 
     def _refuse_a_constant_layer(self) -> None:
         """Two different pictures must differ in most of a layer's numbers."""
         ramp = torch.arange(64, dtype=torch.uint8).mul(4).expand(1, 3, 64, 64)
         noise = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-        with full_fp32(self._device):
+        with full_fp32(self.device):
             one, two = self._run(ramp)[0], self._run(noise)[0]
         if np.isfinite(one).all() and np.isfinite(two).all() and (one != two).mean() > 0.5:
             return

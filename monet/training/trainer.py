@@ -46,6 +46,12 @@ class Outcome:
     """The learning-rate decay is finished."""
     interrupted: bool
     """It was told to end before that."""
+
+    @property
+    def decay(self) -> str:
+        """What became of the learning-rate decay, in a few words."""
+        return "learning rate decayed to 0" if self.landed else "decay unfinished: --resume goes on"
+
     saved: bool = True
     """The last checkpoint holds all of it."""
 
@@ -204,8 +210,9 @@ class Trainer:
             logger.info("saved all %s pairs in %s", f"{counters.pairs:,}", self._checkpoints / checkpoint.LAST)
 
     def _save_last(self) -> None:
-        counters, horizon = self.state.counters, self._timekeeper.horizon
+        counters = self.state.counters
         counters.seconds, counters.progress = self._timekeeper.seconds, self._timekeeper.progress(counters.pairs)
+        horizon = self._timekeeper.horizon
         contents = {**self.state.state_dict(), "horizon": asdict(horizon), **self._facts}
         contents["compiled"] = self._updater.compiled
         self._saved_pairs = counters.pairs

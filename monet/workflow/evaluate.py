@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monet.clock import Clock
+from monet.device import synchronize
 from monet.errors import InputError
 from monet.scoring.bootstrap import resampled_counts, resampled_distances
 from monet.scoring.cache import FeatureCache, FeatureKey
@@ -129,10 +130,16 @@ class Scorer:
         }
 
     def extraction_seconds(self, images: int, clock: Clock) -> float:
-        """How long the network takes here for so many images, measured with a few."""
+        """How long the network takes here for so many images, measured with a few.
+
+        As in `seconds_per_photo`, what is queued is waited for, and a first batch is not timed.
+        """
         batch = np.random.default_rng(0).integers(0, 256, (_BATCH, 256, 256, 3), dtype=np.uint8)
+        self._extractor.features([batch])
+        synchronize(self._extractor.device)
         start = clock()
         self._extractor.features([batch])
+        synchronize(self._extractor.device)
         return (clock() - start) / len(batch) * images
 
     def seconds(self, images: int, clock: Clock) -> float:

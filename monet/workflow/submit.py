@@ -198,8 +198,7 @@ def assist(job: Job, path: Path, paint_with: Candidate | None = None) -> None:
 def summary(submission: Submission, rules: str) -> list[str]:
     """What came of it, a sentence a line."""
     outcome = submission.outcome
-    decay = "learning rate decayed to 0" if outcome.landed else "decay unfinished: --resume goes on"
-    lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({decay})"]
+    lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})"]
     if submission.checkpoint:
         lines.append(f"painted with {submission.checkpoint.path}, as asked for")
     valid = f", valid by the {rules} rules" if submission.report and submission.report.valid else ""

@@ -170,8 +170,11 @@ def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Pr
     reserves: list[Reserve] = []
 
     def begin(budget: float = job.deadline.budget) -> None:
-        reserves.append(Reserve(measure, budget, pace))
-        _require_time(job, reserves[0])
+        reserve = Reserve(measure, budget, pace)
+        if reserve.seconds() >= job.left:
+            reserve.measure_again()  # a busy moment is no reason to refuse
+        reserves.append(reserve)
+        _require_time(job, reserve)
 
     job.group.lead(begin)
     return reserves[0] if reserves else None

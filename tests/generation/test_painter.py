@@ -150,7 +150,41 @@ def test_the_probe_times_whole_batches_from_file_to_jpeg(photos: tuple[Path, ...
     generator = Slow()
     probed = painter(generator, batch_size=2, workers=2)
     assert seconds_per_photo(probed, photos[:3], clock, at_least=3) == pytest.approx(0.25)
-    assert len(generator.batches) == 4 + 12  # four take 1 s, which is too little to go by; three times as many take 3 s
+    # A batch of two is not timed; four take 1 s, which is too little to go by; three times as many take 3 s.
+    assert len(generator.batches) == 2 + 4 + 12
+
+
+def test_the_probe_leaves_a_cold_start_out(photos: tuple[Path, ...]) -> None:
+    clock = FakeClock()
+
+    class Cold(Negative):
+        def forward(self, x: Tensor) -> Tensor:
+            clock.advance(0.02 * len(x) if self.batches else 1.5)
+            return super().forward(x)
+
+    probed = painter(Cold(), batch_size=8, workers=1)
+    assert 7000 * seconds_per_photo(probed, photos, clock) == pytest.approx(140)  # and not 1,460 s
+
+
+def test_the_probe_waits_for_what_the_device_still_has_to_do(
+    photos: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, queued = FakeClock(), [0.9]
+
+    def finish(_: torch.device = CPU) -> None:
+        clock.advance(queued[0])
+        queued[0] = 0.0
+
+    class Queued(Negative):
+        def forward(self, x: Tensor) -> Tensor:
+            finish()  # what comes out here is looked at
+            clock.advance(0.02 * len(x))
+            queued[0] = 0.1  # the device is not done with the batch when its last photo is
+            return super().forward(x)
+
+    monkeypatch.setattr("monet.generation.painter.synchronize", finish)
+    probed = painter(Queued(), batch_size=1, workers=1)
+    assert seconds_per_photo(probed, photos, clock, at_least=0.1) == pytest.approx(0.12)
 
 
 def test_painting_leaves_the_number_of_threads_as_it_was(photos: tuple[Path, ...]) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from monet.clock import Deadline
 from monet.errors import InputError
+from monet.scoring.cache import FeatureCache
+from monet.scoring.inception import FeatureExtractor
 from monet.workflow.evaluate import Scorer
 from monet.workflow.scoring import Scoring
 from tests.conftest import FakeClock
@@ -85,3 +90,34 @@ def test_what_cannot_be_scored_is_no_failure(
     stage, deadline = scoring(scorer), budget and Deadline(clock, clock.now, budget)
     stage.prepare(images, deadline or None, clock)
     assert (stage.score(Path("images.zip"), deadline or None), stage.why_not) == (None, reason)
+
+
+class QueuedExtractor:
+    """The network on a device that starts slowly, and has training steps to finish first."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.queued, self.warm = 0.9, False
+
+    def finish(self, _: torch.device) -> None:
+        self.clock.advance(self.queued)
+        self.queued = 0.0
+
+    def features(self, batches: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        images = sum(map(len, batches))
+        self.clock.advance(0.01 * images if self.warm else 1.5)
+        self.warm, self.queued = True, self.queued + 0.05 * images
+        return np.zeros((images, 4), np.float32)
+
+
+def test_the_time_for_scoring_is_measured_without_a_cold_start_and_what_is_queued(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    extractor = QueuedExtractor(clock)
+    monkeypatch.setattr("monet.workflow.evaluate.synchronize", extractor.finish)
+    scorer = Scorer(
+        cast(FeatureExtractor, extractor), reference=tmp_path, cache=FeatureCache(tmp_path / "cache"), workers=1
+    )
+    assert scorer.extraction_seconds(1000, clock) == pytest.approx(60)
