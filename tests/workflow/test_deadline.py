@@ -12,20 +12,21 @@ from typing import Any, cast
 import pytest
 from torch import Tensor
 
-from monet import recipes
+from monet import checkpoint, recipes
 from monet.clock import Clock, Deadline
 from monet.data.layout import Layout, find_layout
 from monet.data.store import ImageStore, load_images
 from monet.errors import InputError, Interrupted
 from monet.generation.painter import Painter
 from monet.models import ResnetGenerator
+from monet.training.trainer import Trainer
 from monet.workflow import train as workflow
 from monet.workflow.display import Interrupts
 from monet.workflow.evaluate import Scorer
 from monet.workflow.job import Job
 from monet.workflow.run_folder import RunFolder
 from monet.workflow.scoring import Scoring
-from monet.workflow.submit import Submission, submit
+from monet.workflow.submit import Submission, submit, summary
 from tests.conftest import TINY, FakeClock
 
 PHOTOS = 60
@@ -239,6 +240,56 @@ def test_a_deadline_before_the_horizon_leaves_the_decay_unfinished_and_paints_al
     assert not submission.outcome.landed
     assert submission.num_images == PHOTOS
     assert machine.elapsed <= 300
+
+
+def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process_finishes_it(machine: Machine) -> None:
+    machine.slow, machine.factor = lambda: machine.elapsed > 170, 2.0
+    first = machine.submit("300s")
+    assert not first.outcome.landed
+    assert "(decay unfinished: --resume goes on)" in summary(first, "any")[0]
+    contents = checkpoint.load(machine.folder.last)
+    assert contents["counters"]["progress"] < 0.98
+    assert contents["horizon"]["seconds"] > contents["counters"]["seconds"] + 5
+    machine.slow, machine.start = lambda: False, machine.clock.now
+    second = machine.submit("480s")
+    assert second.outcome.pairs > first.outcome.pairs
+    assert second.outcome.landed
+    assert "(learning rate decayed to 0)" in summary(second, "any")[0]
+
+
+@pytest.mark.parametrize("end", ["a signal", "a kill"])
+def test_a_run_that_ends_in_a_slow_minute_goes_on_where_it_was(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    budget, ends = 1500, 640
+
+    class Told(Interrupts):
+        @contextlib.contextmanager
+        def deferred(self) -> Iterator[Callable[[], bool]]:
+            yield lambda: machine.elapsed > ends
+            self.received = signal.SIGTERM
+
+    def killed(self: Trainer) -> bool:
+        if machine.elapsed > ends:
+            raise MemoryError
+        return save(self)
+
+    save = Trainer.save
+    machine.slow, machine.factor = lambda: machine.elapsed > 400, 40.0
+    if end == "a kill":
+        monkeypatch.setattr(Trainer, "save", killed)
+    with pytest.raises(Interrupted if end == "a signal" else MemoryError):
+        machine.submit(f"{budget}s", interrupts=Told() if end == "a signal" else None)
+    monkeypatch.setattr(Trainer, "save", save)
+    stored = checkpoint.load(machine.folder.last)
+    progress = stored["counters"]["progress"]
+    assert 0.1 < progress < 0.6
+    assert stored["horizon"]["seconds"] == pytest.approx(1500 - PAINTING - 80 - 20, rel=0.05)
+    machine.slow, machine.start = lambda: False, machine.clock.now
+    submission = machine.submit(f"{budget}s")
+    assert submission.outcome.landed
+    assert submission.outcome.pairs > stored["counters"]["pairs"] + 50
+    assert submission.outcome.seconds == pytest.approx(stored["horizon"]["seconds"], rel=0.03)
 
 
 def test_a_run_over_several_processes_lands_when_its_horizon_does(machine: Machine) -> None:
