@@ -54,13 +54,18 @@ class TrainingEnd:
         reserve, remaining = self._reserve, self._deadline.remaining()
         if reserve is None:
             return remaining
-        work, passed = reserve.work, self._clock() - self._began
+        passed = self._clock() - self._began
         total = passed + self.at_best()
-        in_time, early = remaining - 1.05 * work - 12.0, _KEPT * total - passed
-        kept = early if early <= in_time else _KEPT_IN_VAIN * total - passed
-        borne = remaining - 1.05 * min(work, _BORNE * reserve.at_best) - 12.0
-        left = max(remaining - reserve.seconds_for(work), min(max(kept, landing), borne))
+        early = _KEPT * total - passed
+        kept = early if early <= self._until_late(reserve.work) else _KEPT_IN_VAIN * total - passed
+        left = max(remaining - reserve.seconds(), min(max(kept, landing), self.at_most()))
         return max(left, 2 * _FIRST * self._time - passed) if self._doubted else left
+
+    def at_most(self) -> float:
+        """Seconds of training left where all of the slack is used up, for a machine down to half its speed."""
+        if self._reserve is None:
+            return self._deadline.remaining()
+        return self._until_late(min(self._reserve.work, _BORNE * self._reserve.at_best))
 
     def probe(self) -> None:
         """Measures what follows."""
@@ -85,6 +90,10 @@ class TrainingEnd:
         if left <= needed + 2 * self._probe_took:
             return age > patience or self._reserve.work > _NOTABLE * self._reserve.measured
         return self._reserve.work > _NOTABLE * self._reserve.at_best and age > max(patience, left / 4)
+
+    def _until_late(self, work: float) -> float:
+        """Seconds after which so much work makes the process late."""
+        return self._deadline.remaining() - 1.05 * work - 12.0
 
     @property
     def _doubted(self) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+_ROUNDING = 1e-9
+"""Seconds of several processes add up to a horizon but for so small a share of it."""
+
 Clock = Callable[[], float]
 """A function that returns seconds since some fixed moment and never goes back, as `time.monotonic` does."""
 
@@ -41,4 +44,4 @@ class Horizon:
             shares.append(pairs / self.pairs)
         if self.seconds is not None:
             shares.append(seconds / self.seconds if self.seconds > 0 else 1.0)
-        return min(1.0, max(shares))
+        return max(shares) if max(shares) < 1.0 - _ROUNDING else 1.0

@@ -15,8 +15,8 @@ _CHECKUPS = (0.3, 0.6, 0.85)
 """Progress at which what follows training is measured in any case."""
 _HASTE, _MOST_HASTE = 1.5, 4.0
 """So many times faster than usual a decay goes where time is short, and at most where there is no other way."""
-_CLOSE = 0.02
-"""A decay that ends so near to its end is finished: its last learning rate is below 4 % of the first."""
+_CLOSE, _CLOSE_AT_MOST = 0.02, 0.1
+"""A decay that stops so near to its end is finished; where two steps are a larger share, so near, at most."""
 
 
 class Timekeeper:
@@ -55,6 +55,7 @@ class Timekeeper:
         self._base = seconds
         self._began = self._asked = clock()
         self._ended = math.inf
+        self._needed = 0.0
         self._progress = progress
         self.pace = pace or Pace()
         """How fast steps are; training records each one."""
@@ -107,7 +108,7 @@ class Timekeeper:
             return True
         if self._end is None:
             return False
-        needed = self.pace.next_step + pause
+        needed = self._needed = self.pace.next_step + pause
         if self._checkups and self._progress >= self._checkups[0]:
             self._checkups.pop(0)
             self._probe()
@@ -115,6 +116,8 @@ class Timekeeper:
         if self._end.needs_probe(left, needed):
             self._probe()
             left = self.allowed()
+        if self._unfinished and left <= needed < self._end.at_most():
+            return False  # the slack pays for a last step, and what follows that one
         return left <= needed
 
     def land(self, pairs: int) -> bool:
@@ -127,13 +130,18 @@ class Timekeeper:
         progress = self.progress(pairs)
         self._ended = self._clock()
         if self._follows_deadline:
-            close = max(_CLOSE, self.pace.next_step / max(self.seconds, 1e-9))
-            finished = 1.0 - progress <= close
+            finished = not self._unfinished
             self._horizon = Horizon(self._horizon.pairs, self.seconds) if finished else self.horizon
             self._follows_deadline = False
             if not finished:
                 logger.warning("no time is left to finish the learning-rate decay: it ends at %.0f %%", 100 * progress)
         return self.progress(pairs) >= 1.0
+
+    @property
+    def _unfinished(self) -> bool:
+        """The decay follows the deadline, and is not at its end but for two steps and what follows them."""
+        share = 2 * self._needed / self.seconds if self.seconds > 0 else 0.0
+        return self._follows_deadline and 1.0 - self._progress > min(_CLOSE_AT_MOST, max(_CLOSE, share))
 
     def _probe(self) -> None:
         """Measures what follows. Nothing is learned meanwhile, so progress goes on afterwards from where it is."""

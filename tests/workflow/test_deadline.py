@@ -243,7 +243,7 @@ def test_a_deadline_before_the_horizon_leaves_the_decay_unfinished_and_paints_al
 
 
 def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process_finishes_it(machine: Machine) -> None:
-    machine.slow, machine.factor = lambda: machine.elapsed > 170, 2.0
+    machine.slow, machine.factor = lambda: machine.elapsed > 130, 2.0
     first = machine.submit("300s")
     assert not first.outcome.landed
     assert "(decay unfinished: --resume goes on)" in summary(first, "any")[0]
@@ -261,7 +261,7 @@ def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process
 def test_a_run_that_ends_in_a_slow_minute_goes_on_where_it_was(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    budget, ends = 1500, 640
+    budget, ends = 1200, 500
 
     class Told(Interrupts):
         @contextlib.contextmanager
@@ -275,7 +275,7 @@ def test_a_run_that_ends_in_a_slow_minute_goes_on_where_it_was(
         return save(self)
 
     save = Trainer.save
-    machine.slow, machine.factor = lambda: machine.elapsed > 400, 40.0
+    machine.slow, machine.factor = lambda: machine.elapsed > 400, 8.0
     if end == "a kill":
         monkeypatch.setattr(Trainer, "save", killed)
     with pytest.raises(Interrupted if end == "a signal" else MemoryError):
@@ -284,7 +284,7 @@ def test_a_run_that_ends_in_a_slow_minute_goes_on_where_it_was(
     stored = checkpoint.load(machine.folder.last)
     progress = stored["counters"]["progress"]
     assert 0.1 < progress < 0.6
-    assert stored["horizon"]["seconds"] == pytest.approx(1500 - PAINTING - 80 - 20, rel=0.05)
+    assert stored["horizon"]["seconds"] == pytest.approx(1200 - 1.5 * PAINTING - 40, rel=0.1)
     machine.slow, machine.start = lambda: False, machine.clock.now
     submission = machine.submit(f"{budget}s")
     assert submission.outcome.landed
@@ -302,7 +302,7 @@ def test_a_run_over_several_processes_lands_when_its_horizon_does(machine: Machi
             break
     assert len(seconds) in (3, 4, 5)
     assert seconds == sorted(seconds)
-    assert 480 <= seconds[-1] < 490
+    assert 480 <= seconds[-1] < 495  # a step takes 10 to 12 s
 
 
 def test_a_run_that_is_over_paints_again_without_training(machine: Machine) -> None:
