@@ -67,6 +67,10 @@ class TrainingEnd:
             return self._deadline.remaining()
         return self._until_late(min(self._reserve.work, _BORNE * self._reserve.at_best))
 
+    def at_half_speed(self) -> float:
+        """Seconds of training left on a machine that falls to half its present speed when it begins to paint."""
+        return self._deadline.remaining() - (2.0 * self._reserve.work + 5.0 if self._reserve else 0.0)
+
     def probe(self) -> None:
         """Measures what follows."""
         if self._reserve:

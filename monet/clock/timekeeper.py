@@ -116,9 +116,8 @@ class Timekeeper:
         if self._end.needs_probe(left, needed):
             self._probe()
             left = self.allowed()
-        if self._unfinished and left <= needed < self._end.at_most():
-            return False  # the slack pays for a last step, and what follows that one
-        return left <= needed
+        slack = self._end.at_most() if self._unfinished else self._end.at_half_speed()
+        return left <= self.pace.next_step if needed < slack else left <= needed  # the slack may pay for the pause
 
     def land(self, pairs: int) -> bool:
         """Ends training: the horizon of a run that followed the deadline stays where it is from now on. It is reached
