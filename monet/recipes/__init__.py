@@ -107,8 +107,7 @@ def _typed_settings(values: Mapping[str, Any], overrides: Sequence[str]) -> dict
         if text is None:
             raise InputError(f"{shortened(word, 80)}: expected one argument, as in --training.epochs 3")
         group, _, field = name.rpartition(".")
-        as_word = setting_types()[name] is str or text in _choices(setting_types()[name])
-        (found.setdefault(group, {}) if group else found)[field] = text if as_word else _as_yaml(text)
+        (found.setdefault(group, {}) if group else found)[field] = _read_word(text, setting_types()[name])
     for name in _dotted(found):
         group, _, field = name.rpartition(".")
         place = found[group] if group else found
@@ -120,19 +119,21 @@ def _has_jsonargparse() -> bool:
     return importlib.util.find_spec("jsonargparse") is not None
 
 
-def _as_yaml(text: str) -> Any:
-    """A word as a recipe's value; text where it is none."""
+def _read_word(text: str, annotation: Any) -> Any:
+    """A word of the command line as a recipe's value; text where it is none, or where text is wanted."""
+    if annotation is str or text in _choices(annotation) or not text.strip():
+        return text
     try:
-        return plain_yaml.parse(text) if text.strip() else text
+        value = plain_yaml.parse(text)
     except plain_yaml.NotPlain:
         return text
+    return text if annotation == str | None and value is not None else value
 
 
 def _typed(name: str, value: Any) -> Any:
     """A value in its setting's type, if it is of that, or a whole number where any number will do."""
-    annotation = str | None if name in ("budget", "horizon") else setting_types()[name]
     try:
-        return as_typed(value, annotation)
+        return as_typed(value, setting_types()[name])
     except TypeError:
         text = ",".join(map(str, value)) if name == "tracking" else str(value)
         raise InputError(_cannot_be(name, text)) from None
@@ -155,7 +156,8 @@ def settings_parser() -> jsonargparse.ArgumentParser:
 @cache
 def setting_types() -> dict[str, Any]:
     """The type of every setting by its dotted name."""
-    found: dict[str, Any] = {"budget": str, "horizon": str, "tracking": typing.get_type_hints(Config)["tracking"]}
+    hints = typing.get_type_hints(Config)
+    found: dict[str, Any] = {name: hints[name] for name in ("budget", "horizon", "tracking")}
     for name, group in GROUPS.items():
         hints = typing.get_type_hints(group)
         found |= {f"{name}.{field.name}": hints[field.name] for field in dataclasses.fields(group)}

@@ -60,6 +60,11 @@ def test_values_are_read_as_yaml(words: list[str], expected: tuple[str, object])
     assert getattr(recipes.resolve({}, words).training, expected[0]) == expected[1]
 
 
+@pytest.mark.parametrize("name", ["budget", "horizon"])
+def test_a_word_takes_away_the_time_that_a_recipe_gives(name: str) -> None:
+    assert getattr(recipes.resolve({name: "5h"}, [f"--{name}", "null"]), name) is None
+
+
 @pytest.mark.parametrize(
     ("values", "words", "message"),
     [
