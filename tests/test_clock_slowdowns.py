@@ -218,6 +218,12 @@ def test_a_machine_that_stays_slower_is_in_time_with_its_decay_finished(factor: 
     assert abs(run.deviation) < 0.1
 
 
+@pytest.mark.parametrize("begins", [50, 100, 150])
+def test_half_speed_that_begins_early_is_borne_where_painting_takes_almost_half_of_the_budget(begins: float) -> None:
+    run = Run([slowed(begins, 1e9, 2)], painting=800.0)
+    assert run.over <= BUDGET
+
+
 @pytest.mark.parametrize("seed", range(200, 210))
 def test_what_is_stored_at_any_moment_is_ahead_and_goes_on_from_the_same_progress(seed: int) -> None:
     def look(keeper: Timekeeper) -> None:

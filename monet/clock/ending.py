@@ -59,7 +59,7 @@ class TrainingEnd:
         early = _KEPT * total - passed
         kept = early if early <= self._until_late(reserve.work) else _KEPT_IN_VAIN * total - passed
         left = max(remaining - reserve.seconds(), min(max(kept, landing), self.at_most()))
-        return max(left, 2 * _FIRST * self._time - passed) if self._doubted else left
+        return max(left, min(2 * _FIRST * self._time - passed, self.at_most())) if self._doubted else left
 
     def at_most(self) -> float:
         """Seconds of training left where all of the slack is used up, for a machine down to half its speed."""
@@ -89,8 +89,8 @@ class TrainingEnd:
         if self._reserve is None:
             return False
         age, patience = self._clock() - self._probed, 10 * (1 + self._probe_took)
-        if self._doubted:
-            return age > 10 + 3 * self._probe_took or self._clock() - self._began >= _FIRST * self._time
+        if self._doubted and (age > 10 + 3 * self._probe_took or self._clock() - self._began >= _FIRST * self._time):
+            return True
         if left <= needed + 2 * self._probe_took:
             return age > patience or self._reserve.work > _NOTABLE * self._reserve.measured
         return self._reserve.work > _NOTABLE * self._reserve.at_best and age > max(patience, left / 4)
