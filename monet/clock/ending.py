@@ -59,7 +59,10 @@ class TrainingEnd:
         early = _KEPT * total - passed
         kept = early if early <= self._until_late(reserve.work) else _KEPT_IN_VAIN * total - passed
         left = max(remaining - reserve.seconds(), min(max(kept, landing), self.at_most()))
-        return max(left, min(2 * _FIRST * self._time - passed, self.at_most())) if self._doubted else left
+        if not self._doubted:
+            return left
+        doubt = 2 * _FIRST * self._time - passed
+        return max(left, doubt if total <= 0 else min(doubt, self.at_most()))
 
     def at_most(self) -> float:
         """Seconds of training left where all of the slack is used up, for a machine down to half its speed."""
