@@ -117,7 +117,18 @@ def _told(error: Exception) -> tuple[str, int]:
         return f"{where}{error.strerror or error}", (InputError if mistaken else MonetError).exit_code
     if isinstance(error, ImportError):
         return f"{first}: pip install -r requirements.txt brings what is needed", MonetError.exit_code
+    if library := _being_imported(error):
+        return f"{library} does not start, in this environment: {first}", MonetError.exit_code
     return f"{type(error).__name__}: {first} (unexpected: --debug shows where)", MonetError.exit_code
+
+
+def _being_imported(error: Exception) -> str | None:
+    """The library that was being imported when an error came, such as one that a variable tells something odd."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if frame.f_code.co_name == "<module>" and package not in ("", "__main__", "monet", "pipelines"):
+            return package
+    return None
 
 
 def _set_up_logging(debug: bool) -> None:

@@ -23,6 +23,13 @@ def test_what_is_not_a_duration_is_refused_with_examples(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["100001h", "9" * 400 + "s", "1" * 400 + "h1m"])
+def test_a_duration_beyond_all_use_is_refused_in_a_short_line(text: str) -> None:
+    with pytest.raises(ValueError, match=r"longer than 100,000 hours") as refused:
+        parse_duration(text)
+    assert len(str(refused.value)) < 150
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(18000, "5h00m"), (3605, "1h00m05s"), (125, "2m05s"), (120, "2m"), (39.6, "40s"), (-3, "0s")]
 )

@@ -85,4 +85,5 @@ def _require_plain(text: str) -> None:
 
 def _refuse(mark: yaml.Mark | None, problem: str | None) -> NoReturn:
     where = f"line {mark.line + 1}: " if mark else ""
-    raise NotPlain(f"{where}{shortened(problem or 'no YAML', 200)}")
+    words = (problem or "no YAML").replace("found unexpected end of stream", "the file ends within a value")
+    raise NotPlain(f"{where}{shortened(words, 200)}")

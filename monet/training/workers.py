@@ -57,7 +57,7 @@ def choose_workers(
         return 1  # batch norm's running statistics depend on the order of the passes
     asked = config.training.workers or stored
     if asked is not None:
-        return asked
+        return min(asked, 2 * config.training.batch_size)  # directions of all pairs: there is no more to share
     most = _most_workers(config.training.batch_size)
     return most if most == 1 or _sharing_is_faster(updater, config, precision, clock, most) else 1
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from monet.errors import InputError
+from monet.errors import InputError, shortened
 from monet.locks import Held, NoLocks, open_locked
 
 logger = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ def _holder(path: Path) -> str:
     """Who holds a lock, as far as the file says so."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {found['pid']} on {found['host']} since {found['since']} ({found['command']})"
+        words = {name: shortened(str(found[name]), 120) for name in ("pid", "host", "since", "command")}
+        return "process {pid} on {host} since {since} ({command})".format_map(words)
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -201,8 +201,10 @@ def summary(submission: Submission, rules: str) -> list[str]:
     lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})"]
     if submission.checkpoint:
         lines.append(f"painted with {submission.checkpoint.path}, as asked for")
-    valid = f", valid by the {rules} rules" if submission.report and submission.report.valid else ""
-    lines.append(f"wrote {submission.path}: {submission.num_images:,} images{valid}")
+    checked = ", not checked"
+    if report := submission.report:
+        checked = f", valid by the {rules} rules" if report.valid else ""
+    lines.append(f"wrote {submission.path}: {submission.num_images:,} images{checked}")
     if submission.skipped:
         lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in submission.skipped)}")
     if found := submission.evaluation:

@@ -48,6 +48,19 @@ def test_variables_of_torchrun_that_make_no_sense_are_refused_at_once(
     assert err.count("\n") == 1
 
 
+def test_a_library_that_the_environment_keeps_from_starting_is_named() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "pipelines.train", "--data", "demo", "--budget", "5m"],
+        cwd=ROOT,
+        env=os.environ | {"TORCH_LOGS": "nonsense"},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 1
+    assert told.stderr.startswith("error: torch does not start, in this environment: Invalid log settings: nonsense")
+    assert told.stderr.count("\n") == 1
+
+
 def test_a_torchrun_that_does_not_answer_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

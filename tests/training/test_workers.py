@@ -189,6 +189,8 @@ def test_a_run_keeps_its_number_of_workers_unless_another_is_asked_for() -> None
     assert choose_workers(updater, config, CPU, "fp32", FakeClock(), stored=1) == 1
     updater, config = updater_of("--training.workers", "4")
     assert choose_workers(updater, config, CPU, "fp32", FakeClock(), stored=1) == 4
+    updater, config = updater_of("--training.workers", "1000")
+    assert choose_workers(updater, config, CPU, "fp32", FakeClock()) == 2 * config.training.batch_size
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -89,6 +89,7 @@ def test_one_side_product_that_fails_leaves_the_others(
     assert command("submit", "--data", tiny_data, "--run", finished, "--resume", *weights) == 0
     out, err = capsys.readouterr()
     assert f"wrote {made[0]}: 6 images" in out
+    assert (", not checked" in out) == name.endswith("validate")
     assert [path.name for path in made if not path.exists()] == ["curves.png"] * name.endswith("_steps")
     assert "unexpected" not in err
     assert "Traceback" not in err
