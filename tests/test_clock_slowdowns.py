@@ -178,6 +178,7 @@ def test_whatever_slows_a_run_down_its_learning_rates_are_those_of_the_ideal_sch
 
 
 AT_THE_START = [[slowed(0, 300, factor)] for factor in (2, 5, 8, 10, 12, 20, 22, 100)]
+AT_A_FIRST_PROBE = [[slowed(-120, 270, factor), slowed(97, 96, 65)] for factor in (4, 8, 13, 40)]
 BETWEEN_FAST_PROBES = [[slowed(0, 15, 50), slowed(70, 260, 80, 10)], [slowed(0, 13, 9), slowed(154, 217, 11)]]
 AT_A_CHECKUP = [[slowed(moment, lasts, 30)] for moment in (490, 981, 1390) for lasts in (3, 60, 300)]
 IN_TRAINING_ALONE = [[slowed(moment, 120, 50, 1.3)] for moment in (0, 180, 700, 1200, 1450, 1550)]
@@ -190,6 +191,7 @@ FOR_A_QUARTER_OF_AN_HOUR = [[slowed(300 * i, 300, factor) for i in (1, 2, 3)] fo
     "slowdowns",
     [
         *AT_THE_START,
+        *AT_A_FIRST_PROBE,
         *BETWEEN_FAST_PROBES,
         *AT_A_CHECKUP,
         *IN_TRAINING_ALONE,

@@ -61,8 +61,10 @@ class TrainingEnd:
         left = max(remaining - reserve.seconds(), min(max(kept, landing), self.at_most()))
         if not self._doubted:
             return left
-        doubt = 2 * _FIRST * self._time - passed
-        return max(left, doubt if total <= 0 else min(doubt, self.at_most()))
+        doubt, at_half_speed = 2 * _FIRST * self._time - passed, _BORNE * reserve.at_best
+        if reserve.work <= at_half_speed and passed + self._until_late(at_half_speed) > 0:
+            doubt = min(doubt, self.at_most())  # half speed is borne wherever the budget has room for it
+        return max(left, doubt)
 
     def at_most(self) -> float:
         """Seconds of training left where all of the slack is used up, for a machine down to half its speed."""
