@@ -77,19 +77,25 @@ def is_archive(path: Path) -> bool:
 
 
 def member_names(photos: Iterable[Path]) -> list[str]:
-    """A flat, unique, plain name for each photo's painting: `<stem>.jpg`, with a number where stems meet, and `_` for
-    what an archive cannot hold."""
+    """A flat, unique, plain name for each photo's painting: `<stem>.jpg`, with a number where stems meet, `_` for what
+    an archive cannot hold, and without the end of a stem that is too long for a folder."""
     taken: set[str] = set()
     names = []
     for photo in photos:
         plain = _UNFIT.sub("_", photo.stem)
-        stem, number = plain, 0
-        while same_name(f"{stem}.jpg") in taken:
+        name, number = _ended(plain, ".jpg"), 0
+        while same_name(name) in taken:
             number += 1
-            stem = f"{plain}-{number}"
-        taken.add(same_name(f"{stem}.jpg"))
-        names.append(f"{stem}.jpg")
+            name = _ended(plain, f"-{number}.jpg")
+        taken.add(same_name(name))
+        names.append(name)
     return names
+
+
+def _ended(stem: str, ending: str) -> str:
+    """A stem with an ending, no longer than a name may be."""
+    room = _LONGEST_NAME - len(ending.encode())
+    return stem.encode(errors="replace")[:room].decode(errors="ignore") + ending
 
 
 def same_name(name: str) -> str:

@@ -320,6 +320,13 @@ def test_memory_stays_flat_while_an_archive_is_read(tmp_path: Path) -> None:
     assert peak < 40 * len(buffer.getvalue())
 
 
+def test_member_names_are_as_long_as_a_folder_takes_them() -> None:
+    long = [Path("x" * 250 + "y.jpg"), Path("x" * 250 + "y.JPG"), Path("字" * 85), Path("z" * 255)]
+    names = member_names(long)
+    assert names[:2] == ["x" * 250 + "y.jpg", "x" * 249 + "-1.jpg"]
+    assert names[2:] == ["字" * 83 + ".jpg", "z" * 251 + ".jpg"]
+
+
 def test_member_names_hold_nothing_that_an_archive_cannot_hold(tmp_path: Path) -> None:
     stems = ["a:b", ".hidden", "tab\tbed", "un\udcfflikely", "a_b", "plain é"]
     names = member_names([Path(f"{stem}.jpg") for stem in stems])

@@ -44,10 +44,11 @@ def save(path: Path, contents: dict[str, Any]) -> None:
     Raises:
         MonetError: the disk is full, or the folder cannot be written to.
     """
+    contents = {**contents, "format": FORMAT, "version": VERSION}
+    contents["digest"] = digest(contents)
     with written_whole(path) as file:
         try:
-            contents = {**contents, "format": FORMAT, "version": VERSION}
-            torch.save({**contents, "digest": digest(contents)}, file)
+            torch.save(contents, file)
         except RuntimeError as error:  # PyTorch's writer turns an OSError into this
             cause = error.__context__
             raise cause if isinstance(cause, OSError) else OSError(str(error).splitlines()[0]) from error

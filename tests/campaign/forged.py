@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -35,9 +36,10 @@ def _resealed(stage: Stage, path: Path, forge: Forge) -> None:
     forge(contents)
     own = {name: contents.pop(name, None) for name in ("format", "version")}
     if own == {"format": checkpoint.FORMAT, "version": checkpoint.VERSION}:
-        checkpoint.save(path, {name: value for name, value in contents.items() if not _is_seal(name)})
-    else:
-        torch.save({**own, **contents}, path)
+        with contextlib.suppress(RuntimeError, TypeError):  # what no program could seal is written as it is
+            checkpoint.save(path, {name: value for name, value in contents.items() if not _is_seal(name)})
+            return
+    torch.save({**own, **contents}, path)
 
 
 def _is_seal(name: object) -> bool:

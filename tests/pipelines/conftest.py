@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import pipelines
 from pipelines._command import run_command
 
 ROOT = Path(__file__).parents[2]
@@ -30,8 +33,18 @@ def _no_weights_at_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 def command(name: str, *words: object) -> int:
-    """Runs a command in this process; returns its exit code."""
+    """Runs a command in this process, which begins now; returns its exit code."""
+    pipelines.STARTED = time.monotonic()
     return run_command(import_module(f"pipelines.{name}").main, [str(word) for word in words])
+
+
+def _hear_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+AS_IN_A_TERMINAL = None if sys.platform == "win32" else _hear_signals
+"""What a process that is started does first: it hears the signals that the tests, under nohup perhaps, do not."""
 
 
 def started(name: str, *words: object, cwd: Path, threads: int = 1) -> subprocess.Popen[str]:
@@ -44,6 +57,7 @@ def started(name: str, *words: object, cwd: Path, threads: int = 1) -> subproces
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=AS_IN_A_TERMINAL,
     )
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from monet import archive, checkpoint
 from tests.conftest import TINY
-from tests.pipelines.conftest import ROOT, finish, started
+from tests.pipelines.conftest import AS_IN_A_TERMINAL, ROOT, finish, started
 from tests.training.test_trainer import differences
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -131,7 +131,7 @@ def scripted(main: str, folder: Path, **options: Any) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
+        **{"preexec_fn": AS_IN_A_TERMINAL, **options},
     )
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
