@@ -19,6 +19,8 @@ from pipelines._streams import standard_streams
 
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """What the system cannot do, whatever file it is about: no mistake of the command line."""
+_LONGEST_LINE = 600
+"""Characters of an error; a longer one, as of a path of thousands, is told without its middle."""
 AT_END: list[Callable[[], None]] = []
 """Called when a command ends, however it ends, before its error is printed: closes progress bars."""
 
@@ -96,13 +98,13 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
             traceback.print_exc()
         if is_first() or not isinstance(error, (FailedElsewhere, Interrupted)):
             prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
-            print(f"{speaker()}{prefix}{shortened(str(error))}", file=sys.stderr)
+            print(f"{speaker()}{prefix}{shortened(str(error), _LONGEST_LINE)}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if debug:
             traceback.print_exc()
         message, code = _told(error)
-        print(f"{speaker()}error: {shortened(message)}", file=sys.stderr)
+        print(f"{speaker()}error: {shortened(message, _LONGEST_LINE)}", file=sys.stderr)
         return code
 
 

@@ -56,9 +56,14 @@ class InceptionWeights:
             values = torch.load(io.BytesIO(self.data), map_location="cpu", weights_only=True)
         except Exception as error:  # damaged files make torch and its unpickler raise nearly anything
             raise InputError(f"weights {self.source} are damaged or hold more than tensors: get them again") from error
-        if not isinstance(values, Mapping) or not all(isinstance(value, torch.Tensor) for value in values.values()):
+        if not isinstance(values, Mapping) or not all(_fits(name, value) for name, value in values.items()):
             raise InputError(f"weights {self.source} are no state dict: give those of torch-fidelity's Inception")
         return values
+
+
+def _fits(name: object, value: object) -> bool:
+    """A network may have a tensor like this."""
+    return isinstance(name, str) and isinstance(value, torch.Tensor) and not (value.is_sparse or value.is_complex())
 
 
 def named_weights(path: Path) -> InceptionWeights:

@@ -42,10 +42,15 @@ def _require_fit(contents: dict[str, Any], config: Config) -> None:
         _require_same(average, networks.named()[name].state_dict(), f"ema.{name}")
     for name, parameters in (("generators", networks.generators()), ("discriminators", networks.discriminators())):
         _require_moments(contents["optimizers"][name]["state"], parameters, f"optimizers.{name}.state")
-    side = config.data.crop_size
+    side, size = config.data.crop_size, config.training.pool_size
     for name, pool in contents["pools"].items():
-        if pool["images"] is not None:
-            _require(pool["images"], (config.training.pool_size, 3, side, side), f"pools.{name}.images")
+        where, images = f"pools.{name}.images", pool["images"]
+        if images is not None:
+            _require(images, (size, 3, side, side), where)
+            if images.dtype == torch.float64:
+                raise _Misfit(f"{where} is {images.dtype}, and no network makes such images")
+        elif size > 0 and contents["counters"]["pairs"] > 0:
+            raise _Misfit(f"{where} is missing")
 
 
 def _require_moments(state: dict[int, Any], parameters: Sequence[nn.Parameter], where: str) -> None:

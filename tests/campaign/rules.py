@@ -17,8 +17,8 @@ from PIL import Image
 
 from tests.campaign.launch import Outcome
 
-LONGEST_LINE = 400
-"""Characters of an error line."""
+LONGEST_LINE = 620
+"""Characters of an error line, and of what stands before it."""
 MOST_MEMORY = 2 * 2**30
 """Bytes that a command with tiny settings may hold; PyTorch itself is half a gigabyte of them."""
 _NEVER = ("Traceback (most recent", "unexpected", "Exception ignored", "Fatal Python error", "Segmentation fault")

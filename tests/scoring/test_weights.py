@@ -97,12 +97,17 @@ def test_named_weights_are_taken_and_known_to_be_others(tmp_path: Path) -> None:
         named_weights(tmp_path / "nowhere.pth")
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol", "ignore:Validating sparse")
 def test_damaged_weights_are_one_line() -> None:
     file = io.BytesIO()
     torch.save({"conv.weight": torch.zeros(4, 3), "conv.bias": torch.zeros(4)}, file)
     whole = file.getvalue()
     pickles = [pickle.dumps(value, protocol=2) for value in (print, {1}, [1], {"a": 1})]
+    tensors = ({1: torch.zeros(1)}, {"a": torch.zeros(1, dtype=torch.complex64)}, {"a": torch.zeros(2).to_sparse()})
+    for values in tensors:
+        file = io.BytesIO()
+        torch.save(values, file)
+        pickles.append(file.getvalue())
     for piece in [b"", b"mine", b"\x80\x02" + bytes(range(256)), whole[:500], whole[:-500], *pickles]:
         with pytest.raises(InputError, match="damaged or hold more than tensors|are no state dict"):
             InceptionWeights("mine.pth", "", piece).state_dict()

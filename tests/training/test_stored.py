@@ -202,6 +202,8 @@ MOMENT = tensor_at("optimizers", "generators", "state", 0, "exp_avg")
         (WEIGHT(lambda _: 3), "is 3, expected a tensor"),
         (IMAGES(lambda x: x[:3]), "pools.a.images has the shape [3, 3, 32, 32]"),
         (IMAGES(lambda x: x.long()), "is torch.int64, its settings make it floating-point"),
+        (IMAGES(lambda x: x.double()), "pools.a.images is torch.float64, and no network makes such images"),
+        (IMAGES(lambda _: None), "pools.a.images is missing"),
         (MOMENT(lambda x: x.view(-1)), "optimizers.generators.state.0.exp_avg has the shape"),
         (lambda c: changed(c, ("ema",), None), "ema is None where training.ema is 0.9"),
         (lambda c: changed(c, ("ema", "generator_ab"), {}), "is missing"),
@@ -227,6 +229,10 @@ def test_a_run_that_has_not_taken_a_step_has_no_moments_and_no_images(stored: di
     for path, value in (
         (("optimizers", "generators", "state"), {}),
         (("pools", "a", "images"), None),
+        (("pools", "b", "images"), None),
+        (("counters", "pairs"), 0),
+        (("counters", "step"), 0),
+        (("counters", "skipped"), 0),
         (("horizon", "pairs"), None),
         (("incidents",), []),
     ):
