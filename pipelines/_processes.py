@@ -8,7 +8,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, NoReturn
 
-from monet.errors import InputError, MonetError
+from monet.errors import InputError, MonetError, shown
 from monet.machine import available_processors
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def check_processes() -> None:
         InputError: one of them makes no sense, or they are there without torchrun.
     """
     for name in (*_NAMES, *(["MASTER_PORT"] if is_one_of_several() else [])):  # others, too, have a MASTER_PORT
-        if (text := os.environ.get(name)) is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise InputError(f"{name} is {text!r} in the environment: torchrun sets it to a number; unset it")
+        if (text := os.environ.get(name)) is not None and not _is_count(text):
+            raise InputError(f"{name} is {shown(text)} in the environment: torchrun sets it to a number; unset it")
     if not is_one_of_several():
         return
     if _TORCHRUN not in os.environ:
@@ -44,10 +44,14 @@ def check_processes() -> None:
         raise InputError(f"{found} in the environment do not go together: start the command with torchrun")
 
 
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
 def is_one_of_several() -> bool:
     """torchrun started this process and others."""
     size = os.environ.get("WORLD_SIZE", "1")
-    return size.isdigit() and int(size) > 1 and {*_NAMES, "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    return _is_count(size) and int(size) > 1 and {*_NAMES, "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
 
 
 def join() -> Group:

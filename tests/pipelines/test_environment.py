@@ -29,6 +29,8 @@ TORCHRUN = {
         ({"RANK": "x"}, "RANK is 'x' in the environment"),
         ({"RANK": "-1"}, "RANK is '-1' in the environment"),
         ({"WORLD_SIZE": "٢"}, "WORLD_SIZE is '٢' in the environment"),
+        ({**TORCHRUN, "WORLD_SIZE": "²"}, "WORLD_SIZE is '²' in the environment"),
+        ({**TORCHRUN, "WORLD_SIZE": "9" * 5000}, "9' in the environment: torchrun sets it to a number; unset it"),
         ({**TORCHRUN, "RANK": "5"}, "RANK=5, LOCAL_RANK=0, WORLD_SIZE=2, LOCAL_WORLD_SIZE=2"),
         ({**TORCHRUN, "LOCAL_RANK": "2"}, "LOCAL_RANK=2, WORLD_SIZE=2"),
         ({**TORCHRUN, "LOCAL_WORLD_SIZE": "3"}, "LOCAL_WORLD_SIZE=3"),
