@@ -23,6 +23,7 @@ from monet.device import choose_precision
 from monet.generation.painter import make_painter
 from monet.machine import available_processors
 from monet.models import build_generator
+from monet.threads import compute_threads
 from monet.training.workers import shared_steps
 from tests.benchmarks.measure import benchmark_parser, draw_files, machine, print_table, write_json
 from tests.benchmarks.train_step import trainer
@@ -103,6 +104,27 @@ def painting_for(photos: list[Path], seconds: float) -> Callable[[], tuple[int, 
     return block
 
 
+def ceiling_for(seconds: float) -> Callable[[], tuple[int, float]]:
+    """Convolutions by one thread a processor, which need nothing of each other: what the system leaves at best."""
+    processors = available_processors()
+    image, kernel = torch.randn(1, 32, 64, 64), torch.randn(32, 32, 3, 3)
+
+    def convolve(until: float) -> int:
+        count = 0
+        while time.perf_counter() < until:
+            torch.conv2d(image, kernel, padding=1)
+            count += 1
+        return count
+
+    def block() -> tuple[int, float]:
+        start = time.perf_counter()
+        with compute_threads(processors) as pool:
+            count = sum(pool.map(convolve, [start + seconds] * processors))
+        return count, time.perf_counter() - start
+
+    return block
+
+
 def rates(ways: dict[str, Callable[[], tuple[int, float]]], turns: int) -> dict[str, dict[str, float]]:
     """How many a second each way manages, by company."""
     found: dict[str, dict[str, float]] = {name: {} for name in ways}
@@ -124,7 +146,7 @@ def main() -> None:
     parser = benchmark_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=12.0, help="of a block; at least 3 steps (default: 12)")
     parser.add_argument("--turns", type=int, default=2, help="blocks of each kind (default: 2)")
-    parser.add_argument("--only", choices=[*_NETWORKS, "painting"], help="measure this alone")
+    parser.add_argument("--only", choices=[*_NETWORKS, "painting", "ceiling"], help="measure this alone")
     options = parser.parse_args()
     described = machine(_CPU)
     print(f"{available_processors()} processors, {torch.get_num_threads()} OpenMP threads")
@@ -132,6 +154,9 @@ def main() -> None:
     for name, values in _NETWORKS.items():
         if options.only in (None, name):
             found[f"pairs/s, {name}"] = rates(steps_for(recipes.resolve(values, []), options.seconds), options.turns)
+    if options.only in (None, "ceiling"):
+        ways = {"one thread a processor, none waits": ceiling_for(options.seconds)}
+        found["convolutions/s"] = rates(ways, options.turns)
     if options.only in (None, "painting"):
         with tempfile.TemporaryDirectory() as folder:
             photos = draw_files(Path(folder), 64)
