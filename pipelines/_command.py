@@ -126,11 +126,12 @@ def _told(error: Exception) -> tuple[str, int]:
 
 def _being_imported(error: Exception) -> str | None:
     """The library that was being imported when an error came, such as one that a variable tells something odd."""
+    library = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         package = frame.f_globals.get("__name__", "").partition(".")[0]
         if frame.f_code.co_name == "<module>" and package not in ("", "__main__", "monet", "pipelines"):
-            return package
-    return None
+            library = package
+    return library
 
 
 def _set_up_logging(debug: bool) -> None:
