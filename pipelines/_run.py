@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import logging
 import os
 import platform
 import shlex
@@ -15,13 +16,20 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 import pipelines
+from monet.errors import InputError
 from pipelines._command import AT_END, command_parser
 from pipelines._credentials import credentials
 from pipelines._signals import SIGNALS
 
 if TYPE_CHECKING:
+    from monet.config import Config
     from monet.data.layout import Layout
     from monet.workflow.job import Job
+
+logger = logging.getLogger(f"monet.{__name__}")
+
+_LEAST_ROOM = 20.0
+"""Seconds that are kept for what follows training in any case."""
 
 
 def run_parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -50,12 +58,15 @@ def run_parser(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--budget",
         metavar="D",
-        help="wall-clock time of the whole command: 5h, 45m, 90s, 1h30m (default: the recipe's)",
+        help="wall-clock time of the whole command: 5h, 45m, 90s, 1h30m (default: the recipe's; with --resume that of the "
+        "process before)",
     )
     parser.add_argument(
         "--horizon", metavar="D", help="training time, over all its processes, at which the run's learning rate is 0"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --run")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in --run; where there is none yet, start it"
+    )
     return parser
 
 
@@ -77,6 +88,8 @@ def make_job(
     from pipelines._processes import join
 
     options, rest = parser.parse_known_args(arguments)
+    if options.resume and options.run is None:
+        raise InputError("--resume needs to know which run: name its folder with --run")
     overrides = list(rest)
     for name in ("budget", "horizon"):
         if getattr(options, name) is not None:
@@ -88,25 +101,28 @@ def make_job(
     group = join()
     now = datetime.datetime.now(datetime.timezone.utc)
     folder = RunFolder(group.lead(lambda: options.run or Path("runs") / now.strftime("%Y%m%d-%H%M%S")))
-    group.lead(lambda: AT_END.append(folder.hold(_holder(now, [parser.prog, *arguments]))))
+    group.lead(lambda: AT_END.append(folder.hold(_holder(now, parser.prog, arguments))))
     stored = group.lead(lambda: folder.open(options.resume))
+    if options.resume and stored is None and group.rank == 0:
+        logger.info("nothing to resume in %s: a new run begins", folder.path)
     display, interrupts = Display() if group.rank else Bars(), SIGNALS
     SIGNALS.begin_run()
 
     def find() -> Layout:
         return find_data(options.data, cache_folder=platformdirs.user_cache_path("monet"), display=display)
 
+    values = named if options.recipe or stored else recipes.read(group.lead(lambda: _default_recipe(options.data)))
+    config = recipes.resolve(values, overrides)
+    explicit, in_recipe = recipes.names_in(overrides), recipes.names_of(named)
+    if stored:
+        config = merged_config(stored, config, explicit, in_recipe)
+    group.lead(lambda: _require_possible(config, trains=getattr(options, "paint_with", None) is None))
     layouts: list[Layout] = []
     group.lead(lambda: layouts.append(find()))
     if group.local_rank == 0 and not layouts:
         layouts.append(find())
     group.any(False)  # on each machine one process has drawn or downloaded, while the others waited
     layout = layouts[0] if layouts else find()
-    values = named if options.recipe or stored else recipes.read(group.lead(lambda: _default_recipe(options.data)))
-    config = recipes.resolve(values, overrides)
-    explicit, in_recipe = recipes.names_in(overrides), recipes.names_of(named)
-    if stored:
-        config = merged_config(stored, config, explicit, in_recipe)
     job = Job(
         config=config,
         layout=layout,
@@ -127,10 +143,33 @@ def make_job(
     return job, options
 
 
-def _holder(now: datetime.datetime, command: Sequence[str]) -> dict[str, Any]:
+def _holder(now: datetime.datetime, program: str, arguments: Sequence[str]) -> dict[str, Any]:
     """What other processes are told of this one, while it works in a run's folder."""
     since = now.strftime("%Y-%m-%d %H:%M:%S UTC")
-    return {"pid": os.getpid(), "host": platform.node(), "since": since, "command": shlex.join(command)}
+    return {
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "since": since,
+        "command": f"{program} {shlex.join(arguments)}",
+    }
+
+
+def _require_possible(config: Config, *, trains: bool) -> None:
+    """Checks what needs no data, before any is drawn or downloaded.
+
+    Raises:
+        InputError: the device does not work here, or the budget is nearly over.
+    """
+    from monet.device import choose_device
+
+    if config.training.device != "auto":
+        choose_device(config.training.device)
+    passed = time.monotonic() - pipelines.STARTED
+    if trains and config.budget_seconds is not None and config.budget_seconds < passed + _LEAST_ROOM:
+        raise InputError(
+            f"a budget of {config.budget} leaves no time to train: ending alone takes up to {_LEAST_ROOM:.0f}s; "
+            "give --budget some minutes"
+        )
 
 
 def _default_recipe(data: str) -> str:

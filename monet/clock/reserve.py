@@ -73,11 +73,11 @@ class Reserve:
     """The time that must be left when training stops: what the work after it takes, and some slack.
 
     The work is measured by a timed probe. Between two probes the pace of training tells when the machine becomes
-    slower: the work grows with the seconds a step takes, compared with the fastest pace since the probe.
+    slower: the work grows with the seconds a step takes, compared with the pace at the probe, or the fastest since.
 
-    The slack is half the work plus 20 s, for a machine that slows down while it paints. Where 5 % of the budget is more
-    than that, the slack grows to what a machine needs that falls to half its speed at the very first photo (the work
-    once more, plus 20 s), and at most to 4.5 % of the budget.
+    The slack is half the work plus 20 s, for a machine that slows down while it paints. Where 4.5 % of the budget are
+    more than that, the slack grows to what a machine needs that falls to half its speed at the very first photo (the
+    work once more, plus 20 s), and at most to those 4.5 %.
 
     Args:
         measure: the probe; returns the seconds that the work after training takes on this machine now.
@@ -102,8 +102,9 @@ class Reserve:
             self._fastest = math.inf  # the steps before may not have been as slow yet: the next ones tell
         elif pace is not None:
             self._fastest = pace  # slow steps, perhaps, but the work after training is not slower for it
-        if self.measured > 0:
-            logger.info("what follows training now takes about %s", format_duration(self.measured))
+        changed = max(self.measured, self._probes[-2]) > _SLOWER * min(self.measured, self._probes[-2])
+        level = logging.INFO if changed and self.measured > 1 else logging.DEBUG
+        logger.log(level, "what follows training now takes about %s", format_duration(self.measured))
 
     @property
     def measured(self) -> float:

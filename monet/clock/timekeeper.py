@@ -59,6 +59,8 @@ class Timekeeper:
         self._progress = progress
         self.pace = pace or Pace()
         """How fast steps are; training records each one."""
+        self.left_out = 0.0
+        """Share of the decay that was left out when it was called finished."""
         if self._end and deadline_is_horizon and seconds:
             self._progress = max(progress, seconds / (seconds + max(0.0, self._end.at_best())))
         self._checkups = [share for share in _CHECKUPS if share > self._progress]
@@ -97,6 +99,10 @@ class Timekeeper:
         by_horizon = self.seconds * (1 - share) / share if share > 0 else math.inf
         return max(0.0, min(by_horizon, self.allowed()))
 
+    def at_horizon(self, pairs: int) -> bool:
+        """True when the horizon is reached."""
+        return self._horizon.progress(pairs, self.seconds) >= 1.0
+
     def should_stop(self, pairs: int, pause: float = 0.0) -> bool:
         """True when the horizon is reached, or when one more step would eat into the reserve.
 
@@ -104,7 +110,7 @@ class Timekeeper:
             pairs: pairs seen.
             pause: seconds that are known to follow the next step, such as for a save.
         """
-        if self._horizon.progress(pairs, self.seconds) >= 1.0:
+        if self.at_horizon(pairs):
             return True
         if self._end is None:
             return False
@@ -130,6 +136,7 @@ class Timekeeper:
         self._ended = self._clock()
         if self._follows_deadline:
             finished = not self._unfinished
+            self.left_out = 1.0 - progress if finished else 0.0
             self._horizon = Horizon(self._horizon.pairs, self.seconds) if finished else self.horizon
             self._follows_deadline = False
             if not finished:

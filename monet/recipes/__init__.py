@@ -172,9 +172,11 @@ def describe_settings() -> str:
     for action in settings_parser()._actions:
         if action.dest in setting_types() and (action.help or "." in action.dest):
             kind = describe(setting_types()[action.dest])
-            default = "null" if action.default is None else action.default or "none"
+            default = "null" if action.default is None else "none" if action.default == () else action.default
             lines.append(f"  --{action.dest}  {kind}; default {str(default).lower()}")
-            lines += textwrap.wrap(str(action.help), 110, initial_indent="      ", subsequent_indent="      ")
+            lines += textwrap.wrap(
+                " ".join(str(action.help).split()), 110, initial_indent="      ", subsequent_indent="      "
+            )
     return "\n".join(lines)
 
 

@@ -46,14 +46,17 @@ class Outcome:
     """The learning-rate decay is finished."""
     interrupted: bool
     """It was told to end before that."""
+    saved: bool = True
+    """The last checkpoint holds all of it."""
+    last_rate: float = 0.0
+    """The learning rate at the end, as a share of that at the beginning."""
 
     @property
     def decay(self) -> str:
         """What became of the learning-rate decay, in a few words."""
-        return "learning rate decayed to 0" if self.landed else "decay unfinished: --resume goes on"
-
-    saved: bool = True
-    """The last checkpoint holds all of it."""
+        if not self.landed:
+            return "decay unfinished: --resume goes on"
+        return f"learning rate decayed to {f'{self.last_rate:.0%} of its start' if self.last_rate > 0.005 else '0'}"
 
 
 @dataclass(frozen=True)
@@ -175,9 +178,12 @@ class Trainer:
                 self.save()
         self._look()
         landed = plan.stopped and self._group.lead(lambda: self._timekeeper.land(counters.pairs))
+        rate = learning_rate(1.0, 1.0 - self._timekeeper.left_out, self._config.training.decay_start)
         saved = self.save()
         self._group.any(False)  # no process leaves, which would end the others, before the first one has saved
-        return Outcome(counters.pairs, counters.seconds, landed, interrupted=not plan.stopped, saved=saved)
+        return Outcome(
+            counters.pairs, counters.seconds, landed, interrupted=not plan.stopped, saved=saved, last_rate=rate
+        )
 
     def take_step(self) -> None:
         """Takes the next step, whatever the time, and reports those that are done; an accelerator may still be working
@@ -233,7 +239,7 @@ class Trainer:
         pairs = self.state.counters.pairs
 
         def decide() -> _Plan:
-            stopped = self._timekeeper.should_stop(pairs, self._pause())
+            stopped = self._timekeeper.at_horizon(pairs) if told else self._timekeeper.should_stop(pairs, self._pause())
             return _Plan(stopped, told, 0.0 if stopped else self._timekeeper.progress(pairs))
 
         return self._group.lead(decide)

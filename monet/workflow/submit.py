@@ -93,6 +93,9 @@ def submit(
     job.group.lead(lambda: _require_place(job, path, inputs))
     scoring = scoring or Scoring(None, "not asked for")
     count = len(job.layout.to_paint)
+    if job.layout.rules == "kaggle" and count not in archive.KAGGLE_COUNT and job.group.rank == 0:
+        least, most = archive.KAGGLE_COUNT[0], archive.KAGGLE_COUNT[-1]
+        logger.warning("the competition takes %d to %d images: an archive of %d will not be valid", least, most, count)
     scoring.prepare(count, job.deadline, job.clock)
     if scoring.scorer:
         job = dataclasses.replace(job, afterwards=lambda: scoring.measure(count, job.clock))
@@ -203,7 +206,7 @@ def summary(submission: Submission, rules: str) -> list[str]:
         lines.append(f"painted with {submission.checkpoint.path}, as asked for")
     checked = ", not checked"
     if report := submission.report:
-        checked = f", valid by the {rules} rules" if report.valid else ""
+        checked = f", {'valid' if report.valid else 'NOT VALID'} by the {rules} rules"
     lines.append(f"wrote {submission.path}: {submission.num_images:,} images{checked}")
     if submission.skipped:
         lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in submission.skipped)}")

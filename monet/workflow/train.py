@@ -113,9 +113,11 @@ def train(job: Job) -> Trained:
 
 
 def _workers(job: Job, updater: Updater, device: torch.device, precision: Precision) -> int:
-    """How many threads share a step; a run that goes on keeps their number."""
-    chosen_here = job.checkpoint is not None and job.checkpoint["device"] in (None, "cpu")
-    stored = job.checkpoint["workers"] if job.checkpoint and chosen_here else None
+    """How many threads share a step; a run that goes on keeps their number, unless another setting is asked for."""
+    stored = None
+    if (earlier := job.checkpoint) and earlier["device"] in (None, "cpu"):
+        same_setting = earlier["config"]["training"].get("workers") == job.config.training.workers
+        stored = earlier["workers"] if same_setting else None
     return job.group.lead(lambda: choose_workers(updater, job.config, device, precision, job.clock, stored))
 
 

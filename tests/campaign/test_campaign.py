@@ -15,18 +15,7 @@ from tests.campaign.launch import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks, signals and limits are POSIX")
 
-LATER = {
-    "settings/budget='٣m'",
-    "settings/doctor --budget ٣m",
-    "forged/counters/progress is nan, resumed",
-    "forged/config/model/width is 1000000, resumed",
-    "forged/a tensor of ema is NaN, resumed",
-    "forged/a tensor of ema is NaN, painted with",
-    "environment/torchrun: RANK is 5 of 2",
-    "company/a second process with --resume, the first resumed",
-}
-"""Defects that are known, and not mended yet."""
-QUICK = [case.name for case in all_cases() if case.quick and case.name not in LATER]
+QUICK = [case.name for case in all_cases() if case.quick]
 
 
 @pytest.fixture(scope="module")
