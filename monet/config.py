@@ -188,7 +188,7 @@ class TrainingConfig(_Bounded):
     """`auto`: bf16 where the hardware has it, fp16 with a gradient scaler where only that helps, else fp32."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile; `auto`: where a compiler is at hand and the time is long enough to earn it back: from 10 minutes
-    of training on an accelerator; from 20 on a CPU, if there is a budget and the generator has a million parameters."""
+    of training on a CUDA device; from 20 on a CPU, if there is a budget and the generator has a million parameters."""
     save_every: int = 10
     """Epochs between checkpoints that are kept; 0 keeps `last.pt` alone."""
     seed: int = 0

@@ -58,8 +58,8 @@ def run_parser(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--budget",
         metavar="D",
-        help="wall-clock time of the whole command: 5h, 45m, 90s, 1h30m (default: the recipe's; with --resume that of the "
-        "process before)",
+        help="wall-clock time of the whole command: 5h, 45m, 90s, 1h30m (default: the recipe's; with --resume that of "
+        "the process before)",
     )
     parser.add_argument(
         "--horizon", metavar="D", help="training time, over all its processes, at which the run's learning rate is 0"

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import random
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -37,9 +38,13 @@ def main() -> int:
         and (case.quick or not options.quick)
         and (os.geteuid() == 0 or not case.root)
     ]
+    if not cases:
+        parser.error(f"no case is called {' or '.join(options.only)}: --list shows the names")
     if options.sample:
         cases = _sample(cases, options.sample, options.seed)
-    part, parts = map(int, options.part.split("/"))
+    if not (match := re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", options.part)):
+        parser.error(f"--part {options.part}: write it as 2/3, the second of three parts")
+    part, parts = map(int, match.groups())
     cases = cases[part - 1 :: parts]
     if options.list:
         print("\n".join(case.name for case in cases))
