@@ -51,7 +51,7 @@ def open_locked(path: Path, *, create: bool = True, wait: bool = False) -> IO[by
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
             _lock(file, wait)
-            if _is_still(path, file):
+            if is_still(path, file):
                 return file
         except BaseException:
             file.close()
@@ -60,7 +60,7 @@ def open_locked(path: Path, *, create: bool = True, wait: bool = False) -> IO[by
     raise NoLocks("files are not the same from one look to the next")
 
 
-def _is_still(path: Path, file: IO[bytes]) -> bool:
+def is_still(path: Path, file: IO[bytes]) -> bool:
     """The name leads to the file that was opened."""
     with contextlib.suppress(OSError):
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))

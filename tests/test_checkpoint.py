@@ -222,6 +222,20 @@ except MonetError as error:
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.pt"]
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_what_nobody_could_go_on_from_does_not_replace_what_was_saved(wrong: float, tmp_path: Path) -> None:
+    path = saved(tmp_path / "last.pt")
+    before = path.read_bytes()
+    bad = contents()
+    bad["networks"]["generator_ab"]["weight"] = torch.tensor([1.0, wrong])
+    with pytest.raises(
+        MonetError, match=r"networks.generator_ab.weight holds numbers that are not finite: .* as it was"
+    ):
+        checkpoint.save(path, bad)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MonetError, match="cannot write"):

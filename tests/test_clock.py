@@ -124,6 +124,13 @@ def paced(pace: Pace, seconds: float, steps: int) -> None:
         pace.record(seconds)
 
 
+@pytest.mark.parametrize(("work", "passed"), [(0, 5), (30, 10), (90, 10), (150, 700), (700, 20), (4000, 60)])
+def test_the_least_budget_is_that_of_which_the_reserve_leaves_no_training(work: float, passed: float) -> None:
+    least = Reserve(lambda: work, 600.0, Pace()).least_budget(passed)
+    for budget, enough in ((least + 1, True), (least - 1, False)):
+        assert (Reserve(lambda: work, budget, Pace()).seconds() < budget - passed) == enough
+
+
 def test_the_reserve_grows_with_the_seconds_a_step_takes() -> None:
     pace = Pace()
     reserve = Reserve(lambda: 100.0, 1000.0, pace)

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from monet.checkpoint.contents import Damaged, digest, plain
+from monet.checkpoint.contents import Damaged, digest, not_finite, plain
 from monet.checkpoint.schema import conforming
 from monet.checkpoint.unpickling import Foreign, unpickled
-from monet.errors import InputError, shown
+from monet.errors import InputError, MonetError, shown
 from monet.files import require_regular, sync_folder, written_whole
 from monet.machine import available_memory
 
@@ -42,8 +42,11 @@ def save(path: Path, contents: dict[str, Any]) -> None:
         contents: tensors, numbers, strings, lists and dicts.
 
     Raises:
-        MonetError: the disk is full, or the folder cannot be written to.
+        MonetError: the disk is full, or the folder cannot be written to, or a tensor holds what is no number, which
+            nobody could go on from.
     """
+    if place := not_finite(contents):
+        raise MonetError(f"{place} holds numbers that are not finite: {path} is left as it was")
     contents = {**contents, "format": FORMAT, "version": VERSION}
     contents["digest"] = digest(contents)
     with written_whole(path) as file:

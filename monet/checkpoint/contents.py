@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -38,6 +39,18 @@ def digest(contents: dict[str, Any]) -> str:
     """SHA-256 of contents: of all names, numbers and words, and of the type, shape and values of all tensors, wherever
     and in whatever layout those are kept."""
     return hashlib.sha256(json.dumps(_described(contents)).encode()).hexdigest()
+
+
+def not_finite(contents: Any, where: str = "") -> str | None:
+    """The place of a tensor that holds numbers that are not finite, if there is one."""
+    if isinstance(contents, Tensor):
+        return where if contents.is_floating_point() and not bool(contents.isfinite().all()) else None
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(contents, dict):
+        items = contents.items()
+    elif isinstance(contents, (list, tuple)):
+        items = enumerate(contents)
+    return next((found for name, value in items if (found := not_finite(value, f"{where}.{name}".strip(".")))), None)
 
 
 def _described(value: Any) -> Any:

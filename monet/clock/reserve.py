@@ -53,8 +53,10 @@ class Pace:
 
     @property
     def next_step(self) -> float:
-        """Seconds that the next step may take: the longest of the last few."""
-        return max(self._latest, default=0.0)
+        """Seconds that the next step may take: the longest of the last few, but for one that may have been a stall."""
+        if len(self._latest) < 3:
+            return max(self._latest, default=0.0)
+        return sorted(self._latest)[-2]
 
     def _median(self) -> float | None:
         if len(self._recent) < 3:
@@ -129,6 +131,11 @@ class Reserve:
     def seconds_for(self, work: float) -> float:
         """The reserve where the work takes so many seconds."""
         return work + max(0.5 * work + 20.0, min(work + 20.0, 0.045 * self._budget))
+
+    def least_budget(self, passed: float) -> float:
+        """Seconds of a budget of which this reserve leaves no training, where so many are gone before it."""
+        share = min((passed + self.work) / (1.0 - 0.045), passed + 2.0 * self.work + 20.0)
+        return max(passed + 1.5 * self.work + 20.0, share)
 
     def _slower(self) -> float:
         """How much slower steps are than at the last probe, or at best since, from 1."""

@@ -55,8 +55,7 @@ class Timekeeper:
         self._base = seconds
         self._began = self._asked = clock()
         self._ended = math.inf
-        self._needed = 0.0
-        self._progress = progress
+        self._progress = self._last_step = progress
         self.pace = pace or Pace()
         """How fast steps are; training records each one."""
         self.left_out = 0.0
@@ -87,7 +86,13 @@ class Timekeeper:
         return Horizon(self._horizon.pairs, max(ends))
 
     def progress(self, pairs: int) -> float:
-        """How much of the horizon is behind after `pairs` pairs, from 0 to 1; never decreases."""
+        """Progress of the step that begins now: how much of the horizon is behind after `pairs` pairs, from 0 to 1.
+        Never decreases."""
+        self._last_step = self.reached(pairs)
+        return self._last_step
+
+    def reached(self, pairs: int) -> float:
+        """Progress now, where no step begins."""
         if self._follows_deadline:
             self._follow_deadline()
         self._progress = max(self._progress, self._horizon.progress(pairs, self.seconds))
@@ -114,7 +119,7 @@ class Timekeeper:
             return True
         if self._end is None:
             return False
-        needed = self._needed = self.pace.next_step + pause
+        needed = self.pace.next_step + pause
         if self._checkups and self._progress >= self._checkups[0]:
             self._checkups.pop(0)
             self._probe()
@@ -132,22 +137,24 @@ class Timekeeper:
         Returns:
             True where the learning-rate decay is finished; False where the deadline came first.
         """
-        progress = self.progress(pairs)
+        self.reached(pairs)
         self._ended = self._clock()
-        if self._follows_deadline:
-            finished = not self._unfinished
-            self.left_out = 1.0 - progress if finished else 0.0
-            self._horizon = Horizon(self._horizon.pairs, self.seconds) if finished else self.horizon
-            self._follows_deadline = False
-            if not finished:
-                logger.warning("no time is left to finish the learning-rate decay: it ends at %.0f %%", 100 * progress)
-        return self.progress(pairs) >= 1.0
+        if self._unfinished:
+            self._progress = self._last_step  # what no step has used is still ahead
+            self._horizon = self.horizon
+            done = 100 * self._progress
+            logger.warning("no time is left to finish the learning-rate decay: it ends at %.0f %%", done)
+        elif self._follows_deadline:
+            self._horizon = Horizon(self._horizon.pairs, self.seconds)
+            self.left_out = 1.0 - self._last_step
+        self._follows_deadline = False
+        return self.reached(pairs) >= 1.0
 
     @property
     def _unfinished(self) -> bool:
-        """The decay follows the deadline, and is not at its end but for two steps and what follows them."""
-        share = 2 * self._needed / self.seconds if self.seconds > 0 else 0.0
-        return self._follows_deadline and 1.0 - self._progress > min(_CLOSE_AT_MOST, max(_CLOSE, share))
+        """The decay follows the deadline, and the last step was not at its end, nor two steps before it."""
+        share = 2 * self.pace.next_step / self.seconds if self.seconds > 0 else 0.0
+        return self._follows_deadline and 1.0 - self._last_step > min(_CLOSE_AT_MOST, max(_CLOSE, share))
 
     def _probe(self) -> None:
         """Measures what follows. Nothing is learned meanwhile, so progress goes on afterwards from where it is."""

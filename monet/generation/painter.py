@@ -139,9 +139,13 @@ class Painter:
     def _translate(self, photos: list[Pixels]) -> Pixels:
         """Photos, (256, 256, 3) uint8 each => (B, 256, 256, 3) uint8, painted."""
         batch = to_network(torch.from_numpy(np.stack(photos)), self.device)
-        with torch.inference_mode(), autocast(self.device, self._precision):
-            painted = self._generator(batch)
-        return to_pixels(painted)
+        precisions: list[Precision] = [self._precision, "fp32"]
+        for precision in precisions:
+            with torch.inference_mode(), autocast(self.device, precision):
+                painted = self._generator(batch)
+            if not bool(painted.isnan().any()):
+                return to_pixels(painted)
+        raise MonetError("the generator's weights turn a photo into values that are no numbers: use another checkpoint")
 
     def _encode(self, pixels: Pixels) -> bytes:
         buffer = io.BytesIO()
@@ -189,8 +193,8 @@ def to_pixels(images: Tensor) -> Pixels:
 def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at_least: float = 1.0) -> float:
     """Times the painting of some batches, from file to JPEG, start and end included.
 
-    What a device still has to do, such as training steps that are queued, is waited for before the start. One batch
-    comes first that is not timed: at the first one kernels are chosen and memory is taken.
+    One batch comes first that is not timed: at the first one kernels are chosen, memory is taken, and what a device
+    still has to do, such as training steps that are queued, is waited for.
 
     Args:
         painter: what is timed.
@@ -201,7 +205,6 @@ def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at
     """
 
     def seconds(count: int) -> float:
-        synchronize(painter.device)
         start = clock()
         for _ in painter.paint([photos[index % len(photos)] for index in range(count)]):
             pass

@@ -84,5 +84,7 @@ class Listeners:
     on_epoch: Callable[[EpochEvent], None] = _ignore
     on_checkpoint: Callable[[CheckpointEvent], None] = _ignore
     on_incident: Callable[[Incident], None] = _ignore
+    before_save: Callable[[], object] = lambda: None
+    """Called before a checkpoint is written; what it raises counts as a failure to write it."""
     on_unsaved: Callable[[Exception], None] = _raise
     """A checkpoint could not be written; where this returns, training goes on without it."""

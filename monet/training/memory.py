@@ -55,9 +55,9 @@ def slices(size: int, least: int) -> list[tuple[slice, float]]:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error means that: PyTorch's allocator on CUDA has a class for it, all others have only words."""
+    """Whether an error means that: Python and PyTorch's allocator on CUDA have classes for it, others only words."""
     said = isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
-    return said or isinstance(error, torch.OutOfMemoryError)
+    return said or isinstance(error, (torch.OutOfMemoryError, MemoryError))
 
 
 def pairs_at_once(size: int, least_parts: int) -> str:

@@ -60,6 +60,8 @@ def _require_moments(state: dict[int, Any], parameters: Sequence[nn.Parameter], 
         _require(moments["step"], (), f"{where}.{number}.step")
         for name in ("exp_avg", "exp_avg_sq"):
             _require(moments[name], parameters[number].shape, f"{where}.{number}.{name}")
+        for name in ("step", "exp_avg_sq"):
+            _require_not_negative(moments[name], f"{where}.{number}.{name}")
 
 
 def _require_same(stored: dict[str, Tensor], expected: dict[str, Tensor], where: str) -> None:
@@ -67,6 +69,13 @@ def _require_same(stored: dict[str, Tensor], expected: dict[str, Tensor], where:
         raise _Misfit(f"{where}.{name} is {'unknown to its settings' if name in stored else 'missing'}")
     for name, value in expected.items():
         _require(stored[name], value.shape, f"{where}.{name}", value.dtype)
+        if name.endswith("running_var"):
+            _require_not_negative(stored[name], f"{where}.{name}")
+
+
+def _require_not_negative(value: Tensor, where: str) -> None:
+    if bool((value < 0).any()):
+        raise _Misfit(f"{where} has values below 0, and squares have none")
 
 
 def _require(value: Tensor, shape: Sequence[int], where: str, dtype: torch.dtype | None = None) -> None:

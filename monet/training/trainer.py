@@ -217,10 +217,11 @@ class Trainer:
 
     def _save_last(self) -> None:
         counters = self.state.counters
-        counters.seconds, counters.progress = self._timekeeper.seconds, self._timekeeper.progress(counters.pairs)
+        counters.seconds, counters.progress = self._timekeeper.seconds, self._timekeeper.reached(counters.pairs)
         horizon = self._timekeeper.horizon
         contents = {**self.state.state_dict(), "horizon": asdict(horizon), **self._facts}
         contents["compiled"] = self._updater.compiled
+        self._listeners.before_save()
         self._saved_pairs = counters.pairs
         checkpoint.save(self._checkpoints / checkpoint.LAST, contents)
 

@@ -17,6 +17,7 @@ import torch
 from monet.clock import Clock
 from monet.config import Config
 from monet.device import Precision
+from monet.errors import MonetError
 from monet.threads import compute_threads
 from monet.training.step import mixes_images
 from monet.training.updater import Updater, trial_step
@@ -59,7 +60,13 @@ def choose_workers(
     if asked is not None:
         return min(asked, 2 * config.training.batch_size)  # directions of all pairs: there is no more to share
     most = _most_workers(config.training.batch_size)
-    return most if most == 1 or _sharing_is_faster(updater, config, precision, clock, most) else 1
+    if most == 1:
+        return 1
+    try:
+        return most if _sharing_is_faster(updater, config, precision, clock, most) else 1
+    except MonetError as error:  # steps at the same time need more memory
+        logger.warning("a step is not shared by threads: %s", error)
+        return 1
 
 
 @contextlib.contextmanager

@@ -58,6 +58,15 @@ def _precision(job: Job, device: torch.device) -> Precision:
     return suitable_precision(before, device, job.clock)
 
 
+def stored_workers(job: Job) -> int | None:
+    """How many threads shared a step on a CPU before, unless another setting is asked for now."""
+    stored = job.checkpoint
+    if stored is None or stored["device"] not in (None, "cpu"):
+        return None
+    same = stored["config"]["training"].get("workers") == job.config.training.workers
+    return stored["workers"] if same else None
+
+
 def require_same_images(job: Job, *sets: tuple[Path, ...]) -> None:
     """Processes tell each other the numbers of pairs and of photos: these mean the same only with the same images.
 

@@ -61,12 +61,13 @@ class RunFolder:
         self.environment = path / "environment.json"
         self.scores = path / "scores.jsonl"
         self.report = path / "report.html"
+        self._lock: run_lock.RunLock | None = None
 
     def hold(self, holder: Mapping[str, Any]) -> Callable[[], None]:
         """Keeps other processes out of the folder, and removes what a killed one left half written.
 
         Args:
-            holder: this process; see `run_lock.hold`.
+            holder: this process; see `RunLock`.
 
         Returns:
             Lets others in again.
@@ -75,11 +76,21 @@ class RunFolder:
             InputError: another process works here, this is not the folder of a run, or it cannot be written to.
         """
         self._found()
-        release = run_lock.hold(self.path, holder)
+        self._lock = run_lock.RunLock(self.path, holder)
         remove_left_behind(self.path, lambda name: name in _FILES)
         for folder in (self.checkpoints, self.samples):
             remove_left_behind(folder)
-        return release
+        return self._lock.release
+
+    def keep_held(self) -> None:
+        """Makes sure that nobody else works in the folder before something is written there. Where it is not held,
+        nothing happens.
+
+        Raises:
+            MonetError: somebody does, because the folder was moved or removed in the meantime.
+        """
+        if self._lock:
+            self._lock.keep()
 
     def open(self, resume: bool) -> dict[str, Any] | None:
         """Checks that a command may work here.

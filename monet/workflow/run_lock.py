@@ -6,12 +6,12 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from monet.errors import InputError, shortened
-from monet.locks import Held, NoLocks, open_locked
+from monet.errors import InputError, MonetError, shortened
+from monet.locks import Held, NoLocks, is_still, open_locked
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ NAME = ".lock"
 """The file in a run's folder that is locked, and says by whom."""
 
 
-def hold(folder: Path, holder: Mapping[str, Any]) -> Callable[[], None]:
+class RunLock:
     """Keeps other processes out of a run's folder, which is made if it is not there.
 
     The system gives the lock back when this process ends, however it ends. Processes that it starts do not hold it, and
@@ -29,29 +29,66 @@ def hold(folder: Path, holder: Mapping[str, Any]) -> Callable[[], None]:
         folder: of the run.
         holder: `pid`, `host`, `since` and `command` of this process, for what others are told.
 
-    Returns:
-        Gives the lock back. Nothing is left of the lock then, nor of folders that were made for it and stayed empty.
-
     Raises:
         InputError: another process works there (the message says which one), or the folder cannot be written to.
     """
-    made: list[Path] = []
-    file: IO[bytes] | None = None
-    try:
-        _make(folder, made)
-        file = open_locked(folder / NAME)
-        os.truncate(file.fileno(), 0)
-        os.write(file.fileno(), json.dumps(dict(holder)).encode())
-    except Held:
-        raise InputError(
-            f"{folder} is in use by {_holder(folder / NAME)}: wait until it has ended, or give --run another name"
-        ) from None
-    except NoLocks as error:
-        logger.warning("nothing keeps a second process out of %s: no locks there (%s)", folder, error)
-    except OSError as error:
-        _release(folder, file, made)
-        raise InputError(f"{folder} cannot be written to ({error.strerror}): give --run another name") from error
-    return lambda: _release(folder, file, made)
+
+    def __init__(self, folder: Path, holder: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._place = folder / NAME
+        self._holder = dict(holder)
+        self._made: list[Path] = []
+        self._file: IO[bytes] | None = None
+        self._take()
+
+    def keep(self) -> None:
+        """Makes sure that this process still holds the folder of that name, which may have been moved or removed, and
+        made anew by another one.
+
+        Raises:
+            MonetError: another process works there now, or the folder cannot be written to.
+        """
+        if self._file is None or is_still(self._place, self._file):
+            return
+        logger.warning("%s was moved or removed: what follows is written to a new one", self._folder)
+        self._file.close()
+        self._made, self._file = [], None
+        try:
+            self._take()
+        except InputError as error:
+            raise MonetError(str(error)) from None
+
+    def release(self) -> None:
+        """Gives the lock back. Nothing is left of it then, nor of folders that were made for it and stayed empty."""
+        file, self._file = self._file, None
+        if file is None or not is_still(self._place, file):
+            if file:
+                file.close()
+            return
+        with contextlib.suppress(OSError):  # removed while it is held, so that nobody takes a lock that is about to go
+            self._place.unlink()
+        file.close()
+        _remove_empty(self._made)
+
+    def _take(self) -> None:
+        try:
+            _make(self._folder, self._made)
+            self._file = open_locked(self._place)
+            os.truncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), json.dumps(self._holder).encode())
+        except Held:
+            user = _holder(self._place)
+            raise InputError(
+                f"{self._folder} is in use by {user}: wait until it has ended, or give --run another name"
+            ) from None
+        except NoLocks as error:
+            logger.warning("nothing keeps a second process out of %s: no locks there (%s)", self._folder, error)
+        except OSError as error:
+            self.release()
+            _remove_empty(self._made)
+            raise InputError(
+                f"{self._folder} cannot be written to ({error.strerror}): give --run another name"
+            ) from error
 
 
 def _make(folder: Path, made: list[Path]) -> None:
@@ -60,14 +97,9 @@ def _make(folder: Path, made: list[Path]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _release(folder: Path, file: IO[bytes] | None, made: list[Path]) -> None:
-    with contextlib.suppress(OSError):  # removed while it is held, so that nobody takes a lock that is about to go
-        if file:
-            (folder / NAME).unlink()
-    if file:
-        file.close()
+def _remove_empty(folders: Sequence[Path]) -> None:
     with contextlib.suppress(OSError):  # not empty any more
-        for place in made:
+        for place in folders:
             place.rmdir()
 
 
@@ -75,7 +107,7 @@ def _holder(path: Path) -> str:
     """Who holds a lock, as far as the file says so."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        words = {name: shortened(str(found[name]), 120) for name in ("pid", "host", "since", "command")}
+        words = {name: shortened(str(found[name]), 300) for name in ("pid", "host", "since", "command")}
         return "process {pid} on {host} since {since} ({command})".format_map(words)
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

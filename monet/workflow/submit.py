@@ -234,6 +234,7 @@ def _track(job: Job, submission: Submission) -> None:
 
 
 def _paint(job: Job, trained: Trained, path: Path) -> None:
+    job.folder.keep_held()
     logger.info("painting %d photos", len(trained.photos))
     job.display.begin("painting", len(trained.photos), "photos")
     earlier = _identity(path)

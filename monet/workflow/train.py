@@ -31,7 +31,13 @@ from monet.training.stored import load_checkpoint
 from monet.training.trainer import Outcome, Trainer
 from monet.training.updater import Updater
 from monet.training.workers import choose_workers, shared_steps
-from monet.workflow.agreement import require_same_data, require_same_images, shared_device, shared_precision
+from monet.workflow.agreement import (
+    require_same_data,
+    require_same_images,
+    shared_device,
+    shared_precision,
+    stored_workers,
+)
 from monet.workflow.candidates import Candidate
 from monet.workflow.compilation import compile_if_worth_it
 from monet.workflow.job import Job
@@ -114,11 +120,9 @@ def train(job: Job) -> Trained:
 
 def _workers(job: Job, updater: Updater, device: torch.device, precision: Precision) -> int:
     """How many threads share a step; a run that goes on keeps their number, unless another setting is asked for."""
-    stored = None
-    if (earlier := job.checkpoint) and earlier["device"] in (None, "cpu"):
-        same_setting = earlier["config"]["training"].get("workers") == job.config.training.workers
-        stored = earlier["workers"] if same_setting else None
-    return job.group.lead(lambda: choose_workers(updater, job.config, device, precision, job.clock, stored))
+    return job.group.lead(
+        lambda: choose_workers(updater, job.config, device, precision, job.clock, stored_workers(job))
+    )
 
 
 def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
@@ -209,7 +213,7 @@ def _require_time(job: Job, reserve: Reserve | None) -> None:
     reason = f"{what} takes about {work} here" if job.paint else "ending takes up to 20s"
     raise InputError(
         f"a budget of {job.config.budget} leaves no time to train: {format_duration(passed)} are gone, and {reason}; "
-        f"give --budget more than {format_duration(passed + 1.5 * reserve.work + 20)}"
+        f"give --budget more than {format_duration(reserve.least_budget(passed))}"
     )
 
 
@@ -374,4 +378,4 @@ def _listeners(job: Job, device: torch.device) -> Listeners:
             raise error
         logger.warning("%s; the run goes on to its archive", described(error))
 
-    return Listeners(on_step, on_epoch, on_checkpoint, on_incident, on_unsaved)
+    return Listeners(on_step, on_epoch, on_checkpoint, on_incident, job.folder.keep_held, on_unsaved)

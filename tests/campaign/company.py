@@ -277,12 +277,14 @@ def _beside(chance: random.Random) -> Iterator[Case]:
     )
 
     def removed(stage: Stage) -> None:
-        """Somebody removes the run's folder as it trains."""
+        """Somebody moves the run's folder as it trains: what it has learned is saved under the old name."""
         stage.needs("data")
         first = stage.start(*_LONG)
         _training(stage, first)
         stage.path("run").rename(stage.path("elsewhere"))
-        stage.judge(first, {1}, limit=LIMIT, tidy=False, may_change=("run*",))
+        first.send(signal.SIGTERM)
+        stage.judge(first, {143}, limit=LIMIT, tidy=False, may_change=("run*",))
+        stage.expect(stage.path("run/checkpoints/last.pt").is_file(), "nothing was saved")
 
     yield Case("company/the run's folder is moved away", removed)
 

@@ -31,12 +31,13 @@ def cases(seed: int) -> Iterator[Case]:
 def _resealed(stage: Stage, path: Path, forge: Forge) -> None:
     """Writes a forged checkpoint as the program itself would write it, with whatever seals it."""
     from monet import checkpoint
+    from monet.errors import MonetError
 
     contents = torch.load(io.BytesIO(whole(stage)), weights_only=True)
     forge(contents)
     own = {name: contents.pop(name, None) for name in ("format", "version")}
     if own == {"format": checkpoint.FORMAT, "version": checkpoint.VERSION}:
-        with contextlib.suppress(RuntimeError, TypeError):  # what no program could seal is written as it is
+        with contextlib.suppress(MonetError, RuntimeError, TypeError):  # what no program could seal is written as it is
             checkpoint.save(path, {name: value for name, value in contents.items() if not _is_seal(name)})
             return
     torch.save({**own, **contents}, path)

@@ -171,20 +171,42 @@ def test_the_probe_waits_for_what_the_device_still_has_to_do(
 ) -> None:
     clock, queued = FakeClock(), [0.9]
 
-    def finish(_: torch.device = CPU) -> None:
+    def finish(_: torch.device) -> None:
         clock.advance(queued[0])
         queued[0] = 0.0
 
     class Queued(Negative):
         def forward(self, x: Tensor) -> Tensor:
-            finish()  # what comes out here is looked at
             clock.advance(0.02 * len(x))
-            queued[0] = 0.1  # the device is not done with the batch when its last photo is
+            queued[0] += 0.1 * len(x)
             return super().forward(x)
 
     monkeypatch.setattr("monet.generation.painter.synchronize", finish)
     probed = painter(Queued(), batch_size=1, workers=1)
     assert seconds_per_photo(probed, photos, clock, at_least=0.1) == pytest.approx(0.12)
+
+
+class Overflowing(Negative):
+    """Makes values that are no numbers in half precision, or always."""
+
+    def __init__(self, *, always: bool) -> None:
+        super().__init__()
+        self.always = always
+
+    def forward(self, x: Tensor) -> Tensor:
+        painted = super().forward(x)
+        return painted * float("nan") if self.always or torch.is_autocast_enabled("cpu") else painted
+
+
+def test_what_overflows_in_half_precision_is_painted_in_single_precision(photos: tuple[Path, ...]) -> None:
+    precise = Painter(Overflowing(always=False), device=CPU, precision="bf16")
+    assert list(precise.paint(photos)) == list(painter().paint(photos))
+
+
+def test_values_that_are_no_numbers_are_no_painting(photos: tuple[Path, ...], tmp_path: Path) -> None:
+    with pytest.raises(MonetError, match="turn a photo into values that are no numbers: use another checkpoint"):
+        painter(Overflowing(always=True)).paint_archive(photos, tmp_path / "images.zip")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_painting_leaves_the_number_of_threads_as_it_was(photos: tuple[Path, ...]) -> None:

@@ -242,12 +242,36 @@ def test_a_finished_run_is_refused_without_resume_and_goes_on_with_more_epochs(
     assert "trained on 16 pairs" in capsys.readouterr().out
 
 
-def test_resume_on_an_empty_folder_starts_the_run(tiny_data: Path, tmp_path: Path) -> None:
+def test_resume_on_an_empty_folder_starts_the_run_and_says_so(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
     run.mkdir()
     words = ("--data", tiny_data, "--run", run, "--resume", *TINY, "--training.epochs", "1")
     assert command("train", *words) == 0
     assert (run / "checkpoints" / "last.pt").exists()
+    assert f"nothing to resume in {run}: a new run begins" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--training.device", "nonsense:9"], "device"),
+        (["--budget", "10s"], "a budget of 10s leaves no time to train"),
+        (["--budget", "5m", "--resume"], "--resume needs to know which run: name its folder with --run"),
+    ],
+)
+def test_what_needs_no_data_is_refused_before_any_is_drawn(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def drawn(*_: object, **__: object) -> None:
+        raise AssertionError("it draws")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("monet.workflow.find_data.find_data", drawn)
+    assert command("submit", "--data", "demo", *words) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_data_than_the_runs_is_refused(
@@ -371,6 +395,8 @@ def test_bad_files_are_named_and_left_out_on_request(
     assert "left out, because they cannot be read: " in captured.out
     assert "torn.jpg" in captured.out
     assert "is not valid: 6 images: expected 7000 to 10000" in captured.err
+    assert "the competition takes 7000 to 10000 images: an archive of 7 will not be valid" in captured.err
+    assert "images.zip: 6 images, NOT VALID by the kaggle rules" in captured.out
     assert "are kept" in captured.err
     assert (tmp_path / "run" / "images.zip").exists()
 

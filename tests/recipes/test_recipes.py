@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,13 @@ def test_trackers_may_be_written_as_words_or_as_a_list(written: str, meant: tupl
 
 
 def test_without_jsonargparse_only_the_help_is_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "--training.epochs  a whole number or null; default null" in recipes.describe_settings()
+    described = recipes.describe_settings()
+    assert "--training.epochs  a whole number or null; default null" in described
+    assert "--training.seed  a whole number; default 0\n" in described
+    assert "--data.rotate  a number; default 0.0\n" in described
+    assert "--tracking" in described
+    assert "default none" in described.split("--tracking", 1)[1]
+    assert re.search(r"\S  +\S", re.sub(r"^ +--\S+  ", "", described, flags=re.MULTILINE)) is None
     monkeypatch.setattr(recipes, "_has_jsonargparse", lambda: False)
     assert recipes.describe_settings() == "  (pip install jsonargparse shows them here)"
     assert recipes.resolve({}, ["--training.epochs", "3"]).training.epochs == 3

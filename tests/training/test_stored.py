@@ -188,6 +188,7 @@ def tensor_at(*path: Any) -> Callable[[Callable[[Tensor], Any]], Change]:
 
 WEIGHT = tensor_at("networks", "generator_ab", "layers.1.weight")
 IMAGES = tensor_at("pools", "a", "images")
+SQUARES = tensor_at("optimizers", "generators", "state", 0, "exp_avg_sq")
 MOMENT = tensor_at("optimizers", "generators", "state", 0, "exp_avg")
 
 
@@ -204,6 +205,7 @@ MOMENT = tensor_at("optimizers", "generators", "state", 0, "exp_avg")
         (IMAGES(lambda x: x.long()), "is torch.int64, its settings make it floating-point"),
         (IMAGES(lambda x: x.double()), "pools.a.images is torch.float64, and no network makes such images"),
         (IMAGES(lambda _: None), "pools.a.images is missing"),
+        (SQUARES(lambda x: x - 1), "optimizers.generators.state.0.exp_avg_sq has values below 0"),
         (MOMENT(lambda x: x.view(-1)), "optimizers.generators.state.0.exp_avg has the shape"),
         (lambda c: changed(c, ("ema",), None), "ema is None where training.ema is 0.9"),
         (lambda c: changed(c, ("ema", "generator_ab"), {}), "is missing"),

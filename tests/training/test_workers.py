@@ -160,6 +160,28 @@ def test_a_probe_decides_and_what_beside_other_work_is_far_slower_must_be_clearl
 
 
 @pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("batch_size", ["1", "2"])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("DefaultCPUAllocator: not enough memory"), MemoryError("cannot allocate")]
+)
+def test_a_step_that_has_room_only_undivided_is_not_shared(
+    error: Exception, batch_size: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    updater, config = updater_of("--training.batch_size", batch_size)
+
+    def fail(*_: object) -> None:
+        if updater.pool:
+            raise error
+
+    updater.state.networks.generator_ba.register_forward_pre_hook(fail)
+    with caplog.at_level("WARNING", "monet"):
+        assert choose_workers(updater, config, CPU, "fp32", FakeClock()) == 1
+    assert "a step is not shared by threads: out of memory" in caplog.text
+    assert updater.pool is None
+    assert updater.parts == 1
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_a_probe_leaves_nothing_behind() -> None:
     updater, config = updater_of()
     before = {name: value.clone() for name, value in updater.state.networks.generator_ab.state_dict().items()}

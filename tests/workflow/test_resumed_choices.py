@@ -12,7 +12,7 @@ from monet import device as devices
 from monet import recipes
 from monet.data.layout import find_layout
 from monet.training.state import TrainingState, run_facts
-from monet.workflow.agreement import shared_precision
+from monet.workflow.agreement import shared_precision, stored_workers
 from monet.workflow.compilation import should_compile
 from monet.workflow.job import Job, merged_config
 from monet.workflow.run_folder import RunFolder
@@ -102,6 +102,24 @@ def test_a_run_goes_on_in_its_precision_where_the_device_is_made_for_it_and_no_o
         {"training": {"precision": in_recipe}} if in_recipe else {},
     )
     assert shared_precision(job, on(machine)) == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "device", "explicit", "expected"),
+    [
+        ("null", "cpu", None, 2),
+        ("null", "cpu", "null", 2),
+        ("1", "cpu", "null", None),  # a probe is to tell
+        ("null", "cuda", None, None),
+    ],
+)
+def test_a_run_keeps_its_number_of_workers_on_a_cpu_unless_another_setting_is_asked_for(
+    tiny_data: Path, tmp_path: Path, setting: str, device: str, explicit: str | None, expected: int | None
+) -> None:
+    facts = {"device": device, "workers": 1 if setting == "1" else 2}
+    words = ["--training.workers", explicit] if explicit else []
+    job = resumed(tiny_data, tmp_path, ["--training.workers", setting], facts, words, {})
+    assert stored_workers(job) == expected
 
 
 @pytest.mark.parametrize("before", [True, False])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monet.errors import InputError
+from monet.errors import InputError, MonetError
 from monet.workflow.run_folder import RunFolder
 
 HOLDER = {"pid": 4711, "host": "studio", "since": "2031-05-06 07:08:09 UTC", "command": "python -m pipelines.train"}
@@ -24,6 +24,37 @@ def test_a_second_process_is_told_who_works_in_the_folder_and_changes_nothing(tm
     release()
     assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
     RunFolder(tmp_path).hold({})()
+
+
+@pytest.mark.parametrize("how", ["moved", "unlocked"])
+def test_a_folder_that_was_moved_away_is_made_and_held_anew_unless_another_process_was_quicker(
+    how: str, tmp_path: Path
+) -> None:
+    def lose(folder: RunFolder) -> None:
+        folder.path.rename(tmp_path / f"{folder.path.name}-elsewhere") if how == "moved" else (
+            folder.path / ".lock"
+        ).unlink()
+
+    first = RunFolder(tmp_path / "a")
+    release = first.hold(HOLDER)
+    first.keep_held()
+    lose(first)
+    first.keep_held()
+    with pytest.raises(InputError, match="is in use by process 4711"):
+        RunFolder(tmp_path / "a").hold({})
+    release()
+
+    late = RunFolder(tmp_path / "b")
+    release = late.hold(HOLDER)
+    lose(late)
+    quicker = RunFolder(tmp_path / "b")
+    release_quicker = quicker.hold({**HOLDER, "pid": 4712})
+    with pytest.raises(MonetError, match="is in use by process 4712"):
+        late.keep_held()
+    release()
+    with pytest.raises(InputError, match="is in use by process 4712"):  # whose lock the first one left alone
+        RunFolder(tmp_path / "b").hold({})
+    release_quicker()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 3}', "\0\xff"])
