@@ -67,7 +67,7 @@ class Run:
     ) -> None:
         self.clock = FakeClock()
         self.start = self.clock.now
-        self.longest_probe = 0.0
+        self.longest_probe, self.probes = 0.0, 0
         self.slowdowns = slowdowns
         self.photo = painting / PHOTOS
         self.edges = edges = [*sorted({edge for slow in slowdowns for edge in (slow.begins, slow.ends)}), math.inf]
@@ -116,6 +116,7 @@ class Run:
     def probe(self) -> float:
         """As `seconds_per_photo`: one batch that is not timed, then ever more photos until they take a second."""
         start = self.elapsed
+        self.probes += 1
         self.work(8 * self.photo, painting=True)
         count = 8
         while True:
@@ -161,8 +162,8 @@ def check(run: Run) -> None:
     assert abs(run.deviation) < 0.1
     assert run.least_before_the_end > 0.001
     assert run.landed == (run.keeper.reached(0) == 1.0)
-    two_steps = 2 * run.keeper.pace.next_step / run.keeper.seconds
-    assert run.steps[-1].learning_rate < (2 * max(0.02, min(0.1, two_steps)) + 1e-9 if run.landed else 0.25)
+    three_steps = 3 * run.keeper.pace.next_step / run.keeper.seconds
+    assert run.steps[-1].learning_rate < (2 * max(0.02, min(0.15, three_steps)) + 1e-9 if run.landed else 0.25)
     # The slack is for the painting: no more of it goes than the last step and a probe take on a machine that is slow.
     last = run.trained_until - run.steps[-1].begun
     assert run.trained_until <= BUDGET - RESERVE + max(last, run.longest_step) + 2 * run.longest_probe
@@ -224,6 +225,14 @@ def test_a_machine_that_stays_slower_is_in_time_with_its_decay_finished(factor: 
     assert run.over <= BUDGET
     assert run.landed
     assert abs(run.deviation) < 0.1
+
+
+def test_a_quiet_machine_on_which_painting_takes_most_of_the_budget_is_not_doubted_for_long() -> None:
+    run = Run([], step=37.0, budget=18_000.0, painting=9_810.0)
+    assert run.landed
+    assert run.over <= 18_000
+    assert abs(run.deviation) < 0.1
+    assert run.probes < 15
 
 
 @pytest.mark.parametrize("begins", [50, 100, 150])

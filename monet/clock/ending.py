@@ -19,6 +19,11 @@ machine. Training is then taken to last for a third of the time, so that progres
 _DOUBTFUL = 1 / 4
 """Share of the budget; a probe that finds more work than that is doubted in the beginning."""
 
+_STEADY = 300.0
+"""Seconds over which probes have to agree to be believed: slow minutes last less."""
+_AGREE = 1.2
+"""Probes that differ by less than this factor agree."""
+
 
 class TrainingEnd:
     """When the training of a process has to end.
@@ -39,6 +44,7 @@ class TrainingEnd:
         self._reserve = reserve
         self._began = self._probed = clock()
         self._probe_took = 0.0
+        self._steady_since = self._began
         self._time = deadline.remaining()
 
     def at_best(self) -> float:
@@ -79,9 +85,11 @@ class TrainingEnd:
     def probe(self) -> None:
         """Measures what follows."""
         if self._reserve:
-            begun = self._clock()
+            begun, before = self._clock(), self._reserve.measured
             self._reserve.measure_again()
-            self._probed = self._clock()
+            self._probed, now = self._clock(), self._reserve.measured
+            if max(before, now) > _AGREE * min(before, now):
+                self._steady_since = self._probed
             self._probe_took = self._probed - begun
 
     def needs_probe(self, left: float, needed: float) -> bool:
@@ -106,7 +114,9 @@ class TrainingEnd:
 
     @property
     def _doubted(self) -> bool:
-        """No probe is younger than the beginning, and the last one found very much work."""
+        """No probe is younger than the beginning, or has found the same for long, and the last one found very much."""
         if self._reserve is None or self._probed >= self._began + _FIRST * self._time:
+            return False
+        if self._probed - self._steady_since >= _STEADY:
             return False
         return self._reserve.work > _DOUBTFUL * self._deadline.budget

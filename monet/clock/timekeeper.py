@@ -15,8 +15,8 @@ _CHECKUPS = (0.3, 0.6, 0.85)
 """Progress at which what follows training is measured in any case."""
 _HASTE, _MOST_HASTE = 1.5, 4.0
 """So many times faster than usual a decay goes where time is short, and at most where there is no other way."""
-_CLOSE, _CLOSE_AT_MOST = 0.02, 0.1
-"""A decay that stops so near to its end is finished; where two steps are a larger share, so near, at most."""
+_CLOSE, _CLOSE_AT_MOST = 0.02, 0.15
+"""A decay that stops so near to its end is finished; where three steps are a larger share, so near, at most."""
 
 
 class Timekeeper:
@@ -127,8 +127,9 @@ class Timekeeper:
         if self._end.needs_probe(left, needed):
             self._probe()
             left = self.allowed()
-        slack = self._end.at_most() if self._unfinished else self._end.at_half_speed()
-        return left <= self.pace.next_step if needed < slack else left <= needed  # the slack may pay for the pause
+        if self._unfinished and needed < self._end.at_most():
+            return left <= 0  # the slack may pay for a last step
+        return left <= (self.pace.next_step if needed < self._end.at_half_speed() else needed)  # or for the pause
 
     def land(self, pairs: int) -> bool:
         """Ends training: the horizon of a run that followed the deadline stays where it is from now on. It is reached
@@ -152,8 +153,8 @@ class Timekeeper:
 
     @property
     def _unfinished(self) -> bool:
-        """The decay follows the deadline, and the last step was not at its end, nor two steps before it."""
-        share = 2 * self.pace.next_step / self.seconds if self.seconds > 0 else 0.0
+        """The decay follows the deadline, and the last step was not at its end, nor within three steps of it."""
+        share = 3 * self.pace.next_step / self.seconds if self.seconds > 0 else 0.0
         return self._follows_deadline and 1.0 - self._last_step > min(_CLOSE_AT_MOST, max(_CLOSE, share))
 
     def _probe(self) -> None:

@@ -68,6 +68,8 @@ class _Plan:
     told: bool
     """Some process was told to end."""
     progress: float
+    hurried: bool
+    """There is time for the step, but not for what a run can do without: a sample grid, or a save before the last."""
 
     @property
     def goes_on(self) -> bool:
@@ -165,14 +167,14 @@ class Trainer:
         while (plan := self._agree_on_plan()).goes_on:
             start = self._clock()
             self._step(plan.progress)
-            save = self._after_step()
+            save = self._after_step() and not plan.hurried
             self._timekeeper.pace.record(self._clock() - start)
             if self._epochs() > epoch:
                 self._look()
                 if self._epochs() > epoch:
                     epoch = self._epochs()
                     begun = self._clock()
-                    save = not self._end_epoch(epoch) and save
+                    save = not self._end_epoch(epoch, plan.hurried) and save
                     self._epoch_end_takes = self._clock() - begun
             if save:
                 self.save()
@@ -240,8 +242,11 @@ class Trainer:
         pairs = self.state.counters.pairs
 
         def decide() -> _Plan:
-            stopped = self._timekeeper.at_horizon(pairs) if told else self._timekeeper.should_stop(pairs, self._pause())
-            return _Plan(stopped, told, 0.0 if stopped else self._timekeeper.progress(pairs))
+            keeper, pause = self._timekeeper, self._pause()
+            stopped = keeper.at_horizon(pairs) if told else keeper.should_stop(pairs, pause)
+            hurried = stopped and not told and pause > 0 and not keeper.should_stop(pairs)
+            stopped = stopped and not hurried
+            return _Plan(stopped, told, 0.0 if stopped else keeper.progress(pairs), hurried)
 
         return self._group.lead(decide)
 
@@ -336,10 +341,10 @@ class Trainer:
                 "good state; start again with a lower --training.learning_rate or --training.precision fp32"
             )
 
-    def _end_epoch(self, epoch: int) -> bool:
-        """Tells the world, and keeps a checkpoint if it is time for one. Returns whether it was."""
-        event = EpochEvent(epoch, self.state.counters.pairs, self.state.painting_networks())
-        self._listeners.on_epoch(event)
+    def _end_epoch(self, epoch: int, hurried: bool) -> bool:
+        """Tells the world, if there is time, and keeps a checkpoint if it is time for one. Returns whether it was."""
+        if not hurried:
+            self._listeners.on_epoch(EpochEvent(epoch, self.state.counters.pairs, self.state.painting_networks()))
         every = self._config.training.save_every
         keeps = every > 0 and epoch % every == 0
         if keeps and self.save():
