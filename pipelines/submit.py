@@ -91,7 +91,7 @@ def _scoring(options: argparse.Namespace, job: Job) -> Scoring:
     from monet.workflow.scoring import Scoring
 
     if options.score == "no":
-        return Scoring(None, "--score no")
+        return Scoring(None, "not asked for (--score no)")
     try:
         weights = find_weights(options, download=options.score == "yes")
     except NoWeights as error:

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{problem.code}: {problem.name + ': ' if problem.name else ''}{problem.message}")
         counts = Counter(problem.code for problem in report.problems)
         total = ", ".join(f"{count} {code}" for code, count in counts.items())
-        print(f"not valid: {len(report.problems)} problems ({total}); {report.num_images:,} images")
+        noun = "problem" if len(report.problems) == 1 else "problems"
+        print(f"not valid: {len(report.problems)} {noun} ({total}); {report.num_images:,} images")
     return 0 if report.valid else 1
 
 
