@@ -163,7 +163,7 @@ def check(run: Run) -> None:
     assert run.least_before_the_end > 0.001
     assert run.landed == (run.keeper.reached(0) == 1.0)
     three_steps = 3 * run.keeper.pace.next_step / run.keeper.seconds
-    assert run.steps[-1].learning_rate < (2 * max(0.02, min(0.15, three_steps)) + 1e-9 if run.landed else 0.25)
+    assert run.steps[-1].learning_rate < (2 * max(0.03, min(0.15, three_steps)) + 1e-9 if run.landed else 0.25)
     # The slack is for the painting: no more of it goes than the last step and a probe take on a machine that is slow.
     last = run.trained_until - run.steps[-1].begun
     assert run.trained_until <= BUDGET - RESERVE + max(last, run.longest_step) + 2 * run.longest_probe

@@ -15,7 +15,7 @@ _CHECKUPS = (0.3, 0.6, 0.85)
 """Progress at which what follows training is measured in any case."""
 _HASTE, _MOST_HASTE = 1.5, 4.0
 """So many times faster than usual a decay goes where time is short, and at most where there is no other way."""
-_CLOSE, _CLOSE_AT_MOST = 0.02, 0.15
+_CLOSE, _CLOSE_AT_MOST = 0.03, 0.15
 """A decay that stops so near to its end is finished; where three steps are a larger share, so near, at most."""
 
 
