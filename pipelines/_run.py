@@ -103,8 +103,6 @@ def make_job(
     folder = RunFolder(group.lead(lambda: options.run or Path("runs") / now.strftime("%Y%m%d-%H%M%S")))
     group.lead(lambda: AT_END.append(folder.hold(_holder(now, parser.prog, arguments))))
     stored = group.lead(lambda: folder.open(options.resume))
-    if options.resume and stored is None and group.rank == 0:
-        logger.info("nothing to resume in %s: a new run begins", folder.path)
     display, interrupts = Display() if group.rank else Bars(), SIGNALS
     SIGNALS.begin_run()
 
@@ -123,6 +121,8 @@ def make_job(
         layouts.append(find())
     group.any(False)  # on each machine one process has drawn or downloaded, while the others waited
     layout = layouts[0] if layouts else find()
+    if options.resume and stored is None and group.rank == 0:
+        logger.info("nothing to resume in %s: a new run begins", folder.path)
     job = Job(
         config=config,
         layout=layout,

@@ -99,6 +99,8 @@ def test_sizes_of_64_bits_that_contradict_the_directory_are_corrupt(tmp_path: Pa
     header, _ = places(bytes(data))
     extra = header + 30 + len("é.jpg".encode())
     assert data[extra : extra + 2] == b"\x01\x00"
+    if data[header + 18 : header + 22] != b"\xff" * 4:
+        pytest.skip("this Python (before 3.11.4) writes sizes of 32 bits beside them, and those count")
     for position in (extra, extra + 4, extra + 12):  # the field's kind, the size, the compressed size
         changed = bytearray(data)
         changed[position] ^= 1

@@ -41,7 +41,7 @@ def test_a_second_command_in_a_runs_folder_is_refused_and_a_killed_one_stops_nob
             assert command(str(name), *rest) == 2
             error = capsys.readouterr().err
             assert f"{run} is in use by process {first.pid} on " in error
-            assert f"--run {run}" in error
+            assert "(python -m pipelines.train --data " in error
             assert error.count("\n") == 1
         assert contents(run) == before
     finally:

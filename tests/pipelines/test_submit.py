@@ -188,7 +188,7 @@ def test_the_budget_of_the_training_does_not_bind_later_painting(
     again = (*words, "--resume", "--paint-with", "last.pt")
     assert command("submit", *again) == 0
     assert "late" not in capsys.readouterr().err
-    assert command("submit", *again, "--budget", "1s") == 0
+    assert command("submit", *again, "--budget", "0.01s") == 0
     assert "the budget is too short" in capsys.readouterr().err
 
 
@@ -324,7 +324,7 @@ MISTAKES = [
     (["--training.epochs", "1", "--training.device", "tpu0"], "no device 'tpu0'"),
     (
         ["--training.epochs", "1", "--budget", "3s"],
-        "are gone, and painting 6 photos takes about",
+        "a budget of 3s leaves no time to train: ending alone takes up to 20s; give --budget some minutes",
     ),
     ([], "nothing says when to end: give --training.epochs, --horizon or --budget"),
     (["--resume", "please"], "unrecognized arguments: please"),
