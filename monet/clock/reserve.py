@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 _SLOWER = 1.2
 """A probe that takes so many times as long as the one before has met a slower machine."""
+_NOT_MISSED = 0.045
+"""Share of a budget that the slack may take: with the last step, less than 5 % of it stay unused."""
 
 
 class Pace:
@@ -130,11 +132,11 @@ class Reserve:
 
     def seconds_for(self, work: float) -> float:
         """The reserve where the work takes so many seconds."""
-        return work + max(0.5 * work + 20.0, min(work + 20.0, 0.045 * self._budget))
+        return work + max(0.5 * work + 20.0, min(work + 20.0, _NOT_MISSED * self._budget))
 
     def least_budget(self, passed: float) -> float:
         """Seconds of a budget of which this reserve leaves no training, where so many are gone before it."""
-        share = min((passed + self.work) / (1.0 - 0.045), passed + 2.0 * self.work + 20.0)
+        share = min((passed + self.work) / (1.0 - _NOT_MISSED), passed + 2.0 * self.work + 20.0)
         return max(passed + 1.5 * self.work + 20.0, share)
 
     def _slower(self) -> float:
