@@ -52,7 +52,8 @@ def mode(place: Place, name: str) -> Found:
     What the default mode cannot do is a failure; the project uses no other.
     """
     config = config_of(place, "kaggle")
-    eager, compiled = (engine(config, place.torch_device) for _ in range(2))
+    eager = engine(config, place.torch_device)
+    compiled = engine(config, place.torch_device, eager.precision)  # what auto chooses may change with other work
     options = {"backend": Counting()} if place.tiny else {"mode": name}
     with _without_caches(), _compiling_with(**options), _warnings() as warned:
         begun = time.perf_counter()
