@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from monet.device import choose_precision
 from monet.training.memory import out_of_memory
 from tests.benchmarks.measure import in_turns, peak_memory
 from tests.gpu.engine import Engine, config_of, engine, out_of_memory_once
@@ -36,9 +38,10 @@ def words(place: Place) -> Found:
 def split(place: Place) -> Found:
     """Gives a step of `kaggle-top15` less memory than it takes: it must go on in two parts, with the same losses."""
     config = config_of(place, "kaggle-top15", ["--training.batch_size", "4", "--training.accumulation", "1"])
-    whole, needed = _measured(engine(config, place.torch_device))
-    halves, least = _measured(engine(_in_parts(place, 2), place.torch_device))
-    one = engine(config, place.torch_device)
+    precision = choose_precision("auto", place.torch_device, time.monotonic)  # the same for all three
+    whole, needed = _measured(engine(config, place.torch_device, precision))
+    halves, least = _measured(engine(_in_parts(place, 2), place.torch_device, precision))
+    one = engine(config, place.torch_device, precision)
     with _limited((needed + least) // 2, place):
         losses = one.step()
         parts = one.updater.parts
