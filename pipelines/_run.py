@@ -24,12 +24,11 @@ from pipelines._signals import SIGNALS
 if TYPE_CHECKING:
     from monet.config import Config
     from monet.data.layout import Layout
+    from monet.distributed import Group
+    from monet.workflow.display import Display
     from monet.workflow.job import Job
 
 logger = logging.getLogger(f"monet.{__name__}")
-
-_LEAST_ROOM = 20.0
-"""Seconds that are kept for what follows training in any case."""
 
 
 def run_parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -81,7 +80,6 @@ def make_job(
     from monet import recipes
     from monet.tracking.tracking import Tracking
     from monet.workflow.display import Display
-    from monet.workflow.find_data import find_data
     from monet.workflow.job import Job, merged_config
     from monet.workflow.run_folder import RunFolder
     from pipelines._display import Bars
@@ -106,21 +104,13 @@ def make_job(
     display, interrupts = Display() if group.rank else Bars(), SIGNALS
     SIGNALS.begin_run()
 
-    def find() -> Layout:
-        return find_data(options.data, cache_folder=platformdirs.user_cache_path("monet"), display=display)
-
     values = named if options.recipe or stored else recipes.read(group.lead(lambda: _default_recipe(options.data)))
     config = recipes.resolve(values, overrides)
     explicit, in_recipe = recipes.names_in(overrides), recipes.names_of(named)
     if stored:
         config = merged_config(stored, config, explicit, in_recipe)
     group.lead(lambda: _require_possible(config, trains=getattr(options, "paint_with", None) is None))
-    layouts: list[Layout] = []
-    group.lead(lambda: layouts.append(find()))
-    if group.local_rank == 0 and not layouts:
-        layouts.append(find())
-    group.any(False)  # on each machine one process has drawn or downloaded, while the others waited
-    layout = layouts[0] if layouts else find()
+    layout = _find(options.data, group, display)
     if options.resume and stored is None and group.rank == 0:
         logger.info("nothing to resume in %s: a new run begins", folder.path)
     job = Job(
@@ -143,6 +133,21 @@ def make_job(
     return job, options
 
 
+def _find(data: str, group: Group, display: Display) -> Layout:
+    """The data set. On each machine one process draws or downloads it, while the others wait."""
+    from monet.workflow.find_data import find_data
+
+    def find() -> Layout:
+        return find_data(data, cache_folder=platformdirs.user_cache_path("monet"), display=display)
+
+    layouts: list[Layout] = []
+    group.lead(lambda: layouts.append(find()))
+    if group.local_rank == 0 and not layouts:
+        layouts.append(find())
+    group.any(False)
+    return layouts[0] if layouts else find()
+
+
 def _holder(now: datetime.datetime, program: str, arguments: Sequence[str]) -> dict[str, Any]:
     """What other processes are told of this one, while it works in a run's folder."""
     since = now.strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -160,14 +165,15 @@ def _require_possible(config: Config, *, trains: bool) -> None:
     Raises:
         InputError: the device does not work here, or the budget is nearly over.
     """
+    from monet.clock import LEAST_RESERVE
     from monet.device import choose_device
 
     if config.training.device != "auto":
         choose_device(config.training.device)
     passed = time.monotonic() - pipelines.STARTED
-    if trains and config.budget_seconds is not None and config.budget_seconds < passed + _LEAST_ROOM:
+    if trains and config.budget_seconds is not None and config.budget_seconds < passed + LEAST_RESERVE:
         raise InputError(
-            f"a budget of {config.budget} leaves no time to train: ending alone takes up to {_LEAST_ROOM:.0f}s; "
+            f"a budget of {config.budget} leaves no time to train: ending alone takes up to {LEAST_RESERVE:.0f}s; "
             "give --budget some minutes"
         )
 

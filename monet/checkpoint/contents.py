@@ -44,13 +44,17 @@ def digest(contents: dict[str, Any]) -> str:
 def not_finite(contents: Any, where: str = "") -> str | None:
     """The place of a tensor that holds numbers that are not finite, if there is one."""
     if isinstance(contents, Tensor):
-        return where if contents.is_floating_point() and not bool(contents.isfinite().all()) else None
+        return None if _is_finite(contents) else where
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(contents, dict):
         items = contents.items()
     elif isinstance(contents, (list, tuple)):
         items = enumerate(contents)
     return next((found for name, value in items if (found := not_finite(value, f"{where}.{name}".strip(".")))), None)
+
+
+def _is_finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.isfinite().all())
 
 
 def _described(value: Any) -> Any:
@@ -110,6 +114,6 @@ class _Copy:
         self._bytes_left -= size
         if size > value.untyped_storage().nbytes() or self._bytes_left < 0:
             raise Damaged(f"{where} is larger than the file: its shape is {list(value.shape)}")
-        if value.is_floating_point() and not bool(value.isfinite().all()):
+        if not _is_finite(value):
             raise Damaged(f"{where} holds numbers that are not finite")
         return value

@@ -7,11 +7,12 @@ is behind: 0 at the start, 1 where the decay has landed.
 
 from monet.clock.durations import format_duration, parse_duration
 from monet.clock.ending import TrainingEnd
-from monet.clock.reserve import Pace, Reserve
+from monet.clock.reserve import LEAST_RESERVE, Pace, Reserve
 from monet.clock.terms import Clock, Deadline, Horizon
 from monet.clock.timekeeper import Timekeeper
 
 __all__ = [
+    "LEAST_RESERVE",
     "Clock",
     "Deadline",
     "Horizon",

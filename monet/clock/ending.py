@@ -18,11 +18,8 @@ _FIRST = 1 / 6
 machine. Training is then taken to last for a third of the time, so that progress stays below a half."""
 _DOUBTFUL = 1 / 4
 """Share of the budget; a probe that finds more work than that is doubted in the beginning."""
-
 _STEADY = 300.0
 """Seconds over which probes have to agree to be believed: slow minutes last less."""
-_AGREE = 1.2
-"""Probes that differ by less than this factor agree."""
 
 
 class TrainingEnd:
@@ -85,12 +82,12 @@ class TrainingEnd:
     def probe(self) -> None:
         """Measures what follows."""
         if self._reserve:
-            begun, before = self._clock(), self._reserve.measured
+            begun = self._clock()
             self._reserve.measure_again()
-            self._probed, now = self._clock(), self._reserve.measured
-            if max(before, now) > _AGREE * min(before, now):
-                self._steady_since = self._probed
+            self._probed = self._clock()
             self._probe_took = self._probed - begun
+            if not self._reserve.steady:
+                self._steady_since = self._probed
 
     def needs_probe(self, left: float, needed: float) -> bool:
         """Whether to measure before the next step. No training ends by an old measurement, nor by the pace alone.

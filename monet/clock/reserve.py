@@ -12,6 +12,8 @@ from monet.clock.durations import format_duration
 
 logger = logging.getLogger(__name__)
 
+LEAST_RESERVE = 20.0
+"""Seconds that are kept in any case."""
 _SLOWER = 1.2
 """A probe that takes so many times as long as the one before has met a slower machine."""
 _NOT_MISSED = 0.045
@@ -106,14 +108,19 @@ class Reserve:
             self._fastest = math.inf  # the steps before may not have been as slow yet: the next ones tell
         elif pace is not None:
             self._fastest = pace  # slow steps, perhaps, but the work after training is not slower for it
-        changed = max(self.measured, self._probes[-2]) > _SLOWER * min(self.measured, self._probes[-2])
-        level = logging.INFO if changed and self.measured > 1 else logging.DEBUG
+        level = logging.DEBUG if self.steady or self.measured <= 1 else logging.INFO
         logger.log(level, "what follows training now takes about %s", format_duration(self.measured))
 
     @property
     def measured(self) -> float:
         """Seconds that the work after training takes, by the last probe."""
         return self._probes[-1]
+
+    @property
+    def steady(self) -> bool:
+        """The last two probes have found much the same."""
+        last = self._probes[-2:]
+        return max(last) <= _SLOWER * min(last)
 
     @property
     def at_best(self) -> float:
@@ -132,12 +139,12 @@ class Reserve:
 
     def seconds_for(self, work: float) -> float:
         """The reserve where the work takes so many seconds."""
-        return work + max(0.5 * work + 20.0, min(work + 20.0, _NOT_MISSED * self._budget))
+        return work + max(0.5 * work + LEAST_RESERVE, min(work + LEAST_RESERVE, _NOT_MISSED * self._budget))
 
     def least_budget(self, passed: float) -> float:
         """Seconds of a budget of which this reserve leaves no training, where so many are gone before it."""
-        share = min((passed + self.work) / (1.0 - _NOT_MISSED), passed + 2.0 * self.work + 20.0)
-        return max(passed + 1.5 * self.work + 20.0, share)
+        share = min((passed + self.work) / (1.0 - _NOT_MISSED), passed + 2.0 * self.work + LEAST_RESERVE)
+        return max(passed + 1.5 * self.work + LEAST_RESERVE, share)
 
     def _slower(self) -> float:
         """How much slower steps are than at the last probe, or at best since, from 1."""

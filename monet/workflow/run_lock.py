@@ -61,13 +61,13 @@ class RunLock:
     def release(self) -> None:
         """Gives the lock back. Nothing is left of it then, nor of folders that were made for it and stayed empty."""
         file, self._file = self._file, None
-        if file is None or not is_still(self._place, file):
-            if file:
-                file.close()
+        if file is None:
             return
-        with contextlib.suppress(OSError):  # removed while it is held, so that nobody takes a lock that is about to go
-            self._place.unlink()
-        file.close()
+        with file:
+            if not is_still(self._place, file):
+                return  # the place is another's by now
+            with contextlib.suppress(OSError):  # removed while it is held: nobody takes a lock that is about to go
+                self._place.unlink()
         _remove_empty(self._made)
 
     def _take(self) -> None:

@@ -315,3 +315,21 @@ def test_a_run_that_goes_on_uses_the_betas_that_it_is_given(tiny_data: Path, tmp
     for optimizer in other.state.optimizers.values():
         assert [group["betas"] for group in optimizer.param_groups] == [(0.9, 0.99)]
         assert optimizer.state_dict()["state"][0]["step"] == 2
+
+
+def test_a_last_step_that_has_no_time_for_a_sample_grid_after_it_is_taken_without(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tiny_data, tmp_path)
+
+    class Slow(list[EpochEvent]):
+        def append(self, event: EpochEvent) -> None:
+            super().append(event)
+            bench.clock.advance(5.0)
+
+    bench.epochs = Slow()
+    trainer = bench.start(Horizon(pairs=20))  # an epoch has 8
+    keeper = trainer._timekeeper
+    monkeypatch.setattr(keeper, "should_stop", lambda pairs, pause=0.0: pause > 0 or keeper.at_horizon(pairs))
+    assert trainer.run().pairs == 20
+    assert [event.epoch for event in bench.epochs] == [1]
