@@ -212,6 +212,29 @@ def test_the_worst_moments_for_a_slowdown_cost_no_more_than_others(slowdowns: li
         check(Run(slowdowns, step=step))
 
 
+def company(seed: int, budget: float) -> list[Slowdown]:
+    """Another program that computes for 2 to 15 s, pauses for as long, and computes again, until all is over."""
+    choose = random.Random(seed)
+    moment = -choose.uniform(0.0, 12.0)
+    period = choose.choice([2, 3, 3, 3, 4, 5, 8, 15])
+    training, painting = choose.uniform(1.5, 3.0), choose.uniform(1.5, 2.2)
+    found = []
+    while moment < 1.5 * budget:
+        lasts, pause = period * choose.uniform(0.8, 1.2), period * choose.uniform(0.8, 1.2)
+        found.append(slowed(moment, lasts, training, painting))
+        moment += lasts + pause
+    return found
+
+
+def test_beside_a_program_that_comes_and_goes_nearly_every_short_run_has_the_ideal_schedule_and_ends_it() -> None:
+    runs = [Run(company(seed, 600.0), budget=600.0, painting=114.0) for seed in range(60)]
+    deviations = sorted(abs(run.deviation) for run in runs)
+    assert deviations[-4] < 0.1
+    assert deviations[-7] < 0.07
+    assert sum(run.landed for run in runs) >= 55
+    assert all(run.over <= 600.0 for run in runs)
+
+
 def test_two_minutes_in_which_steps_take_50_times_as_long_leave_the_schedule_as_it_was() -> None:
     run = Run([slowed(180, 120, 50, 3)])
     assert abs(run.deviation) < 0.001

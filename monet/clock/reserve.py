@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import statistics
@@ -16,6 +17,9 @@ LEAST_RESERVE = 20.0
 """Seconds that are kept in any case."""
 _SLOWER = 1.2
 """A probe that takes so many times as long as the one before has met a slower machine."""
+_LOOKED_BACK, _CHANGES, _SHARED = 12, 3, 2.5
+"""Where so many probes in a row have changed that often, up or down, and none took more than so many times as long as
+another, something else comes and goes on this machine and takes its share: it is as fast as the mean of them."""
 _NOT_MISSED = 0.045
 """Share of a budget that the slack may take: with the last step, less than 5 % of it stay unused."""
 
@@ -104,7 +108,7 @@ class Reserve:
         pace = self._pace.seconds_per_step
         self._probes.append(self._measure())
         self._pace.restart()
-        if self.measured > _SLOWER * self._probes[-2]:
+        if self._probes[-1] > _SLOWER * self._probes[-2]:
             self._fastest = math.inf  # the steps before may not have been as slow yet: the next ones tell
         elif pace is not None:
             self._fastest = pace  # slow steps, perhaps, but the work after training is not slower for it
@@ -113,8 +117,12 @@ class Reserve:
 
     @property
     def measured(self) -> float:
-        """Seconds that the work after training takes, by the last probe."""
-        return self._probes[-1]
+        """Seconds that the work after training takes, by the last probe; by the mean of the last ones where something
+        comes and goes on this machine."""
+        recent = self._probes[-_LOOKED_BACK:]
+        changes = sum(max(pair) > _SLOWER * min(pair) for pair in itertools.pairwise(recent))
+        alternates = changes >= _CHANGES and max(recent) <= _SHARED * min(recent)
+        return statistics.fmean(recent) if alternates else recent[-1]
 
     @property
     def steady(self) -> bool:

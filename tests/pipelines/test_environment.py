@@ -136,6 +136,22 @@ def test_a_lack_of_memory_is_told_in_one_line(error: Exception, capsys: pytest.C
         assert err.count("\n") == 1
 
 
+def test_an_address_space_that_pytorch_does_not_fit_into_is_refused_before_it_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_memory, "address_space", lambda: 1_000_000)
+    begun: list[object] = []
+
+    def main(words: object) -> int:
+        begun.append(words)
+        return 0
+
+    assert run_command(main, []) == 1
+    assert begun == []
+    assert "and the libraries of PyTorch alone take" in capsys.readouterr().err
+    assert run_command(main, [], torch=False) == 0
+
+
 def test_where_the_address_space_is_not_limited_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_memory, "address_space", lambda: None)
     _memory.require_room_for_torch()

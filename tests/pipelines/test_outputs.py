@@ -130,6 +130,26 @@ def test_a_reference_archive_is_not_painted_over_even_by_another_name(
     )
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate", "--checkpoint", "run/checkpoints/last.pt", "--photos", "data/testA", "--skip-bad", "--zip"],
+        ["evaluate", "--generated", "data/testA", "--reference", "data/trainB", "--json"],
+        ["submit", "--data", "data", "--run", "run", "--resume", *JOB, "--skip-bad", "--zip"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_input_is_not_replaced_even_where_it_is_empty(
+    words: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = Path("data/testA/empty.jpg")
+    empty.touch()
+    try:
+        assert f"{empty} is read by this command" in refused([*words, str(empty)], capsys, place)
+    finally:
+        empty.unlink()
+
+
 def test_report_and_numbers_need_two_names(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["compare", "--run", "run", "--photos", "data/testA", "--reference", "data/trainB"]
     assert "give two names" in refused([*words, "--json", "one", "--report", "one"], capsys, place)

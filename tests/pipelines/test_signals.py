@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -16,8 +17,13 @@ from typing import Any
 import pytest
 
 from monet import archive, checkpoint
+from monet.errors import Interrupted
+from monet.generation.painter import Painter
+from monet.workflow import submit
+from pipelines._command import run_command
+from pipelines._streams import Stream
 from tests.conftest import TINY
-from tests.pipelines.conftest import AS_IN_A_TERMINAL, ROOT, finish, started
+from tests.pipelines.conftest import AS_IN_A_TERMINAL, ROOT, command, finish, started
 from tests.training.test_trainer import differences
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -106,6 +112,23 @@ def test_a_signal_ends_training_with_a_save_and_says_how_to_go_on(
     counters = checkpoint.load(run / "checkpoints" / "last.pt")["counters"]
     assert counters["pairs"] == metrics(run)[-1]["pairs"]
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["last.pt"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_a_command_is_still_imported_ends_it_in_silence(number: signal.Signals) -> None:
+    code = "import sys, time\nsys.argv = ['-m']\nimport pipelines\nprint('ready', flush=True)\ntime.sleep(60)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=AS_IN_A_TERMINAL,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert finish(process, 128 + number) == ("", "")
 
 
 def test_a_signal_before_training_ends_the_command_at_once(tiny_data: Path, tmp_path: Path) -> None:
@@ -253,6 +276,21 @@ def test_a_second_signal_ends_a_command_that_does_not_end_and_leaves_nothing_hal
     assert sorted(path.name for path in tmp_path.iterdir()) == ["script.py"]
 
 
+def test_a_signal_that_comes_when_a_command_has_its_exit_code_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+
+    def flush(_: Stream) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    def main(_: object) -> int:
+        monkeypatch.setattr(Stream, "flush", flush)
+        return 0
+
+    with contextlib.suppress(Interrupted):  # it would end the tests
+        codes.append(run_command(main, []))
+    assert codes == [0]
+
+
 def test_a_hang_up_is_ignored_where_it_was_ignored_before(tmp_path: Path) -> None:
     def under_nohup() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -310,6 +348,32 @@ def test_a_command_killed_while_it_paints_leaves_no_archive_that_looks_whole(tin
     finish(started("submit", *words, "--resume", cwd=tmp_path), 0)
     assert (run / "images.zip").exists()
     assert not partial.exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [(Painter, "paint_archive"), (submit, "_checked")], ids=["as painting ends", "afterwards"]
+)
+def test_a_signal_that_comes_when_the_archive_has_its_name_says_that_it_is_complete(
+    place: Any,
+    name: str,
+    tiny_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    inner, run = getattr(place, name), tmp_path / "run"
+
+    def interrupted(*words: Any, **options: Any) -> Any:
+        found = inner(*words, **options)
+        signal.raise_signal(signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(place, name, interrupted)
+    assert command("submit", "--data", tiny_data, "--run", run, *TINY, "--training.epochs", "1") == 130
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1] == f"Ctrl-C: stopped after the painting; {run / 'images.zip'} is complete"
+    assert "Traceback" not in err
+    assert archive.validate(run / "images.zip", "any").valid
 
 
 def test_nothing_a_user_can_cause_shows_a_traceback_but_debug_does(tmp_path: Path) -> None:

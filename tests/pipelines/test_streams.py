@@ -36,7 +36,7 @@ def run(archive: Path, redirections: str) -> tuple[int, str]:
     """Checks an archive in a shell with redirections; returns the exit code and what stderr got."""
     errors = archive.with_name("stderr.txt")
     words = f"'{sys.executable}' -m pipelines.validate --rules any '{archive}' {redirections}"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ERRORS": str(errors)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "", "ERRORS": str(errors)}
     errors.write_text("")
     shell = subprocess.run(["bash", "-c", f"{words}; exit ${{PIPESTATUS[0]}}"], env=environment, timeout=60)
     return shell.returncode, errors.read_text()

@@ -132,4 +132,4 @@ def test_a_checkpoint_holds_whether_the_networks_are_compiled(
         compiler.fails_from = 0
         taken(trainer, 1)
     trainer.save()
-    assert checkpoint.load(tmp_path / checkpoint.LAST)["compiled"] is not fails
+    assert checkpoint.load(tmp_path / checkpoint.LAST)["compiled"] is (not fails)

@@ -15,7 +15,9 @@ from monet import checkpoint
 from monet.checkpoint.contents import digest
 from monet.checkpoint.schema import SCHEMA, Added
 from monet.clock import Horizon
+from monet.config import ModelConfig
 from monet.errors import InputError
+from monet.models import networks_without_memory
 from monet.training.stored import load_checkpoint
 from tests.training.test_trainer import EVERYTHING, Bench, differences
 
@@ -151,6 +153,11 @@ def test_settings_that_would_take_all_memory_are_refused_before_they_take_any(
         (("config", "model", "norm"), "batch", "is unknown to its settings"),
     ):
         assert message in refused(written(tmp_path / "x.pt", changed(stored, path, value)))
+
+
+def test_what_settings_make_is_compared_without_taking_memory_for_it() -> None:
+    for network in networks_without_memory(ModelConfig()).named().values():
+        assert {value.device.type for value in network.state_dict().values()} == {"meta"}
 
 
 def test_a_tensor_that_is_not_finite_is_named(stored: dict[str, Any], tmp_path: Path) -> None:

@@ -182,6 +182,17 @@ def test_a_step_that_has_room_only_undivided_is_not_shared(
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_while_steps_are_shared_the_optimizers_have_no_more_threads_than_a_worker() -> None:
+    torch.set_num_threads(6)
+    updater, _ = updater_of()
+    with shared_steps(updater, 2, 1):
+        assert updater.pool
+        assert updater.pool.submit(torch.get_num_threads).result() == 3
+        assert torch.get_num_threads() == 3
+    assert torch.get_num_threads() == 6
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_a_probe_leaves_nothing_behind() -> None:
     updater, config = updater_of()
     before = {name: value.clone() for name, value in updater.state.networks.generator_ab.state_dict().items()}

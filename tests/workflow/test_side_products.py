@@ -103,6 +103,29 @@ def finished(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.parametrize("name", ["monet.workflow.samples.SampleGrids.save", "monet.workflow.train.save_curves"])
+def test_a_picture_of_the_training_that_fails_costs_no_archive_and_is_told_of(
+    name: str, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(name, breaking(RuntimeError("of what fails")))
+    assert command("submit", "--data", tiny_data, "--run", tmp_path / "run", *TINY, "--training.epochs", "1") == 0
+    err = capsys.readouterr().err
+    assert archive.validate(tmp_path / "run" / "images.zip", "any").valid
+    assert sum("of what fails" in line for line in err.splitlines()) == 1
+    assert "Traceback" not in err
+
+
+def test_curves_are_drawn_once_and_when_the_archive_is_complete(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[bool] = []
+    monkeypatch.setattr(
+        "monet.workflow.train.save_curves", lambda *_: there.append((tmp_path / "run" / "images.zip").exists())
+    )
+    assert command("submit", "--data", tiny_data, "--run", tmp_path / "run", *TINY, "--training.epochs", "1") == 0
+    assert there == [True]
+
+
 def test_an_archive_that_cannot_be_opened_is_told_of_with_everything_else(
     finished: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
