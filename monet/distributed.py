@@ -38,27 +38,30 @@ class Group:
     def use(self, device: torch.device) -> None:
         """Tells where the tensors will be that are averaged and gathered."""
 
-    def lead(self, decide: Callable[[], T]) -> T:
+    def broadcast_object(self, decide: Callable[[], T]) -> T:
         """Calls a function on the first process alone, and returns its result, or raises its error, on all."""
         return decide()
 
-    def contribute(self, measure: Callable[[], float]) -> None:
-        """Hands in what `everywhere` calls on this process."""
+    def register_probe(self, measure: Callable[[], float]) -> None:
+        """Hands in what `gather_probe` calls on this process."""
         self._measure = measure
 
-    def everywhere(self) -> list[float]:
-        """Inside `lead`: calls what was handed in with `contribute`, on all processes at the same time."""
+    def gather_probe(self) -> list[float]:
+        """Calls, within `broadcast_object`, what `register_probe` was given, on all processes at the same time."""
         return [self._measure()]
 
-    def any(self, flag: bool) -> bool:
+    def any_rank(self, flag: bool) -> bool:
         """True on all processes where it is on one of them."""
         return flag
 
-    def share(self, items: range) -> range:
+    def barrier(self) -> None:
+        """Waits until all processes are here."""
+
+    def shard(self, items: range) -> range:
         """This process's part of a range: the first process has the first part, and so on."""
         return items
 
-    def average(self, tensors: Sequence[Tensor]) -> Callable[[], None]:  # noqa: ARG002
+    def all_reduce_mean(self, tensors: Sequence[Tensor]) -> Callable[[], None]:  # noqa: ARG002
         """Begins to replace tensors by their means over the processes; the function that it returns completes that.
 
         Args:
@@ -66,11 +69,11 @@ class Group:
         """
         return _nothing
 
-    def gather(self, tensor: Tensor) -> Tensor:
+    def all_gather(self, tensor: Tensor) -> Tensor:
         """The tensors of all processes, one after the other: (B, …) => (world_size · B, …)."""
         return tensor
 
-    def collect(self, thing: T) -> list[T]:
+    def gather_object(self, thing: T) -> list[T]:
         """What all processes hand in, in their order, on the first one; an empty list on the others."""
         return [thing]
 
@@ -113,10 +116,10 @@ class ProcessGroup(Group):
             torch.cuda.set_device(device)
             timeout = min(self._timeout, _WITHIN_A_STEP)
             self._tensors = _talk(lambda: dist.new_group(backend="nccl", timeout=timeout))
-            self.average([torch.zeros(1, device=device)])()  # it joins at the first use: while there is memory
+            self.all_reduce_mean([torch.zeros(1, device=device)])()  # it joins at the first use: while there is memory
 
-    def lead(self, decide: Callable[[], T]) -> T:
-        """As `Group.lead`; the result is sent pickled."""
+    def broadcast_object(self, decide: Callable[[], T]) -> T:
+        """As `Group.broadcast_object`; the result is sent pickled."""
         if self.rank:
             return self._follow()
         try:
@@ -127,24 +130,28 @@ class ProcessGroup(Group):
         self._tell(_VALUE, value)
         return value
 
-    def everywhere(self) -> list[float]:
-        """As `Group.everywhere`."""
+    def gather_probe(self) -> list[float]:
+        """As `Group.gather_probe`."""
         self._tell(_CALL)
-        return self.collect(self._measure())
+        return self.gather_object(self._measure())
 
-    def any(self, flag: bool) -> bool:
-        """As `Group.any`."""
+    def any_rank(self, flag: bool) -> bool:
+        """As `Group.any_rank`."""
         flags = torch.tensor([float(flag)])
         _talk(lambda: dist.all_reduce(flags, dist.ReduceOp.MAX))
         return bool(flags.item())
 
-    def share(self, items: range) -> range:
-        """As `Group.share`."""
+    def barrier(self) -> None:
+        """As `Group.barrier`."""
+        _talk(lambda: dist.barrier())
+
+    def shard(self, items: range) -> range:
+        """As `Group.shard`."""
         size = len(items) // self.world_size
         return items[self.rank * size : (self.rank + 1) * size]
 
-    def average(self, tensors: Sequence[Tensor]) -> Callable[[], None]:
-        """As `Group.average`."""
+    def all_reduce_mean(self, tensors: Sequence[Tensor]) -> Callable[[], None]:
+        """As `Group.all_reduce_mean`."""
         if not tensors:
             return _nothing
         flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
@@ -159,15 +166,15 @@ class ProcessGroup(Group):
 
         return finish
 
-    def gather(self, tensor: Tensor) -> Tensor:
-        """As `Group.gather`."""
+    def all_gather(self, tensor: Tensor) -> Tensor:
+        """As `Group.all_gather`."""
         tensor = tensor.contiguous()
         parts = [torch.empty_like(tensor) for _ in range(self.world_size)]
         _talk(lambda: dist.all_gather(parts, tensor, group=self._tensors))
         return torch.cat(parts)
 
-    def collect(self, thing: T) -> list[T]:
-        """As `Group.collect`; things are sent pickled."""
+    def gather_object(self, thing: T) -> list[T]:
+        """As `Group.gather_object`; things are sent pickled."""
         things: list[Any] | None = None if self.rank else [None] * self.world_size
         _talk(lambda: dist.gather_object(thing, things))
         return things or []
@@ -185,7 +192,7 @@ class ProcessGroup(Group):
                 return value
             if kind == _ERROR:
                 raise FailedElsewhere("the first process of this run says why", value)
-            self.collect(self._measure())
+            self.gather_object(self._measure())
 
 
 def _nothing() -> None:

@@ -98,18 +98,22 @@ def make_job(
 
     group = join()
     now = datetime.datetime.now(datetime.timezone.utc)
-    folder = RunFolder(group.lead(lambda: options.run or Path("runs") / now.strftime("%Y%m%d-%H%M%S")))
-    group.lead(lambda: AT_END.append(folder.hold(_holder(now, parser.prog, arguments))))
-    stored = group.lead(lambda: folder.open(options.resume))
+    folder = RunFolder(group.broadcast_object(lambda: options.run or Path("runs") / now.strftime("%Y%m%d-%H%M%S")))
+    group.broadcast_object(lambda: AT_END.append(folder.hold(_holder(now, parser.prog, arguments))))
+    stored = group.broadcast_object(lambda: folder.open(options.resume))
     display, interrupts = Display() if group.rank else Bars(), SIGNALS
     SIGNALS.begin_run()
 
-    values = named if options.recipe or stored else recipes.read(group.lead(lambda: _default_recipe(options.data)))
+    values = (
+        named
+        if options.recipe or stored
+        else recipes.read(group.broadcast_object(lambda: _default_recipe(options.data)))
+    )
     config = recipes.resolve(values, overrides)
     explicit, in_recipe = recipes.names_in(overrides), recipes.names_of(named)
     if stored:
         config = merged_config(stored, config, explicit, in_recipe)
-    group.lead(lambda: _require_possible(config, trains=getattr(options, "paint_with", None) is None))
+    group.broadcast_object(lambda: _require_possible(config, trains=getattr(options, "paint_with", None) is None))
     layout = _find(options.data, group, display)
     if options.resume and stored is None and group.rank == 0:
         logger.info("nothing to resume in %s: a new run begins", folder.path)
@@ -141,10 +145,10 @@ def _find(data: str, group: Group, display: Display) -> Layout:
         return find_data(data, cache_folder=platformdirs.user_cache_path("monet"), display=display)
 
     layouts: list[Layout] = []
-    group.lead(lambda: layouts.append(find()))
+    group.broadcast_object(lambda: layouts.append(find()))
     if group.local_rank == 0 and not layouts:
         layouts.append(find())
-    group.any(False)
+    group.barrier()
     return layouts[0] if layouts else find()
 
 

@@ -18,7 +18,7 @@ from pipelines._scoring import add_scoring_options, make_scorer, scoring_inputs
 if TYPE_CHECKING:
     from monet.scoring.evaluation import Evaluation
     from monet.workflow.candidates import Candidate
-    from monet.workflow.compare import Comparison, Contender
+    from monet.workflow.compare import Comparison, RankedCheckpoint
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -163,7 +163,7 @@ def _table(comparison: Comparison) -> str:
     )
 
 
-def _line(rank: str, contender: Contender, tie: str) -> tuple[str, ...]:
+def _line(rank: str, contender: RankedCheckpoint, tie: str) -> tuple[str, ...]:
     from monet.reporting.report import figure, span
 
     score, candidate = contender.evaluation.score, contender.candidate

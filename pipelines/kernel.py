@@ -96,7 +96,13 @@ def _add_push(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     push.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR", help="what was built (default: kaggle)")
     push.add_argument("--user", metavar="NAME", help="of Kaggle (default: that of the credentials, if they name one)")
     push.add_argument("--slug", metavar="NAME", help="the kernel's (default: as built)")
-    push.add_argument("--goes-on-from", metavar="USER/SLUG", help="the kernel whose output is to be gone on from")
+    push.add_argument(
+        "--resume-from",
+        "--goes-on-from",
+        dest="resume_from",
+        metavar="USER/SLUG",
+        help="the kernel whose output this one resumes from",
+    )
     push.add_argument("--dry-run", action="store_true", help="send nothing, show what would be sent")
     push.set_defaults(work=_push)
 
@@ -150,12 +156,12 @@ def _push(options: argparse.Namespace) -> int:
     if not user:
         raise InputError("whose kernel is it? give --user NAME, your name on Kaggle")
     if not options.dry_run:
-        pushed = push(options.folder, user, options.slug, os.environ, options.goes_on_from)
+        pushed = push(options.folder, user, options.slug, os.environ, options.resume_from)
         print(f"version {pushed.version} of {pushed.kernel} is on its way: {pushed.url}")
         print(f"when it has run: {pushed.submit}")
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        metadata = prepare(options.folder, Path(folder), user, options.slug, options.goes_on_from)
+        metadata = prepare(options.folder, Path(folder), user, options.slug, options.resume_from)
         notebook = (Path(folder) / metadata["code_file"]).read_bytes()
     print(json.dumps(metadata, indent=1))
     print(f"{metadata['code_file']}: {len(notebook):,} bytes, SHA-256 {hashlib.sha256(notebook).hexdigest()}")

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     add_scoring_options(parser)
     job, options = make_job(parser, arguments, paint=True)
-    paint_with = job.group.lead(lambda: _paint_with(options, job))
+    paint_with = job.group.broadcast_object(lambda: _paint_with(options, job))
     path = options.zip or job.folder.archive
     if job.group.rank:
         assist(job, path, paint_with)

@@ -56,7 +56,7 @@ def test_pairs_end_a_run_whatever_the_clock_says(clock: FakeClock) -> None:
     assert keeper.progress(5) == 0.5
     assert not keeper.should_stop(9)
     assert keeper.should_stop(10)
-    assert keeper.land(10)
+    assert keeper.finish_decay(10)
 
 
 def test_progress_never_decreases_although_fewer_pairs_are_reported(clock: FakeClock) -> None:
@@ -162,12 +162,12 @@ class Machine:
 
     Attributes:
         keeper: of the run.
-        landed: what it says of the decay at the end.
+        decay_finished: what it says of the decay at the end.
         trained_until: seconds from the start to the end of training.
     """
 
     keeper: Timekeeper
-    landed: bool
+    decay_finished: bool
     trained_until: float
 
     def __init__(self, *, budget: float, step: float, paint: float, slow_from: float, factor: float) -> None:
@@ -214,8 +214,8 @@ class Machine:
             self.work(self.step)
             pace.record(self.elapsed - begun)
         self.trained_until = self.elapsed
-        self.landed = keeper.land(0)
-        assert self.landed == (keeper.progress(0) == 1.0)
+        self.decay_finished = keeper.finish_decay(0)
+        assert self.decay_finished == (keeper.progress(0) == 1.0)
         self.work(self.paint)
         return self.elapsed, progress
 
@@ -240,7 +240,7 @@ class Machine:
             self.work(self.step)
             pace.record(self.elapsed - begun)
             steps += 1
-        return steps, keeper.land(0)
+        return steps, keeper.finish_decay(0)
 
 
 SLOWDOWNS = [(share, factor) for share in (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95) for factor in (1.3, 2.0, 4.0)]
@@ -277,15 +277,15 @@ def test_a_decay_is_called_finished_only_at_its_end_and_else_a_later_process_fin
     begins = share * (budget - 1.5 * paint - 20)
     machine = Machine(budget=budget, step=step, paint=paint, slow_from=begins, factor=factor)
     _, progress = machine.run()
-    if machine.landed:
+    if machine.decay_finished:
         assert progress[-1] > 0.98 - 2 * factor * step / machine.trained_until
         assert machine.resume(budget) == (0, True)
     else:
         assert progress[-1] < 0.98
         assert machine.keeper.horizon.progress(0, machine.keeper.seconds) < 0.99
-        steps, landed = machine.resume(budget)
+        steps, decay_finished = machine.resume(budget)
         assert steps > 0
-        assert landed
+        assert decay_finished
 
 
 def test_a_decay_without_room_is_unfinished_and_its_horizon_stays_ahead(caplog: pytest.LogCaptureFixture) -> None:
@@ -293,12 +293,12 @@ def test_a_decay_without_room_is_unfinished_and_its_horizon_stays_ahead(caplog: 
     over, progress = machine.run()
     assert over <= 1830
     assert progress[-1] == pytest.approx(0.85, abs=0.03)
-    assert not machine.landed
+    assert not machine.decay_finished
     assert "no time is left to finish the learning-rate decay: it ends at 8" in caplog.text
     assert machine.keeper.horizon.seconds == pytest.approx(1180, abs=10)
-    steps, landed = machine.resume(480 + 800)
+    steps, decay_finished = machine.resume(480 + 800)
     assert steps == pytest.approx((1180 - 1010) / 0.4, rel=0.1)
-    assert landed
+    assert decay_finished
 
 
 @pytest.mark.parametrize("factor", [3.0, 4.0])
@@ -307,8 +307,8 @@ def test_a_machine_that_slows_down_in_the_middle_of_480_seconds_finishes_its_dec
 ) -> None:
     machine = Machine(budget=480, step=0.1, paint=80, slow_from=240, factor=factor)
     _, progress = machine.run()
-    assert machine.landed == (progress[-1] > 0.97)
-    if not machine.landed:
+    assert machine.decay_finished == (progress[-1] > 0.97)
+    if not machine.decay_finished:
         assert machine.resume(480)[0] > 100
 
 
@@ -418,7 +418,7 @@ def test_a_machine_that_stays_very_slow_trains_no_longer_than_usual_and_finishes
     machine = Machine(budget=1800, step=0.15, paint=70, slow_from=900, factor=10.0)
     over, progress = machine.run()
     assert progress[-1] > 0.98
-    assert machine.landed
+    assert machine.decay_finished
     assert machine.trained_until < 1800 - 70 - 81
     assert over == pytest.approx(machine.trained_until + 700, abs=2)
 
@@ -486,7 +486,7 @@ def test_a_run_that_is_saved_in_a_slow_minute_goes_on_from_the_same_progress(clo
     assert later.progress(0) == pytest.approx(progress, abs=0.005)
     clock.advance(141)
     assert later.should_stop(0)
-    assert later.land(0)
+    assert later.finish_decay(0)
 
 
 def test_training_alone_ends_without_waiting(clock: FakeClock) -> None:

@@ -96,7 +96,7 @@ class Run:
             pace.record(self.elapsed - self.steps[-1].begun)
             look(self.keeper)
         self.trained_until = self.elapsed
-        self.landed = self.keeper.land(0)
+        self.decay_finished = self.keeper.finish_decay(0)
         self.work(painting, painting=True)
         self.over = self.elapsed
 
@@ -161,9 +161,9 @@ def check(run: Run) -> None:
     assert progress == sorted(progress)
     assert abs(run.deviation) < 0.1
     assert run.least_before_the_end > 0.001
-    assert run.landed == (run.keeper.reached(0) == 1.0)
+    assert run.decay_finished == (run.keeper.reached(0) == 1.0)
     three_steps = 3 * run.keeper.pace.next_step / run.keeper.seconds
-    assert run.steps[-1].learning_rate < (2 * max(0.03, min(0.15, three_steps)) + 1e-9 if run.landed else 0.25)
+    assert run.steps[-1].learning_rate < (2 * max(0.03, min(0.15, three_steps)) + 1e-9 if run.decay_finished else 0.25)
     # The slack is for the painting: no more of it goes than the last step and a probe take on a machine that is slow.
     last = run.trained_until - run.steps[-1].begun
     assert run.trained_until <= BUDGET - RESERVE + max(last, run.longest_step) + 2 * run.longest_probe
@@ -231,14 +231,14 @@ def test_beside_a_program_that_comes_and_goes_nearly_every_short_run_has_the_ide
     deviations = sorted(abs(run.deviation) for run in runs)
     assert deviations[-4] < 0.1
     assert deviations[-7] < 0.07
-    assert sum(run.landed for run in runs) >= 55
+    assert sum(run.decay_finished for run in runs) >= 55
     assert all(run.over <= 600.0 for run in runs)
 
 
 def test_two_minutes_in_which_steps_take_50_times_as_long_leave_the_schedule_as_it_was() -> None:
     run = Run([slowed(180, 120, 50, 3)])
     assert abs(run.deviation) < 0.001
-    assert run.landed
+    assert run.decay_finished
     assert run.trained_until == pytest.approx(BUDGET - RESERVE, abs=1)
 
 
@@ -246,13 +246,13 @@ def test_two_minutes_in_which_steps_take_50_times_as_long_leave_the_schedule_as_
 def test_a_machine_that_stays_slower_is_in_time_with_its_decay_finished(factor: float, begins: float) -> None:
     run = Run([slowed(begins, 1e9, factor)], step=0.5)
     assert run.over <= BUDGET
-    assert run.landed
+    assert run.decay_finished
     assert abs(run.deviation) < 0.1
 
 
 def test_a_quiet_machine_on_which_painting_takes_most_of_the_budget_is_not_doubted_for_long() -> None:
     run = Run([], step=37.0, budget=18_000.0, painting=9_810.0)
-    assert run.landed
+    assert run.decay_finished
     assert run.over <= 18_000
     assert abs(run.deviation) < 0.1
     assert run.probes < 15

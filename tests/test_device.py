@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -18,6 +19,7 @@ from monet.device import (
 )
 from monet.distributed import Group
 from monet.errors import InputError
+from tests.conftest import FakeClock
 
 CPU = torch.device("cpu")
 
@@ -74,6 +76,21 @@ def test_a_named_precision_is_taken_and_auto_is_one_of_them() -> None:
 def test_a_cpu_takes_bf16_only_where_it_is_faster(monkeypatch: pytest.MonkeyPatch, faster: bool, expected: str) -> None:
     monkeypatch.setattr(devices, "_bf16_is_faster", lambda _: faster)
     assert choose_precision("auto", CPU, time.monotonic) == expected
+
+
+@pytest.mark.parametrize(("half", "expected"), [(0.001, "bf16"), (0.0019, "fp32")])
+def test_a_cpu_has_the_same_precision_beside_a_program_that_takes_its_time(
+    monkeypatch: pytest.MonkeyPatch, clock: FakeClock, half: float, expected: str
+) -> None:
+    calls = itertools.count()
+
+    def convolve(image: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        seconds, late_calls = (half, 6) if image.dtype == torch.bfloat16 else (0.002, 1)
+        clock.advance(seconds + 0.004 * (next(calls) % 10 < late_calls))
+        return image
+
+    monkeypatch.setattr("torch.nn.functional.conv2d", convolve)
+    assert choose_precision("auto", CPU, clock) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 The *deadline* belongs to a process: when it must be over, painting and writing included. The *horizon* belongs to a
 run: where the learning-rate decay ends, in pairs, in training time, or in both. *Progress* is how much of the horizon
-is behind: 0 at the start, 1 where the decay has landed.
+is behind: 0 at the start, 1 where the decay has decay_finished.
 """
 
 from monet.clock.durations import format_duration, parse_duration

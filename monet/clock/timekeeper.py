@@ -71,7 +71,7 @@ class Timekeeper:
 
     def allowed(self) -> float:
         """Seconds that this process may still train before it eats into the reserve; infinite without a deadline."""
-        return self._end.left(self._landing()) if self._end else math.inf
+        return self._end.left(self._least_seconds_to_finish()) if self._end else math.inf
 
     @property
     def horizon(self) -> Horizon:
@@ -131,7 +131,7 @@ class Timekeeper:
             return left <= 0  # the slack may pay for a last step
         return left <= (self.pace.next_step if needed < self._end.at_half_speed() else needed)  # or for the pause
 
-    def land(self, pairs: int) -> bool:
+    def finish_decay(self, pairs: int) -> bool:
         """Ends training: the horizon of a run that followed the deadline stays where it is from now on. It is reached
         where the decay is finished, or so close to its end that not another step would fit.
 
@@ -165,7 +165,7 @@ class Timekeeper:
             self._end.probe()
         self._asked = self._clock()
 
-    def _landing(self) -> float:
+    def _least_seconds_to_finish(self) -> float:
         """Seconds that the decay needs at least to its end."""
         if not self._follows_deadline:
             return 0.0

@@ -90,7 +90,7 @@ class Painter:
         own = starts[group.rank :: group.world_size]
         mine = [photo for start in own for photo in photos[start : start + self.batch_size]]
         with contextlib.closing(self.paint(mine)) as painting:
-            rounds = (group.collect(next(painting, [])) for _ in starts[:: group.world_size])
+            rounds = (group.gather_object(next(painting, [])) for _ in starts[:: group.world_size])
             if group.rank:
                 for _ in rounds:
                     pass

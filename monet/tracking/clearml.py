@@ -11,10 +11,10 @@ from monet.config import flat
 from monet.tracking.commands import command_line
 from monet.tracking.login import logged_in
 from monet.tracking.session import pack
-from monet.tracking.tracker import Ending, Opening, Tracker, Voice, installed
+from monet.tracking.tracker import Ending, Reporter, RunInfo, Tracker, installed
 
 
-def open_clearml(opening: Opening, voice: Voice) -> Tracker:
+def open_clearml(opening: RunInfo, voice: Reporter) -> Tracker:
     """Starts a task, or goes on with the run's own.
 
     Raises:
@@ -35,7 +35,7 @@ class _ClearMLTracker:
         online: send everything as it comes; otherwise keep it in a session that can be imported later.
     """
 
-    def __init__(self, opening: Opening, voice: Voice, *, online: bool) -> None:
+    def __init__(self, opening: RunInfo, voice: Reporter, *, online: bool) -> None:
         from clearml import Task
         from clearml.config import config_obj
         from clearml.config.defs import CLEARML_CACHE_DIR

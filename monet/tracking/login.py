@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from monet.tracking.tracker import Opening, Voice
+from monet.tracking.tracker import Reporter, RunInfo
 
 _SECONDS = 15.0
 """In which it must."""
 
 
-def logged_in(opening: Opening, voice: Voice, attempt: str) -> bool:
+def logged_in(opening: RunInfo, voice: Reporter, attempt: str) -> bool:
     """Whether a tracker can work online; where its credentials are of no use, it says so.
 
     Args:

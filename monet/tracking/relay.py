@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import IO
 
-from monet.tracking.tracker import Close, Ending, Message, Opening, OpenTracker
+from monet.tracking.tracker import Close, Ending, Message, OpenTracker, RunInfo
 
 _ROOT = Path(__file__).parents[2]
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from monet.tracking.worker import work; work()"
@@ -24,7 +24,7 @@ _MOST_WAITING = 10_000
 """Messages kept for a tracker that does not take them; at one a second nearly three hours."""
 
 
-class Relay:
+class TrackerProcess:
     """A tracker in a process of its own. No method waits, but for `wait`, and none raises.
 
     Args:
@@ -32,9 +32,9 @@ class Relay:
         opening: what it knows from the start.
     """
 
-    def __init__(self, open_tracker: OpenTracker, opening: Opening) -> None:
+    def __init__(self, open_tracker: OpenTracker, opening: RunInfo) -> None:
         self._opening = opening
-        self._waiting: queue.Queue[Message | tuple[OpenTracker, Opening]] = queue.Queue(_MOST_WAITING)
+        self._waiting: queue.Queue[Message | tuple[OpenTracker, RunInfo]] = queue.Queue(_MOST_WAITING)
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._lost = 0
         self._threads: list[threading.Thread] = []

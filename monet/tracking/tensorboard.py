@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 from monet.tracking.commands import command_line
-from monet.tracking.tracker import Ending, Opening, Tracker, Voice, installed
+from monet.tracking.tracker import Ending, Reporter, RunInfo, Tracker, installed
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
-def open_tensorboard(opening: Opening, voice: Voice) -> Tracker:
+def open_tensorboard(opening: RunInfo, voice: Reporter) -> Tracker:
     """Opens the event files, and hides what was written after the checkpoint that the run goes on from.
 
     Raises:
@@ -39,7 +39,7 @@ class _TensorBoardTracker:
         opening: what is known of the run.
     """
 
-    def __init__(self, writer: SummaryWriter, opening: Opening) -> None:
+    def __init__(self, writer: SummaryWriter, opening: RunInfo) -> None:
         self._writer, self._pairs = writer, opening.pairs
         for name, values in (("config", opening.settings), ("environment", opening.facts)):
             self._writer.add_text(name, f"```json\n{json.dumps(values, indent=2, default=str)}\n```", opening.pairs)

@@ -38,7 +38,7 @@ class Tracker(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opening:
+class RunInfo:
     """What a tracker knows from the start."""
 
     name: str
@@ -70,7 +70,7 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Voice:
+class Reporter:
     """How a tracker speaks while it works."""
 
     tell: Callable[[str], None]
@@ -79,7 +79,7 @@ class Voice:
     """Keeps values for a later process of the run."""
 
 
-OpenTracker = Callable[[Opening, Voice], Tracker]
+OpenTracker = Callable[[RunInfo, Reporter], Tracker]
 """Starts a tracker. A function of a module, so that another process finds it."""
 
 

@@ -15,9 +15,9 @@ from monet.clock import Clock
 from monet.config import TrackerName
 from monet.errors import Interrupted
 from monet.tracking.clearml import open_clearml
-from monet.tracking.relay import Relay
+from monet.tracking.relay import TrackerProcess
 from monet.tracking.tensorboard import open_tensorboard
-from monet.tracking.tracker import Artifact, Ending, Message, Model, Opening, OpenTracker, Picture, Scalars, Summary
+from monet.tracking.tracker import Artifact, Ending, Message, Model, OpenTracker, Picture, RunInfo, Scalars, Summary
 from monet.tracking.wandb import open_wandb
 from monet.training.events import StepEvent
 
@@ -58,7 +58,7 @@ class Tracking:
         self._credentials = credentials or {}
         self._clock = clock
         self._patience = patience or _PATIENCE
-        self._relays: list[Relay] = []
+        self._relays: list[TrackerProcess] = []
         self._sums: defaultdict[str, float] = defaultdict(float)
         self._steps = self._pairs = 0
         self._sent = -math.inf
@@ -74,7 +74,7 @@ class Tracking:
             pairs: pairs that were seen before this process.
         """
         for name in self._names:
-            opening = Opening(
+            opening = RunInfo(
                 name=name,
                 run=run.resolve().name,
                 folder=run / FOLDER,
@@ -83,7 +83,7 @@ class Tracking:
                 pairs=pairs,
                 online=self._credentials.get(name, False),
             )
-            self._relays.append(Relay(OPENERS[name], opening))
+            self._relays.append(TrackerProcess(OPENERS[name], opening))
 
     def step(self, event: StepEvent) -> None:
         """A training step: its numbers go out about once a second, averaged over the steps since the last time."""

@@ -10,10 +10,10 @@ from typing import Any
 
 from monet.tracking.commands import command_line
 from monet.tracking.login import logged_in
-from monet.tracking.tracker import Ending, Opening, Tracker, Voice, installed
+from monet.tracking.tracker import Ending, Reporter, RunInfo, Tracker, installed
 
 
-def open_wandb(opening: Opening, voice: Voice) -> Tracker:
+def open_wandb(opening: RunInfo, voice: Reporter) -> Tracker:
     """Starts a run of W&B, or goes on with the run's own.
 
     Raises:
@@ -34,7 +34,7 @@ class _WandbTracker:
         online: send everything as it comes; otherwise keep it in files that can be sent later.
     """
 
-    def __init__(self, opening: Opening, voice: Voice, *, online: bool) -> None:
+    def __init__(self, opening: RunInfo, voice: Reporter, *, online: bool) -> None:
         import wandb
 
         self._voice, self._online = voice, online

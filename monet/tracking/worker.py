@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from monet.files import write_json
-from monet.tracking.tracker import Close, Message, NoTracker, Opening, OpenTracker, Voice, deliver
+from monet.tracking.tracker import Close, Message, NoTracker, OpenTracker, Reporter, RunInfo, deliver
 
 LINGER = 600.0
 """Seconds that are left for sending when the run is over."""
@@ -45,10 +45,10 @@ def work() -> None:
     _leave(_track(open_tracker, opening, inbox, answers))
 
 
-def _track(open_tracker: OpenTracker, opening: Opening, inbox: queue.SimpleQueue[Message | None], answers: Any) -> int:
+def _track(open_tracker: OpenTracker, opening: RunInfo, inbox: queue.SimpleQueue[Message | None], answers: Any) -> int:
     """Gives a tracker all messages. Returns the exit code."""
     alone = _only_one(opening.log)
-    voice = Voice(lambda line: _say(answers, line), lambda values: write_json(opening.kept, values))
+    voice = Reporter(lambda line: _say(answers, line), lambda values: write_json(opening.kept, values))
     try:
         tracker = open_tracker(dataclasses.replace(opening, memory=_memory(opening.kept)), voice)
     except NoTracker as error:

@@ -68,7 +68,9 @@ class Guard:
         """The loss, or NaN once a step was bad."""
         return torch.where(self.good, loss, torch.nan)
 
-    def judge(self, losses: Tensor, parameters: Sequence[nn.Parameter] = (), *, may_overflow: bool = False) -> None:
+    def check_finite(
+        self, losses: Tensor, parameters: Sequence[nn.Parameter] = (), *, may_overflow: bool = False
+    ) -> None:
         """Takes note of a step before the optimizers act on it: all of them take it, or none.
 
         Args:

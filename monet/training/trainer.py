@@ -42,7 +42,7 @@ class Outcome:
     """Pairs seen over the whole run."""
     seconds: float
     """Training time of the whole run."""
-    landed: bool
+    decay_finished: bool
     """The learning-rate decay is finished."""
     interrupted: bool
     """It was told to end before that."""
@@ -54,7 +54,7 @@ class Outcome:
     @property
     def decay(self) -> str:
         """What became of the learning-rate decay, in a few words."""
-        if not self.landed:
+        if not self.decay_finished:
             return "decay unfinished: --resume goes on"
         return f"learning rate decayed to {f'{self.last_rate:.0%} of its start' if self.last_rate > 0.005 else '0'}"
 
@@ -102,7 +102,7 @@ class Trainer:
         facts: further contents of every checkpoint.
         save_interval: seconds between saves of `last.pt`.
         listeners: functions to call.
-        told_to_end: asked after each step; True ends training with a save.
+        stop_requested: asked after each step; True ends training with a save.
         updater: takes the steps, with compiled networks perhaps; one of the state's own by default.
         group: the processes that train together. Each has the whole state, and goes through the same steps; the first
             one decides what depends on time, and writes checkpoints.
@@ -122,7 +122,7 @@ class Trainer:
         facts: dict[str, Any],
         save_interval: float = 600.0,
         listeners: Listeners | None = None,
-        told_to_end: Callable[[], bool] = lambda: False,
+        stop_requested: Callable[[], bool] = lambda: False,
         updater: Updater | None = None,
         group: Group | None = None,
     ) -> None:
@@ -138,12 +138,12 @@ class Trainer:
         self._save_interval = save_interval
         self._group = group or Group()
         self._listeners = listeners or Listeners()
-        self._told_to_end = told_to_end
+        self._stop_requested = stop_requested
         self._updater = updater or Updater(config, state, device, self._group)
         self._batch_size = config.training.batch_size * self._group.world_size
         self._taken: list[_Taken] = []
         self._speeds: deque[tuple[int, float]] = deque(maxlen=20)
-        self._looked = self._saved = clock()
+        self._synced = self._saved = clock()
         self._saved_pairs = state.counters.pairs
         self._epoch_end_takes = self._save_takes = 0.0
 
@@ -170,7 +170,7 @@ class Trainer:
             save = self._after_step() and not plan.hurried
             self._timekeeper.pace.record(self._clock() - start)
             if self._epochs() > epoch:
-                self._look()
+                self._sync()
                 if self._epochs() > epoch:
                     epoch = self._epochs()
                     begun = self._clock()
@@ -178,13 +178,15 @@ class Trainer:
                     self._epoch_end_takes = self._clock() - begun
             if save:
                 self.save()
-        self._look()
-        landed = plan.stopped and self._group.lead(lambda: self._timekeeper.land(counters.pairs))
+        self._sync()
+        decay_finished = plan.stopped and self._group.broadcast_object(
+            lambda: self._timekeeper.finish_decay(counters.pairs)
+        )
         rate = learning_rate(1.0, 1.0 - self._timekeeper.left_out, self._config.training.decay_start)
         saved = self.save()
-        self._group.any(False)  # no process leaves, which would end the others, before the first one has saved
+        self._group.barrier()  # no process leaves, which would end the others, before the first one has saved
         return Outcome(
-            counters.pairs, counters.seconds, landed, interrupted=not plan.stopped, saved=saved, last_rate=rate
+            counters.pairs, counters.seconds, decay_finished, interrupted=not plan.stopped, saved=saved, last_rate=rate
         )
 
     def take_step(self) -> None:
@@ -195,7 +197,7 @@ class Trainer:
 
     def save(self) -> bool:
         """Writes `last.pt`. Returns whether it is written; a listener may go on without."""
-        self._look()
+        self._sync()
         if self._group.rank:
             return True
         begun = self._clock()
@@ -210,7 +212,7 @@ class Trainer:
         if self._group.rank or not self._updater.between_steps or counters.pairs == self._saved_pairs:
             return
         try:
-            self._look()
+            self._sync()
             self._save_last()
         except Exception as error:  # the device may be gone, or the disk be full: what ends the training counts more
             logger.warning("what was trained since the last save is lost: %s", shortened(str(error), 200))
@@ -238,7 +240,7 @@ class Trainer:
 
     def _agree_on_plan(self) -> _Plan:
         """What the next step is to be, decided by the first process, or that there is none."""
-        told = self._group.any(self._told_to_end())
+        told = self._group.any_rank(self._stop_requested())
         pairs = self.state.counters.pairs
 
         def decide() -> _Plan:
@@ -248,7 +250,7 @@ class Trainer:
             stopped = stopped and not hurried
             return _Plan(stopped, told, 0.0 if stopped else keeper.progress(pairs), hurried)
 
-        return self._group.lead(decide)
+        return self._group.broadcast_object(decide)
 
     def _pause(self) -> float:
         """Seconds that will follow the next step: for the end of an epoch, if it ends one, and for a save, if due."""
@@ -264,7 +266,7 @@ class Trainer:
         for optimizer in self.state.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        real_a, real_b = self._source.batch(self._group.share(pairs))
+        real_a, real_b = self._source.batch(self._group.shard(pairs))
         real_a, real_b = (x.contiguous(memory_format=memory_format(self._device)) for x in (real_a, real_b))
         precision: Precision = "fp32" if pairs.start < counters.fp32_until else self._precision
         losses = self._updater.update(real_a, real_b, pairs, precision)
@@ -274,20 +276,20 @@ class Trainer:
 
     def _after_step(self) -> bool:
         """Looks at the steps taken, at each on a CPU, else about every second. Returns whether it is time to save."""
-        look, save = self._group.lead(
+        look, save = self._group.broadcast_object(
             lambda: (
-                self._device.type == "cpu" or self._due(self._looked, 1.0),
+                self._device.type == "cpu" or self._due(self._synced, 1.0),
                 self._due(self._saved, self._save_interval),
             )
         )
         if look:
-            self._look()
+            self._sync()
         return save
 
-    def _look(self) -> None:
+    def _sync(self) -> None:
         """Waits for the device, reports the steps it took, and deals with a loss that was not finite."""
         taken, self._taken = self._taken, []
-        self._looked = self._clock()
+        self._synced = self._clock()
         if not taken:
             return
         good = self._updater.guard.read()
@@ -308,9 +310,9 @@ class Trainer:
                 )
             )
         if good is not None:
-            self._go_back(taken[good].pairs, first + good, dict(zip(names, values[good], strict=True)))
+            self._rollback(taken[good].pairs, first + good, dict(zip(names, values[good], strict=True)))
 
-    def _go_back(self, bad: range, step: int, losses: dict[str, float]) -> None:
+    def _rollback(self, bad: range, step: int, losses: dict[str, float]) -> None:
         """The device kept the state from before the bad step: goes on behind its pairs, in fp32 for an epoch."""
         counters = self.state.counters
         counters.pairs, counters.step = bad.stop, step - 1
@@ -334,7 +336,7 @@ class Trainer:
         self._listeners.on_incident(incident)
         if times >= MAX_INCIDENTS:
             self.save()
-            self._group.any(False)
+            self._group.barrier()
             where = self._checkpoints / checkpoint.LAST
             raise MonetError(
                 f"the loss was not finite {times} times, last at pair {bad.start}: gave up; {where} holds the last "

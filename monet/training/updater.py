@@ -142,15 +142,17 @@ class Updater:
         """Leaves the mean gradients over all processes with the networks. Returns the mean losses."""
         state, group = self.state, self._group
         made, fake_a, fake_b = self.generator_gradients(real_a, real_b, precision)
-        group.average([made])()
+        group.all_reduce_mean([made])()
         shown_a, shown_b = (
             self._exchange(state.pools[name], fakes, pairs) for name, fakes in (("a", fake_a), ("b", fake_b))
         )
-        averaged = group.average(_gradients(state.networks.generators()))  # goes on while the discriminators are at it
+        averaged = group.all_reduce_mean(
+            _gradients(state.networks.generators())
+        )  # goes on while the discriminators are at it
         judged = self.discriminator_gradients(real_a, real_b, shown_a, shown_b, precision)
-        group.average([judged])()
+        group.all_reduce_mean([judged])()
         averaged()
-        group.average(_gradients(state.networks.discriminators()))()
+        group.all_reduce_mean(_gradients(state.networks.discriminators()))()
         return torch.cat([made, judged])
 
     def _abandon_step(self) -> None:
@@ -213,8 +215,8 @@ class Updater:
         """Every process has the whole pool: it stores the fakes of all, and takes those for its own pairs."""
         if pool.size == 0:
             return fakes
-        shown = pool.exchange(self._group.gather(fakes), pairs, pairs.start - self.state.counters.skipped)
-        own = self._group.share(range(len(pairs)))
+        shown = pool.exchange(self._group.all_gather(fakes), pairs, pairs.start - self.state.counters.skipped)
+        own = self._group.shard(range(len(pairs)))
         return shown[own.start : own.stop]
 
     def _in_parts(self, halves: Sequence[_Half], size: int) -> list[list[_Found]]:
@@ -296,8 +298,8 @@ class Updater:
             for optimizer in state.optimizers.values():
                 state.scaler.unscale_(optimizer)
         parameters = state.networks.generators() + state.networks.discriminators()
-        self.guard.judge(losses, parameters, may_overflow=scaled)
-        self._group.average(self.guard.statistics)()
+        self.guard.check_finite(losses, parameters, may_overflow=scaled)
+        self._group.all_reduce_mean(self.guard.statistics)()
         for optimizer in state.optimizers.values():
             if optimizer.defaults["fused"]:
                 optimizer.found_inf = self.guard.found_inf  # type: ignore[attr-defined]

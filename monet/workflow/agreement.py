@@ -32,7 +32,7 @@ def shared_device(job: Job) -> torch.device:
         InputError: the first process works on another kind.
     """
     device = own_device(job.config.training.device, job.group)
-    if device.type != (first := job.group.lead(lambda: device.type)):
+    if device.type != (first := job.group.broadcast_object(lambda: device.type)):
         raise InputError(f"process {job.group.rank} works on {device.type}, the first one on {first}: name one for all")
     job.group.use(device)
     return device
@@ -41,7 +41,7 @@ def shared_device(job: Job) -> torch.device:
 def shared_precision(job: Job, device: torch.device) -> Precision:
     """The precision of the convolutions, the same in all processes. A run goes on in the one that it has, unless
     another is asked for, or the device is not made for it."""
-    precision: Precision = job.group.lead(lambda: _precision(job, device))
+    precision: Precision = job.group.broadcast_object(lambda: _precision(job, device))
     return precision
 
 
@@ -76,7 +76,7 @@ def require_same_images(job: Job, *sets: tuple[Path, ...]) -> None:
     if job.group.world_size == 1:
         return
     here = [identity_of(paths) for paths in sets]
-    if here != job.group.lead(lambda: here):
+    if here != job.group.broadcast_object(lambda: here):
         raise InputError(f"process {job.group.rank} has other images than the first one: give all the same data")
 
 

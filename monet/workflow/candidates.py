@@ -40,7 +40,7 @@ class Candidate:
     """The same in epochs."""
     seconds: float
     """Training time."""
-    landed: bool
+    decay_finished: bool
     """The learning rate had decayed to 0."""
     data: tuple[int, int]
     """Photos and paintings that were learned from."""
@@ -112,7 +112,7 @@ def candidate_of(
         pairs=counters["pairs"],
         epochs=counters["pairs"] / epoch_length(config.data.samples_per_epoch, photos, paintings),
         seconds=counters["seconds"],
-        landed=counters["progress"] >= 1,
+        decay_finished=counters["progress"] >= 1,
         data=(photos, paintings),
         digest=generator_digest(generator_from_checkpoint(contents, weights=weights)),
     )

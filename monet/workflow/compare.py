@@ -38,7 +38,7 @@ LEADERBOARD = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contender:
+class RankedCheckpoint:
     """A checkpoint that has been scored, or the photos as they are."""
 
     candidate: Candidate | None
@@ -85,9 +85,9 @@ class Repeats:
 class Comparison:
     """What was found."""
 
-    contenders: tuple[Contender, ...]
+    contenders: tuple[RankedCheckpoint, ...]
     """The best first."""
-    unpainted: Contender
+    unpainted: RankedCheckpoint
     """The photos as they are: what every checkpoint should beat."""
     repeats: tuple[Repeats, ...]
     """Recipes with several runs."""
@@ -101,7 +101,7 @@ class Comparison:
     """Which weights painted."""
 
     @property
-    def leader(self) -> Contender:
+    def leader(self) -> RankedCheckpoint:
         """The checkpoint to submit."""
         return self.contenders[0]
 
@@ -190,7 +190,7 @@ def compare(
     )
 
 
-def _placed(contender: Contender, leader: Contender) -> Contender:
+def _placed(contender: RankedCheckpoint, leader: RankedCheckpoint) -> RankedCheckpoint:
     behind = (contender.evaluation.mifid - leader.evaluation.mifid).interval()
     return replace(contender, behind=behind)
 
@@ -211,7 +211,7 @@ class _Trial:
 
     def contend(
         self, candidate: Candidate | None, generator: nn.Module, precision: Precision, settings: GenerationConfig
-    ) -> Contender:
+    ) -> RankedCheckpoint:
         painter = make_painter(generator, settings, device=self._device, precision=precision)
         with tempfile.TemporaryDirectory(prefix="monet-") as folder:
             archive = Path(folder) / "images.zip"
@@ -221,7 +221,7 @@ class _Trial:
             self._display.end()
             between = self._clock()
             evaluation = self._scorer.evaluate(archive)
-            return Contender(
+            return RankedCheckpoint(
                 candidate=candidate,
                 evaluation=evaluation,
                 painting_seconds=between - begun,
@@ -232,7 +232,7 @@ class _Trial:
             )
 
 
-def _repeats(contenders: Sequence[Contender]) -> tuple[Repeats, ...]:
+def _repeats(contenders: Sequence[RankedCheckpoint]) -> tuple[Repeats, ...]:
     """Groups the last checkpoints of the runs by all that they learned from, but for the seed."""
     last = {found.candidate.run: found for found in contenders if found.candidate}  # the one with the most pairs stays
     groups: dict[str, list[tuple[Candidate, float]]] = {}
@@ -241,7 +241,7 @@ def _repeats(contenders: Sequence[Contender]) -> tuple[Repeats, ...]:
         groups.setdefault(_recipe(found.candidate), []).append((found.candidate, found.evaluation.score.mifid))
     repeats = []
     for group in groups.values():
-        finished = [(candidate, mifid) for candidate, mifid in group if candidate.landed]
+        finished = [(candidate, mifid) for candidate, mifid in group if candidate.decay_finished]
         scores = [mifid for _, mifid in finished]
         if len({candidate.digest for candidate, _ in finished}) == len(finished) > 1:
             repeats.append(

@@ -25,7 +25,7 @@ def compile_if_worth_it(
     job: Job, updater: Updater, reserve: Reserve | None, device: torch.device, precision: Precision
 ) -> None:
     """Compiles the networks, where that is asked for, or worth its time. The time is no training time."""
-    if not job.group.lead(lambda: should_compile(job, updater.state, reserve, device)):
+    if not job.group.broadcast_object(lambda: should_compile(job, updater.state, reserve, device)):
         return
     problem = compile_problem(device)
     if problem:

@@ -42,7 +42,7 @@ class Pushed:
 
 
 def prepare(
-    folder: Path, target: Path, user: str, slug: str | None = None, goes_on_from: str | None = None
+    folder: Path, target: Path, user: str, slug: str | None = None, resume_from: str | None = None
 ) -> dict[str, Any]:
     """Copies a built kernel, and gives it its name.
 
@@ -51,7 +51,7 @@ def prepare(
         target: an empty folder.
         user: of Kaggle.
         slug: the kernel's name; as built by default.
-        goes_on_from: the kernel (`USER/SLUG`) whose output this one goes on from.
+        resume_from: the kernel (`USER/SLUG`) whose output this one goes on from.
 
     Returns:
         The metadata.
@@ -70,15 +70,15 @@ def prepare(
             raise InputError(
                 f"{word!r} is no name of a Kaggle {what}: give letters, digits and dashes, as in its address"
             )
-    if goes_on_from:
-        require_address(goes_on_from, "kernel")
-    metadata |= {"id": f"{user}/{slug}", "title": slug, "kernel_sources": [goes_on_from] if goes_on_from else []}
+    if resume_from:
+        require_address(resume_from, "kernel")
+    metadata |= {"id": f"{user}/{slug}", "title": slug, "kernel_sources": [resume_from] if resume_from else []}
     write_json(target / METADATA, metadata)
     return metadata
 
 
 def push(
-    folder: Path, user: str, slug: str | None, environment: Mapping[str, str], goes_on_from: str | None = None
+    folder: Path, user: str, slug: str | None, environment: Mapping[str, str], resume_from: str | None = None
 ) -> Pushed:
     """Sends a built kernel with `kaggle kernels push`.
 
@@ -87,14 +87,14 @@ def push(
         user: of Kaggle.
         slug: the kernel's name; as built by default.
         environment: variables for the `kaggle` package, which looks for its credentials there and in the home folder.
-        goes_on_from: the kernel (`USER/SLUG`) whose output this one goes on from.
+        resume_from: the kernel (`USER/SLUG`) whose output this one goes on from.
 
     Raises:
         InputError: nothing was built, a name is none, or the `kaggle` package is not installed.
         MonetError: Kaggle refuses it, or cannot be reached.
     """
     with tempfile.TemporaryDirectory(prefix="monet-kernel-") as place:
-        kernel = prepare(folder, Path(place), user, slug, goes_on_from)["id"]
+        kernel = prepare(folder, Path(place), user, slug, resume_from)["id"]
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "kaggle", "kernels", "push", "-p", place],

@@ -11,7 +11,7 @@ from monet.files import write_text
 from monet.reporting.metrics import read_metrics
 from monet.reporting.report import Column, Report, Row, RunFacts, render
 from monet.scoring.evaluation import Evaluation
-from monet.workflow.compare import Comparison, Contender
+from monet.workflow.compare import Comparison, RankedCheckpoint
 from monet.workflow.evaluate import Scorer
 from monet.workflow.exhibits import choose_shown, closest_pictures, painted, photo_jpeg
 from monet.workflow.run_folder import RunFolder
@@ -138,18 +138,18 @@ def run_facts(name: str, folder: RunFolder, config: Config, steps: Sequence[dict
     )
 
 
-def _in_training_order(found: Contender) -> tuple[str, int]:
+def _in_training_order(found: RankedCheckpoint) -> tuple[str, int]:
     return (found.candidate.run, found.candidate.pairs) if found.candidate else ("", 0)
 
 
-def _title(found: Contender, several: bool) -> str:
+def _title(found: RankedCheckpoint, several: bool) -> str:
     """The checkpoint; with its run where there is more than one."""
     if found.candidate is None or several:
         return found.name
     return found.candidate.path.name
 
 
-def _row(found: Contender, several: bool, best: bool) -> Row:
+def _row(found: RankedCheckpoint, several: bool, best: bool) -> Row:
     candidate = found.candidate
     return Row(
         run=candidate.run if candidate else "",

@@ -90,7 +90,7 @@ def submit(
         MonetError: what `train` raises, or the archive cannot be written.
         Interrupted: told to end; the training is saved.
     """
-    job.group.lead(lambda: _require_place(job, path, inputs))
+    job.group.broadcast_object(lambda: _require_place(job, path, inputs))
     scoring = scoring or Scoring(None, "not asked for")
     count = len(job.layout.to_paint)
     if job.layout.rules == "kaggle" and count not in archive.KAGGLE_COUNT and job.group.rank == 0:
@@ -194,7 +194,7 @@ def _require_place(job: Job, path: Path, inputs: Sequence[Path]) -> None:
 
 def assist(job: Job, path: Path, paint_with: Candidate | None = None) -> None:
     """The part of the other processes in `submit`, which the first one of several calls: they train and paint along."""
-    job.group.lead(lambda: None)  # the first process looks at the archive's place
+    job.group.broadcast_object(lambda: None)  # the first process looks at the archive's place
     _paint(job, ready_to_paint(job, paint_with) if paint_with else train(job), path)
 
 

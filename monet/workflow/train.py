@@ -84,7 +84,7 @@ def train(job: Job) -> Trained:
 
     photos, paintings, to_paint, skipped = _read(job)
     if not job.checkpoint:
-        group.lead(lambda: _require_time(job, reserve))
+        group.broadcast_object(lambda: _require_time(job, reserve))
     source = PairSource(photos, paintings, config.data, seed=config.training.seed, device=device)
     updater = Updater(config, state, device, group)
     workers = _workers(job, updater, device, precision)
@@ -120,7 +120,7 @@ def train(job: Job) -> Trained:
 
 def _workers(job: Job, updater: Updater, device: torch.device, precision: Precision) -> int:
     """How many threads share a step; a run that goes on keeps their number, unless another setting is asked for."""
-    return job.group.lead(
+    return job.group.broadcast_object(
         lambda: choose_workers(updater, job.config, device, precision, job.clock, stored_workers(job))
     )
 
@@ -131,14 +131,14 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
     Raises:
         InputError: the checkpoint, or photos to be painted, cannot be read.
     """
-    contents = job.group.lead(lambda: load_checkpoint(candidate.path))
+    contents = job.group.broadcast_object(lambda: load_checkpoint(candidate.path))
     device = shared_device(job)
     learned_from = [unreadable(paths) for paths in (job.layout.photos, job.layout.paintings)]
     counts = [len(job.layout.photos) - len(learned_from[0]), len(job.layout.paintings) - len(learned_from[1])]
     require_same_data(job, contents["data"], {"photos": counts[0], "paintings": counts[1]})
     same = job.layout.to_paint == job.layout.photos
     bad = tuple(learned_from[0] if same else unreadable(job.layout.to_paint))
-    precision = job.group.lead(lambda: suitable_precision(contents["precision"], device, job.clock))
+    precision = job.group.broadcast_object(lambda: suitable_precision(contents["precision"], device, job.clock))
     painter = _painter(job, generator_from_checkpoint(contents), device, precision)
     photos = paintable(job.layout.to_paint, bad, job.skip_bad)
     require_same_images(job, photos)
@@ -146,7 +146,7 @@ def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
         facts = describe_machine(device) | job.environment
         job.tracking.begin(job.folder.path, to_dict(job.config), facts, job.checkpoint["counters"]["pairs"])
     return Trained(
-        outcome=Outcome(candidate.pairs, candidate.seconds, candidate.landed, interrupted=False),
+        outcome=Outcome(candidate.pairs, candidate.seconds, candidate.decay_finished, interrupted=False),
         painter=painter,
         photos=photos,
         skipped=bad,
@@ -167,10 +167,10 @@ def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Pr
     generator = copy.deepcopy(state.painting_networks().generator_ab)
     painter = _painter(job, generator, device, precision)
     sample = readable(job.layout.to_paint, job.config.generation.batch_size) if job.paint else []
-    job.group.contribute(_or_as_before(lambda: seconds_per_photo(painter, sample, job.clock) if sample else 0.0))
+    job.group.register_probe(_or_as_before(lambda: seconds_per_photo(painter, sample, job.clock) if sample else 0.0))
 
     def measure() -> float:
-        painting = len(job.layout.to_paint) * max(job.group.everywhere()) / job.group.world_size
+        painting = len(job.layout.to_paint) * max(job.group.gather_probe()) / job.group.world_size
         return painting + (job.afterwards() if job.afterwards else 0.0)
 
     reserves: list[Reserve] = []
@@ -182,7 +182,7 @@ def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Pr
         reserves.append(reserve)
         _require_time(job, reserve)
 
-    job.group.lead(begin)
+    job.group.broadcast_object(begin)
     return reserves[0] if reserves else None
 
 
@@ -304,7 +304,7 @@ def _run(
     listeners = _listeners(job, device) if job.group.rank == 0 else None
     job.display.begin("training", 1, "progress")
 
-    with job.interrupts.deferred() as told_to_end:
+    with job.interrupts.deferred() as stop_requested:
         trainer = Trainer(
             job.config,
             updater.state,
@@ -317,12 +317,12 @@ def _run(
             facts=facts,
             save_interval=600.0 if budget is None else min(600.0, budget / 10),
             listeners=listeners,
-            told_to_end=told_to_end,
+            stop_requested=stop_requested,
             updater=updater,
             group=job.group,
         )
         outcome = trainer.run()
-    job.display.end(outcome.landed)
+    job.display.end(outcome.decay_finished)
     if job.group.rank == 0:
         job.tracking.model(outcome.pairs, job.folder.last)
         if outcome.interrupted or not job.paint:

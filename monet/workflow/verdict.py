@@ -6,7 +6,7 @@ from typing import Any
 
 from monet.reporting.report import figure, span
 from monet.scoring.score import CAVEAT
-from monet.workflow.compare import LEADERBOARD, Comparison, Contender
+from monet.workflow.compare import LEADERBOARD, Comparison, RankedCheckpoint
 
 
 def verdict(comparison: Comparison) -> list[str]:
@@ -39,7 +39,7 @@ def remarks() -> list[str]:
     return [CAVEAT, LEADERBOARD]
 
 
-def _rivals(others: tuple[Contender, ...]) -> str:
+def _rivals(others: tuple[RankedCheckpoint, ...]) -> str:
     tied = [contender for contender in others if contender.tied]
     if not tied:
         following = others[0]
@@ -85,7 +85,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _contender(contender: Contender) -> dict[str, Any]:
+def _contender(contender: RankedCheckpoint) -> dict[str, Any]:
     candidate = contender.candidate
     origin = (
         {"checkpoint": str(candidate.path), "epochs": candidate.epochs, "pairs": candidate.pairs} if candidate else {}

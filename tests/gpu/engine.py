@@ -113,7 +113,7 @@ def engine(
     side, size = config.data.crop_size, config.training.batch_size
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(2, size * group.world_size, 3, side, side, generator=generator, dtype=torch.float64) * 2 - 1
-    own = group.share(range(size * group.world_size))
+    own = group.shard(range(size * group.world_size))
     real_a, real_b = (
         x[own.start : own.stop].to(device, torch.float64 if double else torch.float32).contiguous(memory_format=layout)
         for x in images

@@ -65,7 +65,7 @@ def _process(rank: int, place: Place, nccl: bool, folder: str, process_group: in
     seconds = in_turns({"step": fast.step}, place.pick(10, 1), warm_up=place.pick(3, 1), device=place.torch_device)
     found["speed"] = torch.tensor(2 * PROCESSES / seconds["step"])
     torch.save(found, Path(folder) / f"{rank}.pt")
-    group.any(False)  # neither leaves before the other has saved
+    group.barrier()  # neither leaves before the other has saved
     os._exit(0)  # as the commands do
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from monet.tracking.relay import Relay
-from monet.tracking.tracker import Opening
+from monet.tracking.relay import TrackerProcess
+from monet.tracking.tracker import RunInfo
 from monet.workflow.run_folder import RunFolder
 from tests.conftest import TINY
 from tests.pipelines.conftest import command, started
@@ -62,10 +62,10 @@ def test_a_command_that_fails_lets_others_in_again(tiny_data: Path, tmp_path: Pa
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Linux shows a process's open files")
 def test_a_tracker_that_outlives_its_run_does_not_keep_the_lock(tmp_path: Path) -> None:
     release = RunFolder(tmp_path).hold({})
-    opening = Opening(
+    opening = RunInfo(
         name="slow", run="run", folder=tmp_path / "tracking", settings={}, facts={}, pairs=0, online=False
     )
-    relay = Relay(hostile.hangs_for_a_minute, opening)
+    relay = TrackerProcess(hostile.hangs_for_a_minute, opening)
     assert relay._process is not None
     try:
         files = Path(f"/proc/{relay._process.pid}/fd")

@@ -9,42 +9,42 @@ import sys
 import time
 from typing import Any
 
-from monet.tracking.tracker import NoTracker, Opening, Tracker, Voice
+from monet.tracking.tracker import NoTracker, Reporter, RunInfo, Tracker
 
 
-def raises_at_once(opening: Opening, voice: Voice) -> Tracker:
+def raises_at_once(opening: RunInfo, voice: Reporter) -> Tracker:
     raise RuntimeError("no such server")
 
 
-def is_missing(opening: Opening, voice: Voice) -> Tracker:
+def is_missing(opening: RunInfo, voice: Reporter) -> Tracker:
     raise NoTracker("is not installed: pip install hostile")
 
 
-def exits_at_once(opening: Opening, voice: Voice) -> Tracker:
+def exits_at_once(opening: RunInfo, voice: Reporter) -> Tracker:
     sys.exit(3)
 
 
-def is_killed(opening: Opening, voice: Voice) -> Tracker:
+def is_killed(opening: RunInfo, voice: Reporter) -> Tracker:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
 
-def hangs_for_a_minute(opening: Opening, voice: Voice) -> Tracker:
+def hangs_for_a_minute(opening: RunInfo, voice: Reporter) -> Tracker:
     time.sleep(60)
     raise AssertionError
 
 
-def holds_the_interpreter(opening: Opening, voice: Voice) -> Tracker:
+def holds_the_interpreter(opening: RunInfo, voice: Reporter) -> Tracker:
     """Hangs in C code that lets no other thread run, so that nothing reads its messages either."""
     ctypes.PyDLL(None).sleep(60)
     raise AssertionError
 
 
-def raises_every_time(opening: Opening, voice: Voice) -> Tracker:
+def raises_every_time(opening: RunInfo, voice: Reporter) -> Tracker:
     return _Broken()
 
 
-def has_no_room(opening: Opening, voice: Voice) -> Tracker:
+def has_no_room(opening: RunInfo, voice: Reporter) -> Tracker:
     voice.remember({"x": "y"})
     raise OSError(28, "No space left on device")
 
@@ -56,12 +56,12 @@ class _Broken:
     scalars = picture = model = artifact = summary = close = _raise
 
 
-def closes_slowly(opening: Opening, voice: Voice) -> Tracker:
+def closes_slowly(opening: RunInfo, voice: Reporter) -> Tracker:
     """Remembers what it did only at the end, and takes its time for that."""
     return _Slow(opening, voice)
 
 
-def writes_down(opening: Opening, voice: Voice) -> Tracker:
+def writes_down(opening: RunInfo, voice: Reporter) -> Tracker:
     """A good one, for comparison."""
     voice.tell(f"told of {opening.run}, which remembers {opening.memory}")
     voice.remember({"times": opening.memory.get("times", 0) + 1})
@@ -69,7 +69,7 @@ def writes_down(opening: Opening, voice: Voice) -> Tracker:
 
 
 class _Slow(_Broken):
-    def __init__(self, opening: Opening, voice: Voice) -> None:
+    def __init__(self, opening: RunInfo, voice: Reporter) -> None:
         self._before, self._voice = opening.memory, voice
 
     def _told(self, *_: Any) -> None:
@@ -83,7 +83,7 @@ class _Slow(_Broken):
 
 
 class _Scribe:
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: RunInfo) -> None:
         self._file = opening.folder / "told.txt"
 
     def _write(self, *words: object) -> None:

@@ -20,8 +20,8 @@ from monet import checkpoint
 from monet.config import TRACKERS
 from monet.errors import Interrupted
 from monet.tracking import relay, tracking
-from monet.tracking.relay import Relay
-from monet.tracking.tracker import Opening, OpenTracker, Scalars
+from monet.tracking.relay import TrackerProcess
+from monet.tracking.tracker import OpenTracker, RunInfo, Scalars
 from monet.tracking.tracking import Tracking
 from monet.training.events import StepEvent
 from tests.conftest import TINY
@@ -53,21 +53,21 @@ def _logged(caplog: pytest.LogCaptureFixture) -> None:
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The trackers' processes; what is left of them is ended after the test."""
     processes: list[subprocess.Popen[bytes]] = []
-    start = Relay._started
+    start = TrackerProcess._started
 
-    def noting(self: Relay) -> subprocess.Popen[bytes]:
+    def noting(self: TrackerProcess) -> subprocess.Popen[bytes]:
         processes.append(start(self))
         return processes[-1]
 
-    monkeypatch.setattr(Relay, "_started", noting)
+    monkeypatch.setattr(TrackerProcess, "_started", noting)
     yield processes
     for process in processes:
         process.kill()
         process.wait()
 
 
-def opening(folder: Path) -> Opening:
-    return Opening(name="clearml", run="first", folder=folder, settings={}, facts={}, pairs=0, online=False)
+def opening(folder: Path) -> RunInfo:
+    return RunInfo(name="clearml", run="first", folder=folder, settings={}, facts={}, pairs=0, online=False)
 
 
 def step(number: int) -> StepEvent:
@@ -247,11 +247,11 @@ def test_a_signal_while_the_end_waits_ends_the_waiting_and_not_the_run(
 
 
 def test_a_later_process_waits_for_the_tracker_of_an_earlier_one(tmp_path: Path) -> None:
-    first = Relay(hostile.closes_slowly, opening(tmp_path / "tracking"))
+    first = TrackerProcess(hostile.closes_slowly, opening(tmp_path / "tracking"))
     first.send(Scalars(1, {}))
     first.finish("stopped")
     assert not first.wait(0.5)
-    second = Relay(hostile.closes_slowly, opening(tmp_path / "tracking"))
+    second = TrackerProcess(hostile.closes_slowly, opening(tmp_path / "tracking"))
     second.finish("completed")
     assert second.wait(20.0)
     assert first.wait(0.0)
@@ -259,7 +259,7 @@ def test_a_later_process_waits_for_the_tracker_of_an_earlier_one(tmp_path: Path)
 
 
 def test_a_tracker_that_lingers_can_be_ended(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
-    told = Relay(hostile.closes_slowly, opening(tmp_path / "tracking"))
+    told = TrackerProcess(hostile.closes_slowly, opening(tmp_path / "tracking"))
     told.finish("stopped")
     assert not told.wait(1.5)
     os.kill(started[0].pid, signal.SIGTERM)
@@ -273,7 +273,7 @@ def test_no_thread_more_is_no_reason_to_end_a_run(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    told = Relay(hostile.writes_down, opening(tmp_path / "tracking"))
+    told = TrackerProcess(hostile.writes_down, opening(tmp_path / "tracking"))
     told.send(Scalars(1, {}))
     told.finish("completed")
     assert told.wait(1.0)
@@ -301,7 +301,7 @@ def test_a_step_is_never_held_up_and_memory_stays_bounded_when_nobody_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "_MOST_WAITING", 2000)
-    told = Relay(hostile.holds_the_interpreter, opening(tmp_path / "tracking"))
+    told = TrackerProcess(hostile.holds_the_interpreter, opening(tmp_path / "tracking"))
     message, longest = Scalars(1, {f"loss/{number}": 1.0 for number in range(100)}), 0.0
     for _ in range(5000):  # 9 MB, far more than a pipe holds
         begun = time.perf_counter()
@@ -317,11 +317,11 @@ def test_a_killed_run_leaves_a_tracker_that_ends_in_order(tmp_path: Path) -> Non
 import os, sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from monet.tracking.relay import Relay
-from monet.tracking.tracker import Opening, Scalars
+from monet.tracking.relay import TrackerProcess
+from monet.tracking.tracker import RunInfo, Scalars
 from tests.tracking import hostile
-opening = Opening(name="clearml", run="r", folder=Path("t"), settings={{}}, facts={{}}, pairs=0, online=False)
-told = Relay(hostile.writes_down, opening)
+opening = RunInfo(name="clearml", run="r", folder=Path("t"), settings={{}}, facts={{}}, pairs=0, online=False)
+told = TrackerProcess(hostile.writes_down, opening)
 told.send(Scalars(4, {{"loss/cycle_a": 1.0}}))
 while not Path("t/told.txt").exists():
     time.sleep(0.01)
@@ -349,7 +349,7 @@ def test_a_terminals_signals_do_not_reach_a_tracker(
 
 def test_numbers_are_the_means_of_about_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
-    monkeypatch.setattr(Relay, "send", lambda self, message: sent.append(message))
+    monkeypatch.setattr(TrackerProcess, "send", lambda self, message: sent.append(message))
     now = [0.0]
     followed = Tracking(["clearml"], clock=lambda: now[0], patience={"completed": 0.0})
     followed.begin(tmp_path / "run", {}, {}, 0)

@@ -119,12 +119,12 @@ def test_the_average_has_no_gradient_and_stays_where_it_is_after_a_bad_step() ->
 def test_the_guard_counts_the_good_steps_before_the_first_bad_one() -> None:
     guard = Guard(torch.device("cpu"))
     for loss in (1.0, 2.0, math.inf, 3.0, 4.0):
-        guard.judge(torch.tensor([loss, 1.0]))
+        guard.check_finite(torch.tensor([loss, 1.0]))
     assert guard.found_inf.item() == 1.0
     assert not guard.good
     assert guard.read() == 2
     assert guard.good
-    guard.judge(torch.tensor([1.0]))
+    guard.check_finite(torch.tensor([1.0]))
     assert guard.read() is None
 
 
@@ -133,7 +133,7 @@ def test_a_gradient_that_is_not_finite_is_as_bad_as_a_loss(gradient: float) -> N
     guard = Guard(torch.device("cpu"))
     parameter = nn.Parameter(torch.zeros(3))
     parameter.grad = torch.tensor([0.0, gradient, 0.0])
-    guard.judge(torch.tensor([1.0]), [parameter])
+    guard.check_finite(torch.tensor([1.0]), [parameter])
     assert guard.read() == 0
 
 
@@ -142,13 +142,13 @@ def test_after_a_bad_step_losses_are_poisoned_and_running_statistics_stay() -> N
     guard = Guard(torch.device("cpu"), [norm])
     guard.begin_step()
     norm(torch.full((2, 1, 4, 4), math.nan))
-    guard.judge(torch.tensor([math.nan]))
+    guard.check_finite(torch.tensor([math.nan]))
     assert norm.get_buffer("running_mean").item() == 0
     assert guard.poison(torch.tensor(1.0)).isnan()
     guard.read()
     guard.begin_step()
     norm(torch.full((2, 1, 4, 4), 10.0))
-    guard.judge(torch.tensor([1.0]))
+    guard.check_finite(torch.tensor([1.0]))
     assert norm.get_buffer("running_mean").item() == pytest.approx(1.0)
     assert guard.poison(torch.tensor(1.0)) == 1
 

@@ -61,7 +61,7 @@ def taken(trainer: Trainer, steps: int) -> Trainer:
     """The trainer after so many further steps."""
     for _ in range(steps):
         trainer._step(0.0)
-        trainer._look()
+        trainer._sync()
     return trainer
 
 

@@ -38,7 +38,7 @@ def test_steps_leave_the_weights_that_the_plain_step_leaves(tmp_path: Path, sett
         generators, discriminators = plain.step(*Batches().batch(range(2 * step, 2 * step + 2)))
         engine._step(0.0)
         losses = dict(zip(loss_names(True), engine._taken[-1].losses.tolist(), strict=True))
-        engine._look()
+        engine._sync()
         assert losses["generator"] == pytest.approx(generators, rel=1e-6)
         assert losses["discriminator_a"] + losses["discriminator_b"] == pytest.approx(discriminators, rel=1e-6)
     for name, theirs in pairs.items():

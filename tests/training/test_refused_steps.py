@@ -70,7 +70,7 @@ def after_good_steps(data: Path, folder: Path, precision: Precision) -> tuple[Tr
         set_scale(trainer, 2.0**8)
     for _ in range(3):
         trainer._step(0.0)
-    trainer._look()
+    trainer._sync()
     return trainer, copy.deepcopy(trainer.state.state_dict())
 
 
@@ -84,7 +84,7 @@ def test_what_is_not_finite_in_one_optimizer_leaves_all_networks_averages_and_po
         spoil(context, networks)
         trainer._step(0.0)
     trainer._step(0.0)  # noticed a step late, as on an accelerator
-    trainer._look()
+    trainer._sync()
     kept = trainer.state.state_dict()
     assert len(trainer.state.incidents) == 1
     assert (trainer.state.counters.pairs, trainer.state.counters.skipped) == (8, 2)
@@ -92,7 +92,7 @@ def test_what_is_not_finite_in_one_optimizer_leaves_all_networks_averages_and_po
         del contents["incidents"], contents["scaler"]
     assert differences(before, kept, ("counters", "lr")) == []
     trainer._step(0.0)
-    trainer._look()
+    trainer._sync()
     assert differences(before["networks"], trainer.state.state_dict()["networks"]) != []
 
 
@@ -104,7 +104,7 @@ def test_a_gradient_that_overflows_in_fp16_is_stepped_on_by_neither_optimizer_an
     with monkeypatch.context() as context:
         spoil_gradient(context, networks)
         trainer._step(0.0)
-    trainer._look()
+    trainer._sync()
     kept = trainer.state.state_dict()
     assert trainer.state.incidents == []
     assert (trainer.state.counters.pairs, trainer.state.counters.skipped) == (8, 0)
@@ -112,7 +112,7 @@ def test_a_gradient_that_overflows_in_fp16_is_stepped_on_by_neither_optimizer_an
     assert differences(before, kept, ("counters", "lr", "scaler", "pools")) == []
     assert differences(before["pools"], kept["pools"]) != []  # its pairs count as seen
     trainer._step(0.0)
-    trainer._look()
+    trainer._sync()
     changed = differences(before, trainer.state.state_dict())
     for name in ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b"):
         assert any(name in key for key in changed)

@@ -195,23 +195,24 @@ def test_processes_with_other_images_are_refused(tmp_path: Path) -> None:
 
 def converse(group: ProcessGroup) -> dict[str, Any]:
     """Uses all that processes can tell each other."""
-    group.contribute(lambda: 10.0 + group.rank)
-    found: dict[str, Any] = {"measured": group.lead(lambda: [group.everywhere(), group.everywhere()])}
-    found["value"] = group.lead(lambda: {"rank": group.rank, "tensor": torch.arange(3)})
-    found["any"] = [group.any(False), group.any(group.rank == 1), group.any(True)]
-    found["share"] = group.share(range(10, 16))
-    found["gathered"] = group.gather(torch.full((2, 3), float(group.rank)))
+    group.register_probe(lambda: 10.0 + group.rank)
+    found: dict[str, Any] = {"measured": group.broadcast_object(lambda: [group.gather_probe(), group.gather_probe()])}
+    found["value"] = group.broadcast_object(lambda: {"rank": group.rank, "tensor": torch.arange(3)})
+    found["any"] = [group.any_rank(False), group.any_rank(group.rank == 1), group.any_rank(True)]
+    group.barrier()
+    found["share"] = group.shard(range(10, 16))
+    found["gathered"] = group.all_gather(torch.full((2, 3), float(group.rank)))
     values = [torch.full((2,), float(group.rank)), torch.full((1, 2), 4.0 * group.rank).t()]
-    wait = group.average(values)
+    wait = group.all_reduce_mean(values)
     wait()
     found["averaged"] = values
-    found["collected"] = group.collect({"rank": group.rank})
+    found["collected"] = group.gather_object({"rank": group.rank})
 
     def wrong() -> None:
         raise InputError("no such folder")
 
     try:
-        group.lead(wrong)
+        group.broadcast_object(wrong)
     except MonetError as error:
         found["error"] = (type(error), str(error), error.exit_code)
     return found
@@ -235,12 +236,13 @@ def test_processes_agree_on_what_the_first_one_decides(tmp_path: Path) -> None:
 
 def test_a_process_alone_is_a_group_of_its_own() -> None:
     group = Group()
-    group.contribute(lambda: 3.0)
-    assert group.lead(group.everywhere) == [3.0]
-    assert group.share(range(4)) == range(4)
-    assert group.collect("x") == ["x"]
+    group.register_probe(lambda: 3.0)
+    assert group.broadcast_object(group.gather_probe) == [3.0]
+    assert group.shard(range(4)) == range(4)
+    assert group.gather_object("x") == ["x"]
     tensor = torch.ones(2)
-    group.average([tensor])()
-    assert torch.equal(group.gather(tensor), torch.ones(2))
-    assert group.any(True)
-    assert not group.any(False)
+    group.all_reduce_mean([tensor])()
+    assert torch.equal(group.all_gather(tensor), torch.ones(2))
+    assert group.any_rank(True)
+    assert not group.any_rank(False)
+    group.barrier()

@@ -133,7 +133,7 @@ def steps(engine: Trainer, count: int) -> Taken:
     for _ in range(count):
         engine._step(0.0)
         taken.losses.append(engine._taken[-1].losses)
-        engine._look()
+        engine._sync()
         taken.gradients.append(seen["generators"] + seen["discriminators"])
     return taken
 

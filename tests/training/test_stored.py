@@ -27,7 +27,7 @@ def trained(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The last checkpoint of a run with averaged weights, full pools and all counters above 0."""
     bench = Bench(tiny_data, tmp_path_factory.mktemp("stored"), *EVERYTHING)
     bench.spoiled = {3}
-    assert bench.run(Horizon(pairs=12, seconds=1e6)).landed
+    assert bench.run(Horizon(pairs=12, seconds=1e6)).decay_finished
     return bench.folder / checkpoint.LAST
 
 

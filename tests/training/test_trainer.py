@@ -44,7 +44,9 @@ class Bench:
         self.spoiled: set[int] = set()
         self.trainer: Trainer
 
-    def start(self, horizon: Horizon, told_to_end: Callable[[], bool] = lambda: False, every: float = 1e9) -> Trainer:
+    def start(
+        self, horizon: Horizon, stop_requested: Callable[[], bool] = lambda: False, every: float = 1e9
+    ) -> Trainer:
         state = TrainingState.create(self.config, CPU, self.precision)
         path = self.folder / checkpoint.LAST
         if path.exists():
@@ -73,7 +75,7 @@ class Bench:
             facts=run_facts(self.config, self.precision, 12, 5),
             save_interval=every,
             listeners=Listeners(self.steps.append, self.epochs.append),
-            told_to_end=told_to_end,
+            stop_requested=stop_requested,
         )
         return self.trainer
 
@@ -131,11 +133,11 @@ def test_a_run_in_pieces_equals_a_run_in_one_piece_bit_for_bit(
 ) -> None:
     precision: Precision = "bf16" if "bf16" in overrides else "fp32"
     whole = Bench(tiny_data, tmp_path / "whole", *overrides, precision=precision)
-    assert whole.run(horizon).landed
+    assert whole.run(horizon).decay_finished
     pieces = Bench(tiny_data, tmp_path / "pieces", *overrides, precision=precision)
     for stop in stops:
-        assert pieces.run(horizon, told_to_end=after(stop)).interrupted
-    assert pieces.run(horizon).landed
+        assert pieces.run(horizon, stop_requested=after(stop)).interrupted
+    assert pieces.run(horizon).decay_finished
     one, two = (checkpoint.load(bench.folder / checkpoint.LAST) for bench in (whole, pieces))
     assert differences(one, two) == []
     assert [(e.pairs, e.progress, e.learning_rate, e.losses) for e in whole.steps] == [
@@ -203,7 +205,7 @@ def test_a_loss_that_is_not_finite_is_not_stepped_on_however_late_it_is_noticed(
     good = Bench(tiny_data, tmp_path / "good", *extra).start(Horizon(pairs=1000))
     for _ in range(3):
         good._step(0.0)
-    good._look()
+    good._sync()
     before = good.state.state_dict()
     # Pairs 6 and 7 are bad: what is left is the state after three good steps.
     bench = Bench(tiny_data, tmp_path / "spoiled", *extra)
@@ -211,7 +213,7 @@ def test_a_loss_that_is_not_finite_is_not_stepped_on_however_late_it_is_noticed(
     trainer = bench.start(Horizon(pairs=1000))
     for _ in range(3 + late):
         trainer._step(0.0)
-    trainer._look()
+    trainer._sync()
     counters = trainer.state.counters
     assert (counters.pairs, counters.skipped, counters.step, counters.fp32_until) == (8, 2, 3, 16)
     assert [event.pairs for event in bench.steps] == [2, 4, 6]
@@ -220,7 +222,7 @@ def test_a_loss_that_is_not_finite_is_not_stepped_on_however_late_it_is_noticed(
     assert before.pop("incidents") == []
     assert differences(before, kept, ("counters", "lr")) == []
     trainer._step(0.0)
-    trainer._look()
+    trainer._sync()
     assert counters.pairs == 10
     assert math.isfinite(bench.steps[-1].losses["generator"])
 
@@ -254,7 +256,7 @@ def test_a_run_that_met_a_bad_loss_continues_exactly(tiny_data: Path, tmp_path: 
         bench = Bench(tiny_data, tmp_path / name, "--training.ema", "0.9")
         bench.spoiled = {5, 12}
         for stop in stops:
-            bench.run(Horizon(pairs=30), told_to_end=after(stop))
+            bench.run(Horizon(pairs=30), stop_requested=after(stop))
         bench.run(Horizon(pairs=30))
         runs.append(checkpoint.load(bench.folder / checkpoint.LAST))
     assert differences(runs[0], runs[1], ("seconds",)) == []
@@ -266,7 +268,7 @@ def test_fp16_overflow_is_the_gradient_scalers_business(tiny_data: Path, tmp_pat
     trainer.state.scaler.load_state_dict({**trainer.state.scaler.state_dict(), "scale": 2.0**40})
     before = trainer.state.networks.generator_ab.state_dict()["layers.1.weight"].clone()
     trainer._step(0.0)
-    trainer._look()
+    trainer._sync()
     assert trainer.state.incidents == []
     assert torch.equal(trainer.state.networks.generator_ab.state_dict()["layers.1.weight"], before)
     assert trainer.state.scaler.get_scale() == 2.0**39

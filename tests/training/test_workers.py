@@ -98,7 +98,7 @@ def test_a_run_in_pieces_equals_a_run_in_one_piece_at_equal_numbers_of_workers(
     def run(folder: Path, stops: list[int]) -> dict[str, Any]:
         bench = Bench(tiny_data, folder, "--training.ema", "0.9", "--training.batch_size", "2")
         for stop in [*stops, 10**6]:
-            engine = bench.start(horizon, told_to_end=after(stop))
+            engine = bench.start(horizon, stop_requested=after(stop))
             with shared_steps(engine._updater, 2, 2):
                 engine.run()
         return checkpoint.load(folder / checkpoint.LAST)

@@ -91,7 +91,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tmp_path: Path) ->
 def checked(machine: Machine, submission: Submission, budget: float) -> None:
     assert machine.elapsed <= budget
     assert submission.late == 0
-    assert submission.outcome.landed
+    assert submission.outcome.decay_finished
     assert submission.num_images == PHOTOS
     assert submission.report
     assert submission.report.valid
@@ -219,7 +219,7 @@ def test_more_epochs_give_a_finished_run_another_horizon(machine: Machine) -> No
     explicit = {"budget", "training.epochs"}
     second = machine.submit("1500s", "--training.epochs", "1000", explicit=explicit)
     assert second.outcome.pairs > first.outcome.pairs
-    assert second.outcome.landed
+    assert second.outcome.decay_finished
     checked(machine, second, 1500)
     machine.start = machine.clock.now
     third = machine.submit("1500s", "--training.epochs", "1000", explicit=explicit)  # the same again: it is over
@@ -236,13 +236,13 @@ def test_a_run_whose_horizon_is_taken_away_is_refused(machine: Machine) -> None:
 def test_epochs_end_a_run_before_its_deadline(machine: Machine) -> None:
     submission = machine.submit("1500s", "--training.epochs", "2")
     assert submission.outcome.pairs == 16
-    assert submission.outcome.landed
+    assert submission.outcome.decay_finished
     assert machine.elapsed < 500
 
 
 def test_a_deadline_before_the_horizon_leaves_the_decay_unfinished_and_paints_all_the_same(machine: Machine) -> None:
     submission = machine.submit("300s", "--horizon", "2h")
-    assert not submission.outcome.landed
+    assert not submission.outcome.decay_finished
     assert submission.num_images == PHOTOS
     assert machine.elapsed <= 300
 
@@ -250,7 +250,7 @@ def test_a_deadline_before_the_horizon_leaves_the_decay_unfinished_and_paints_al
 def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process_finishes_it(machine: Machine) -> None:
     machine.slow, machine.factor = lambda: machine.elapsed > 130, 2.0
     first = machine.submit("300s")
-    assert not first.outcome.landed
+    assert not first.outcome.decay_finished
     assert "(decay unfinished: --resume goes on)" in summary(first, "any")[0]
     contents = checkpoint.load(machine.folder.last)
     assert contents["counters"]["progress"] < 0.98
@@ -258,7 +258,7 @@ def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process
     machine.slow, machine.start = lambda: False, machine.clock.now
     second = machine.submit("480s")
     assert second.outcome.pairs > first.outcome.pairs
-    assert second.outcome.landed
+    assert second.outcome.decay_finished
     assert "(learning rate decayed to 0)" in summary(second, "any")[0]
 
 
@@ -292,7 +292,7 @@ def test_a_run_that_ends_in_a_slow_minute_goes_on_where_it_was(
     assert stored["horizon"]["seconds"] == pytest.approx(1200 - 1.5 * PAINTING - 40, rel=0.1)
     machine.slow, machine.start = lambda: False, machine.clock.now
     submission = machine.submit(f"{budget}s")
-    assert submission.outcome.landed
+    assert submission.outcome.decay_finished
     assert submission.outcome.pairs > stored["counters"]["pairs"] + 40
     assert submission.outcome.seconds == pytest.approx(stored["horizon"]["seconds"], rel=0.03)
 
@@ -303,7 +303,7 @@ def test_a_run_over_several_processes_lands_when_its_horizon_does(machine: Machi
         machine.start = machine.clock.now
         submission = machine.submit("300s", "--horizon", "8m")
         seconds.append(submission.outcome.seconds)
-        if submission.outcome.landed:
+        if submission.outcome.decay_finished:
             break
     assert len(seconds) in (3, 4, 5)
     assert seconds == sorted(seconds)

@@ -11,12 +11,12 @@ from monet.scoring.bootstrap import Interval, Resampled
 from monet.scoring.evaluation import Evaluation
 from monet.scoring.score import Score
 from monet.workflow.candidates import Candidate
-from monet.workflow.compare import Comparison, Contender, Repeats
+from monet.workflow.compare import Comparison, RankedCheckpoint, Repeats
 from monet.workflow.run_folder import RunFolder
 from monet.workflow.verdict import verdict
 
 
-def contender(name: str | None, mifid: float, behind: Interval, distance: float = 0.3) -> Contender:
+def contender(name: str | None, mifid: float, behind: Interval, distance: float = 0.3) -> RankedCheckpoint:
     draws = np.linspace(mifid - 1, mifid + 1, 41)
     candidate = Candidate(
         run="first",
@@ -26,7 +26,7 @@ def contender(name: str | None, mifid: float, behind: Interval, distance: float 
         pairs=8,
         epochs=1.0,
         seconds=1.0,
-        landed=True,
+        decay_finished=True,
         data=(10, 5),
         digest=str(name),
     )
@@ -41,7 +41,7 @@ def contender(name: str | None, mifid: float, behind: Interval, distance: float 
         num_reference=5,
         epsilon=0.1,
     )
-    return Contender(
+    return RankedCheckpoint(
         candidate=candidate if name else None,
         evaluation=Evaluation(
             score=score,
@@ -67,7 +67,7 @@ CLEARLY_WORSE = Interval(20, 18, 22)
 FAR = contender("epoch-0001.pt", 45.0, Interval(5.0, 4.0, 6.0))
 
 
-def comparison(*contenders: Contender, unpainted: Interval = CLEARLY_WORSE) -> Comparison:
+def comparison(*contenders: RankedCheckpoint, unpainted: Interval = CLEARLY_WORSE) -> Comparison:
     photos = tuple(Path(f"{index}.jpg") for index in range(10))
     return Comparison(
         contenders=contenders,
