@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError, shortened
+from pipelines import _program
 from pipelines._memory import is_about_memory, require_room_for_torch
 from pipelines._processes import check_processes, is_first, is_one_of_several, speaker
 from pipelines._signals import SIGNALS
@@ -33,9 +34,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def command_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser for `python -m pipelines.<name>`, with `--debug`."""
+    """Returns a parser for `monet <name>` or `python -m pipelines.<name>`, with `--debug`."""
     parser = _Parser(
-        prog=f"python -m pipelines.{name}",
+        prog=f"{_program.NAME}{name}",
         description=description,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,13 +1,9 @@
-"""What `submit` and `train` share: their options, and the job that these ask for."""
+"""The options that `submit` and `train` share, and the request that they make."""
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import logging
-import os
-import platform
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,19 +12,12 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 import pipelines
-from monet.errors import InputError
-from pipelines._command import AT_END, command_parser
+from pipelines._command import command_parser
 from pipelines._credentials import credentials
 from pipelines._signals import SIGNALS
 
 if TYPE_CHECKING:
-    from monet.config import Config
-    from monet.data.layout import Layout
-    from monet.distributed import Group
-    from monet.workflow.display import Display
-    from monet.workflow.job import Job
-
-logger = logging.getLogger(f"monet.{__name__}")
+    from monet.workflow.request import Context
 
 
 def run_parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -69,122 +58,48 @@ def run_parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def make_job(
-    parser: argparse.ArgumentParser, arguments: Sequence[str], *, paint: bool
-) -> tuple[Job, argparse.Namespace]:
-    """Reads the command line and finds the data, the settings and the run's folder.
+def read_request(
+    parser: argparse.ArgumentParser, arguments: Sequence[str]
+) -> tuple[argparse.Namespace, dict[str, Any], Context]:
+    """Reads the command line of a command that trains.
+
+    Returns:
+        The options; the arguments that `monet.train` and `monet.submit` share; the surroundings of the run.
 
     Raises:
         InputError: something on the command line cannot be used.
     """
-    from monet import recipes
-    from monet.tracking.tracking import Tracking
+    from monet.workflow.prepare import check_settings
+    from monet.workflow.request import RunRequest
+
+    options, words = parser.parse_known_args(arguments)
+    for name in ("budget", "horizon"):
+        if getattr(options, name) is not None:
+            words += [f"--{name}", getattr(options, name)]
+    asked = {"run": options.run, "recipe": options.recipe, "resume": options.resume}
+    check_settings(RunRequest(**asked, overrides=words))  # before processes wait for each other
+    return options, {"data": options.data, **asked, "settings": words}, _context(parser, arguments)
+
+
+def _context(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> Context:
+    """Joins the processes that torchrun started, and shows progress on the first of them."""
+    import torch
+
     from monet.workflow.display import Display
-    from monet.workflow.job import Job, merged_config
-    from monet.workflow.run_folder import RunFolder
+    from monet.workflow.request import Context
     from pipelines._display import Bars
     from pipelines._processes import join
 
-    options, rest = parser.parse_known_args(arguments)
-    if options.resume and options.run is None:
-        raise InputError("--resume needs to know which run: name its folder with --run")
-    overrides = list(rest)
-    for name in ("budget", "horizon"):
-        if getattr(options, name) is not None:
-            overrides += [f"--{name}", getattr(options, name)]
-    recipes.resolve({}, overrides)  # mistakes first: before anything is drawn or downloaded
-    named = recipes.read(options.recipe) if options.recipe is not None else {}
-    recipes.resolve(named, overrides, source=f"recipe {options.recipe}")
-
     group = join()
-    now = datetime.datetime.now(datetime.timezone.utc)
-    folder = RunFolder(group.broadcast_object(lambda: options.run or Path("runs") / now.strftime("%Y%m%d-%H%M%S")))
-    group.broadcast_object(lambda: AT_END.append(folder.hold(_holder(now, parser.prog, arguments))))
-    stored = group.broadcast_object(lambda: folder.open(options.resume))
-    display, interrupts = Display() if group.rank else Bars(), SIGNALS
-    SIGNALS.begin_run()
-
-    values = (
-        named
-        if options.recipe or stored
-        else recipes.read(group.broadcast_object(lambda: _default_recipe(options.data)))
-    )
-    config = recipes.resolve(values, overrides)
-    explicit, in_recipe = recipes.names_in(overrides), recipes.names_of(named)
-    if stored:
-        config = merged_config(stored, config, explicit, in_recipe)
-    group.broadcast_object(lambda: _require_possible(config, trains=getattr(options, "paint_with", None) is None))
-    layout = _find(options.data, group, display)
-    if options.resume and stored is None and group.rank == 0:
-        logger.info("nothing to resume in %s: a new run begins", folder.path)
-    job = Job(
-        config=config,
-        layout=layout,
-        folder=folder,
-        checkpoint=stored,
-        explicit=explicit,
-        asked=explicit | in_recipe,
-        paint=paint,
-        skip_bad=getattr(options, "skip_bad", False),
+    return Context(
         clock=time.monotonic,
         started=pipelines.STARTED,
-        environment={"command": [parser.prog, *arguments]},
+        now=datetime.datetime.now(datetime.timezone.utc),
+        cache_folder=platformdirs.user_cache_path("monet"),
+        weights_folder=Path(torch.hub.get_dir()),
         group=group,
-        tracking=Tracking() if group.rank or not config.tracking else Tracking(config.tracking, credentials()),
-        display=display,
-        interrupts=interrupts,
+        display=Display() if group.rank else Bars(),
+        interrupts=SIGNALS,
+        credentials={} if group.rank else credentials(),
+        command=(parser.prog, *arguments),
     )
-    return job, options
-
-
-def _find(data: str, group: Group, display: Display) -> Layout:
-    """The data set. On each machine one process draws or downloads it, while the others wait."""
-    from monet.workflow.find_data import find_data
-
-    def find() -> Layout:
-        return find_data(data, cache_folder=platformdirs.user_cache_path("monet"), display=display)
-
-    layouts: list[Layout] = []
-    group.broadcast_object(lambda: layouts.append(find()))
-    if group.local_rank == 0 and not layouts:
-        layouts.append(find())
-    group.barrier()
-    return layouts[0] if layouts else find()
-
-
-def _holder(now: datetime.datetime, program: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """What other processes are told of this one, while it works in a run's folder."""
-    since = now.strftime("%Y-%m-%d %H:%M:%S UTC")
-    return {
-        "pid": os.getpid(),
-        "host": platform.node(),
-        "since": since,
-        "command": f"{program} {shlex.join(arguments)}",
-    }
-
-
-def _require_possible(config: Config, *, trains: bool) -> None:
-    """Checks what needs no data, before any is drawn or downloaded.
-
-    Raises:
-        InputError: the device does not work here, or the budget is nearly over.
-    """
-    from monet.clock import LEAST_RESERVE
-    from monet.device import choose_device
-
-    if config.training.device != "auto":
-        choose_device(config.training.device)
-    passed = time.monotonic() - pipelines.STARTED
-    if trains and config.budget_seconds is not None and config.budget_seconds < passed + LEAST_RESERVE:
-        raise InputError(
-            f"a budget of {config.budget} leaves no time to train: ending alone takes up to {LEAST_RESERVE:.0f}s; "
-            "give --budget some minutes"
-        )
-
-
-def _default_recipe(data: str) -> str:
-    from monet.device import choose_device
-
-    if data == "demo":
-        return "demo"
-    return "quick-cpu" if choose_device("auto").type == "cpu" else "kaggle"

@@ -1,4 +1,4 @@
-"""What the commands that score share: their options, and the scorer that these ask for."""
+"""The options that the commands which score share."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines._numbers import number
 
 if TYPE_CHECKING:
-    import torch
-
-    from monet.scoring.weights import InceptionWeights
-    from monet.workflow.display import Display
-    from monet.workflow.evaluate import Scorer
+    from monet.workflow.score_options import ScoreOptions
 
 
 def add_scoring_options(parser: argparse.ArgumentParser) -> None:
@@ -46,66 +42,13 @@ def add_scoring_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def scoring_inputs(options: argparse.Namespace) -> list[Path]:
-    """What the options name to be read, and no output may replace."""
-    return [path for path in (options.inception_weights, options.train_paintings) if path]
+def score_options(options: argparse.Namespace) -> ScoreOptions:
+    """Returns what the options of `add_scoring_options` ask for."""
+    from monet.workflow.score_options import ScoreOptions
 
-
-def make_scorer(
-    options: argparse.Namespace,
-    reference: Path,
-    display: Display,
-    weights: InceptionWeights | None = None,
-    device: torch.device | None = None,
-) -> Scorer:
-    """The scorer that the options ask for.
-
-    Args:
-        options: those of `add_scoring_options`.
-        reference: what is compared with.
-        display: shows progress.
-        weights: of Inception; those that the options name, or the released ones, by default.
-        device: where Inception runs; an accelerator that works, by default.
-
-    Raises:
-        InputError: the weights cannot be had or used, or there are no training paintings where they are said to be.
-    """
-    import platformdirs
-
-    from monet.device import choose_device
-    from monet.machine import available_processors
-    from monet.scoring.cache import FeatureCache
-    from monet.scoring.images import open_images
-    from monet.scoring.inception import FeatureExtractor
-    from monet.workflow.evaluate import Scorer
-
-    if options.train_paintings:
-        open_images(options.train_paintings)
-    weights = weights or find_weights(options, download=True)
-    assert weights
-    workers = available_processors()
-    return Scorer(
-        FeatureExtractor(weights, options.feature_layer, device=device or choose_device("auto"), workers=workers),
-        reference=reference,
-        training=options.train_paintings,
+    return ScoreOptions(
+        feature_layer=options.feature_layer,
+        inception_weights=options.inception_weights,
         epsilon=options.epsilon,
-        cache=FeatureCache(platformdirs.user_cache_path("monet") / "features"),
-        workers=workers,
-        display=display,
+        train_paintings=options.train_paintings,
     )
-
-
-def find_weights(options: argparse.Namespace, *, download: bool) -> InceptionWeights | None:
-    """The weights that the options name, or the released ones; None where these are not here and not to be downloaded.
-
-    Raises:
-        InputError: they cannot be read, or not be downloaded.
-    """
-    import torch
-
-    from monet.scoring.weights import cached_weights, downloaded_weights, named_weights
-
-    hub = Path(torch.hub.get_dir())
-    if options.inception_weights:
-        return named_weights(options.inception_weights)
-    return downloaded_weights(hub) if download else cached_weights(hub)

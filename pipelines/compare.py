@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +11,9 @@ from typing import TYPE_CHECKING
 from pipelines._command import command_parser, run_command
 from pipelines._numbers import whole_number
 from pipelines._processes import leave
-from pipelines._scoring import add_scoring_options, make_scorer, scoring_inputs
+from pipelines._scoring import add_scoring_options, score_options
 
 if TYPE_CHECKING:
-    from monet.scoring.evaluation import Evaluation
-    from monet.workflow.candidates import Candidate
     from monet.workflow.compare import Comparison, RankedCheckpoint
 
 
@@ -57,83 +53,42 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from monet.data.layout import identity_of, list_images
-    from monet.data.store import paintable
-    from monet.device import Precision, choose_device
-    from monet.errors import InputError
-    from monet.files import write_json
-    from monet.generation.painter import unreadable
-    from monet.workflow.candidates import find_all
-    from monet.workflow.compare import choose_photos, compare
-    from monet.workflow.report import write_comparison
+    import dataclasses
+
+    from monet import api
     from monet.workflow.run_folder import RunFolder
-    from monet.workflow.scores import keep_score
-    from monet.workflow.verdict import as_dict, remarks, verdict
     from pipelines._display import Bars
 
     report = options.report or RunFolder(options.run[0]).report
-    _require_places(options, report)
-    display, device = Bars(), choose_device(options.device)
-    candidates = find_all(options.run, options.weights)
-    found = list_images(options.photos)
-    chosen = choose_photos(found, options.sample, options.seed)
-    scorer = make_scorer(options, options.reference, display, device=device)
-    photos = paintable(chosen, unreadable(chosen), options.skip_bad)
-    if len(photos) < 2:
-        raise InputError(f"{options.photos} holds {len(photos)} photo that can be painted: a score needs at least two")
-    basis = {"photos": identity_of(photos), **scorer.basis}
-
-    def keep(candidate: Candidate, precision: Precision, evaluation: Evaluation) -> None:
-        keep_score(candidate, options.weights, precision, basis, evaluation)
-
-    comparison = compare(
-        candidates,
-        photos,
-        scorer,
-        found=len(found),
+    comparison = api.compare(
+        options.run,
+        options.photos,
+        options.reference,
+        sample=options.sample,
+        seed=options.seed,
         weights=options.weights,
-        device=device,
-        clock=time.monotonic,
-        display=display,
-        on_scored=keep,
+        skip_bad=options.skip_bad,
+        device=options.device,
+        options=score_options(options),
+        report=options.report,
+        json_file=options.json,
+        context=dataclasses.replace(api.default_context(), display=Bars()),
+        on_end=_print,
     )
-    for warning in comparison.leader.evaluation.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(_table(comparison))
-    print("\n".join(verdict(comparison)))
-    print("\n".join(f"note: {line}" for line in remarks()))
-    if options.json:
-        write_json(options.json, as_dict(comparison))
-    write_comparison(comparison, scorer, report)
     print(f"wrote {report}" + (f" and {options.json}" if options.json else ""))
     print(f"paint with it: {_how(comparison)}")
     return 0
 
 
-def _require_places(options: argparse.Namespace, report: Path) -> None:
-    """Checks that the report and the numbers take nobody's place.
+def _print(comparison: Comparison) -> None:
+    """Prints the ranking, and how sure it is."""
+    from monet.workflow.verdict import remarks, verdict
 
-    Raises:
-        InputError: they do.
-    """
-    from monet.errors import InputError
-    from monet.files import is_json_with, require_output, require_writable
-    from monet.reporting.report import is_report
-    from monet.workflow.run_folder import RunFolder
-
-    runs = [RunFolder(run) for run in options.run]
-    inputs = [options.photos, options.reference, *scoring_inputs(options)]
-    if options.report:
-        require_output(report, "a report of monet", is_report, inputs)
-    require_writable(report)
-    for run in runs:
-        run.require_apart(report, run.report)
-    if options.json:
-        require_output(options.json, "a comparison of monet", is_json_with("recommended"), inputs)
-        for run in runs:
-            run.require_apart(options.json)
-        if os.path.realpath(options.json) == os.path.realpath(report):
-            raise InputError(f"--json and the report are both {options.json}: give two names")
+    for warning in comparison.leader.evaluation.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(_table(comparison))
+    print("\n".join(verdict(comparison)))
+    print("\n".join(f"note: {line}" for line in remarks()))
 
 
 def _how(comparison: Comparison) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines._command import command_parser, run_command
 from pipelines._processes import leave
-from pipelines._scoring import add_scoring_options, make_scorer, scoring_inputs
+from pipelines._scoring import add_scoring_options, score_options
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,14 +26,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    import dataclasses
+
+    from monet import api
     from monet.files import is_json_with, require_output, write_json
     from monet.scoring.score import CAVEAT
     from pipelines._display import Bars
 
+    asked = score_options(options)
     if options.json:
-        inputs = [options.generated, options.reference, *scoring_inputs(options)]
+        inputs = [options.generated, options.reference, *asked.inputs]
         require_output(options.json, "scores", is_json_with("fid"), inputs)
-    found = make_scorer(options, options.reference, Bars()).evaluate(options.generated)
+    context = dataclasses.replace(api.default_context(), display=Bars())
+    found = api.evaluate(options.generated, options.reference, options=asked, context=context)
     score, fid, mifid = found.score, found.fid.interval(), found.mifid.interval()
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from pipelines._processes import leave
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
+    from monet import api
     from monet.config import GenerationConfig
-    from monet.workflow.generate import generate
     from pipelines._display import Bars
 
     parser = command_parser("generate", __doc__ or "")
@@ -47,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         "--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help="of the network (default: auto)"
     )
     options = parser.parse_args(arguments)
-    painted = generate(
+    painted = api.paint(
         options.checkpoint,
         options.photos,
         options.zip,
@@ -57,7 +56,6 @@ def main(arguments: Sequence[str]) -> int:
         skip_bad=options.skip_bad,
         device=options.device,
         precision=options.precision,
-        clock=time.monotonic,
         display=Bars(),
     )
     for bad in painted.skipped:

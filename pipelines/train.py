@@ -9,29 +9,26 @@ from pipelines._command import run_command
 from pipelines._processes import leave
 
 if TYPE_CHECKING:
-    from monet.training.trainer import Outcome
-    from monet.workflow.job import Job
+    from monet.api import TrainingResult
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code."""
-    from monet.workflow.train import train
-    from pipelines._run import make_job, run_parser
+    from monet import api
+    from pipelines._run import read_request, run_parser
 
-    job, _ = make_job(run_parser("train", __doc__ or ""), arguments, paint=False)
-    with job.tracking.until_the_end(lambda: job.left):
-        outcome = train(job).outcome
-        if job.group.rank == 0:
-            _report(job, outcome)
+    _, asked, context = read_request(run_parser("train", __doc__ or ""), arguments)
+    api.train(**asked, context=context, on_end=_report)
     return 0
 
 
-def _report(job: Job, outcome: Outcome) -> None:
+def _report(result: TrainingResult) -> None:
     """Says what came of it."""
     from monet.clock import format_duration
 
+    outcome, last = result.outcome, result.folder.last
     print(f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})")
-    print(f"wrote {job.folder.last}: paint with python -m pipelines.generate --checkpoint {job.folder.last} …")
+    print(f"wrote {last}: paint with python -m pipelines.generate --checkpoint {last} …")
 
 
 if __name__ == "__main__":

@@ -139,13 +139,7 @@ class Painter:
     def _translate(self, photos: list[Pixels]) -> Pixels:
         """Photos, (256, 256, 3) uint8 each => (B, 256, 256, 3) uint8, painted."""
         batch = to_network(torch.from_numpy(np.stack(photos)), self.device)
-        precisions: list[Precision] = [self._precision, "fp32"]
-        for precision in precisions:
-            with torch.inference_mode(), autocast(self.device, precision):
-                painted = self._generator(batch)
-            if not bool(painted.isnan().any()):
-                return to_pixels(painted)
-        raise MonetError("the generator's weights turn a photo into values that are no numbers: use another checkpoint")
+        return to_pixels(run_generator(self._generator, batch, self.device, self._precision))
 
     def _encode(self, pixels: Pixels) -> bytes:
         buffer = io.BytesIO()
@@ -177,6 +171,27 @@ def _decoded(photo: Path) -> Pixels:
         return decode(photo, SIDE)
     except UnreadableImage as error:
         raise MonetError(f"{photo} can no longer be read ({error}): bring it back, then paint again") from error
+
+
+def run_generator(generator: nn.Module, batch: Tensor, device: torch.device, precision: Precision) -> Tensor:
+    """Runs a generator without gradients: in its precision, and once more in fp32 where that gives no numbers.
+
+    Args:
+        generator: (B, 3, H, W) in −1…1 => the same.
+        batch: its input, on the device.
+        device: where it runs.
+        precision: of its convolutions.
+
+    Raises:
+        MonetError: its weights give values that are not numbers in fp32, too.
+    """
+    precisions: list[Precision] = [precision, "fp32"]
+    for tried in precisions:
+        with torch.inference_mode(), autocast(device, tried):
+            generated = generator(batch)
+        if not bool(generated.isnan().any()):
+            return generated
+    raise MonetError("the generator's weights turn a photo into values that are no numbers: use another checkpoint")
 
 
 def to_network(pixels: Tensor, device: torch.device) -> Tensor:

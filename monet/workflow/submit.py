@@ -29,6 +29,7 @@ from monet.training.trainer import Outcome
 from monet.workflow.candidates import Candidate, read_candidate
 from monet.workflow.job import Job
 from monet.workflow.report import training_steps, write_submission
+from monet.workflow.run_folder import RunFolder
 from monet.workflow.scores import keep_score
 from monet.workflow.scoring import Scoring
 from monet.workflow.side_products import side_product
@@ -49,6 +50,10 @@ _COMPLETE = "stopped after the painting; {} is complete"
 class Submission:
     """What a submission consists of."""
 
+    folder: RunFolder
+    """The run's folder."""
+    rules: archive.Rules
+    """What the archive is checked against."""
     path: Path
     """The archive."""
     num_images: int
@@ -127,6 +132,8 @@ def _afterwards(
     with side_product("a score"):
         row = _score(job, scoring, path, trained, paint_with, painting_seconds)
     submission = Submission(
+        folder=job.folder,
+        rules=job.layout.rules,
         path=path,
         num_images=len(trained.photos),
         report=report,
@@ -142,7 +149,7 @@ def _afterwards(
         draw_curves(job.folder, steps)
     if paint_with is None or not job.folder.report.exists():  # a comparison's report goes on being true
         with side_product(str(job.folder.report)):
-            verdict = summary(submission, job.layout.rules)
+            verdict = summary(submission)
             write_submission(
                 job.folder, job.config, path, trained.photos, verdict, row, scoring.scorer if row else None, steps
             )
@@ -198,7 +205,7 @@ def assist(job: Job, path: Path, paint_with: Candidate | None = None) -> None:
     _paint(job, ready_to_paint(job, paint_with) if paint_with else train(job), path)
 
 
-def summary(submission: Submission, rules: str) -> list[str]:
+def summary(submission: Submission) -> list[str]:
     """What came of it, a sentence a line."""
     outcome = submission.outcome
     lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})"]
@@ -206,7 +213,7 @@ def summary(submission: Submission, rules: str) -> list[str]:
         lines.append(f"painted with {submission.checkpoint.path}, as asked for")
     checked = ", not checked"
     if report := submission.report:
-        checked = f", {'valid' if report.valid else 'NOT VALID'} by the {rules} rules"
+        checked = f", {'valid' if report.valid else 'NOT VALID'} by the {submission.rules} rules"
     lines.append(f"wrote {submission.path}: {submission.num_images:,} images{checked}")
     if submission.skipped:
         lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in submission.skipped)}")

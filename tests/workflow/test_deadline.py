@@ -251,7 +251,7 @@ def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process
     machine.slow, machine.factor = lambda: machine.elapsed > 130, 2.0
     first = machine.submit("300s")
     assert not first.outcome.decay_finished
-    assert "(decay unfinished: --resume goes on)" in summary(first, "any")[0]
+    assert "(decay unfinished: --resume goes on)" in summary(first)[0]
     contents = checkpoint.load(machine.folder.last)
     assert contents["counters"]["progress"] < 0.98
     assert contents["horizon"]["seconds"] > contents["counters"]["seconds"] + 5
@@ -259,7 +259,7 @@ def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process
     second = machine.submit("480s")
     assert second.outcome.pairs > first.outcome.pairs
     assert second.outcome.decay_finished
-    assert "(learning rate decayed to 0)" in summary(second, "any")[0]
+    assert "(learning rate decayed to 0)" in summary(second)[0]
 
 
 @pytest.mark.parametrize("end", ["a signal", "a kill"])

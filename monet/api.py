@@ -1,0 +1,482 @@
+"""The Python API: everything that the commands do, as functions. `docs/api.md` shows how they are used."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+import torch
+
+from monet.data.layout import identity_of, list_images
+from monet.data.store import paintable
+from monet.device import Precision, choose_device, choose_precision
+from monet.errors import InputError
+from monet.files import is_json_with, require_output, require_writable, write_json
+from monet.generation.painter import unreadable
+from monet.generation.translator import Translator
+from monet.machine import available_processors
+from monet.reporting.report import is_report
+from monet.scoring.accumulator import ScoreAccumulator
+from monet.scoring.evaluation import Evaluation
+from monet.scoring.inception import FeatureExtractor
+from monet.scoring.score import Score
+from monet.training.stored import load_checkpoint
+from monet.training.trainer import Outcome
+from monet.workflow import compare as comparing
+from monet.workflow import submit as submitting
+from monet.workflow.candidates import Candidate, find_all, read_candidate
+from monet.workflow.compare import Comparison, choose_photos
+from monet.workflow.display import Display
+from monet.workflow.evaluate import Scorer
+from monet.workflow.generate import Painted, generate
+from monet.workflow.job import Job
+from monet.workflow.prepare import prepared_run
+from monet.workflow.report import write_comparison
+from monet.workflow.request import Context, RunRequest
+from monet.workflow.run_folder import RunFolder
+from monet.workflow.score_options import ScoreOptions, scoring_of_submission
+from monet.workflow.scores import best_candidate, keep_score
+from monet.workflow.submit import Submission
+from monet.workflow.train import train as train_job
+from monet.workflow.verdict import as_dict
+
+__all__ = [
+    "Comparison",
+    "Context",
+    "Evaluation",
+    "Score",
+    "ScoreAccumulator",
+    "ScoreOptions",
+    "Submission",
+    "TrainingResult",
+    "Translator",
+    "compare",
+    "default_context",
+    "evaluate",
+    "load",
+    "paint",
+    "score",
+    "score_accumulator",
+    "submit",
+    "train",
+]
+
+PathLike = str | os.PathLike[str]
+Settings = Mapping[str, Any] | Sequence[str]
+"""Settings by their dotted names, or as words of a command line."""
+Weights = Literal["ema", "raw"]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A run that was trained."""
+
+    folder: RunFolder
+    """Its folder; `folder.last` is the checkpoint."""
+    outcome: Outcome
+    """How the training ended."""
+
+
+def load(
+    checkpoint: PathLike, *, weights: Weights = "ema", device: str = "auto", precision: str = "auto"
+) -> Translator:
+    """Loads the generators of a checkpoint.
+
+    Args:
+        checkpoint: such as `runs/first/checkpoints/last.pt`.
+        weights: the averaged weights where the run has them, or the raw ones.
+        device: `auto` for an accelerator that works, else the CPU; or `cpu`, `cuda`, `cuda:1`, `mps`.
+        precision: of the convolutions: `auto`, `fp32`, `bf16` or `fp16`.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or the device does not work.
+    """
+    contents = load_checkpoint(Path(checkpoint))
+    where = choose_device(device)
+    return Translator(
+        contents, weights=weights, device=where, precision=choose_precision(precision, where, time.monotonic)
+    )
+
+
+def train(
+    data: PathLike = "auto",
+    *,
+    run: PathLike | None = None,
+    recipe: str | None = None,
+    budget: str | None = None,
+    horizon: str | None = None,
+    resume: bool = False,
+    settings: Settings = (),
+    context: Context | None = None,
+    on_end: Callable[[TrainingResult], None] = lambda _: None,
+) -> TrainingResult:
+    """Trains a run to its horizon, or to the deadline.
+
+    Args:
+        data: a folder with `photo_jpg/` and `monet_jpg/`, or `trainA/` and `trainB/`; `auto` or `demo`.
+        run: the run's folder; `runs/<UTC time>` by default.
+        recipe: a recipe's name or a YAML file.
+        budget: time for the whole call, such as `5h`, `45m`, `1h30m`.
+        horizon: training time of the run, over all its processes, at which the learning rate is 0.
+        resume: continue the run in `run`; where there is none yet, start it.
+        settings: any other settings by their dotted names, such as `{"training.epochs": 3}`, or as words of a command
+            line, such as `["--training.epochs", "3"]`.
+        context: the surroundings of the run; those of this process by default.
+        on_end: called with the result before trackers are waited for; by the first of several processes alone.
+
+    Raises:
+        InputError: an argument, or the data, cannot be used.
+        MonetError: the training failed; the message says what is kept.
+    """
+    request = run_request(data, run, recipe, budget, horizon, resume, settings, paint=False)
+    with prepared_run(request, context or default_context()) as job, _tracked(job):
+        result = TrainingResult(job.folder, train_job(job).outcome)
+        if job.group.rank == 0:
+            on_end(result)
+    return result
+
+
+def submit(
+    data: PathLike = "auto",
+    *,
+    run: PathLike | None = None,
+    recipe: str | None = None,
+    budget: str | None = None,
+    horizon: str | None = None,
+    resume: bool = False,
+    settings: Settings = (),
+    zip: PathLike | None = None,
+    skip_bad: bool = False,
+    paint_with: str | None = None,
+    score: Literal["auto", "yes", "no"] = "auto",
+    score_options: ScoreOptions | None = None,
+    context: Context | None = None,
+    on_end: Callable[[Submission], None] = lambda _: None,
+) -> Submission | None:
+    """Trains a run, paints every photo into an archive, validates and scores it, and writes the report.
+
+    Args:
+        data: as in `train`.
+        run: as in `train`.
+        recipe: as in `train`.
+        budget: as in `train`; it covers training, painting, writing and scoring.
+        horizon: as in `train`.
+        resume: as in `train`.
+        settings: as in `train`.
+        zip: the archive; `images.zip` in the run's folder by default.
+        skip_bad: leave photos out of the archive that cannot be read.
+        paint_with: with `resume`: do not train; paint with this checkpoint of the run, or with the `best` that was
+            scored.
+        score: `yes` in any case, downloading the weights; `auto` where they are at hand and it takes little time.
+        score_options: of the score.
+        context: as in `train`.
+        on_end: called with the result before trackers are waited for.
+
+    Returns:
+        The result; None on all but the first of several processes.
+
+    Raises:
+        InputError: an argument, or the data, cannot be used.
+        MonetError: the training or the painting failed; the message says what is kept.
+    """
+    context, options = context or default_context(), score_options or ScoreOptions()
+    request = run_request(
+        data, run, recipe, budget, horizon, resume, settings, skip_bad=skip_bad, train=paint_with is None
+    )
+    with prepared_run(request, context) as job:
+        candidate = job.group.broadcast_object(lambda: _candidate(paint_with, job))
+        path = Path(zip) if zip is not None else job.folder.archive
+        if job.group.rank:
+            submitting.assist(job, path, candidate)
+            return None
+        if candidate and "budget" not in job.explicit:  # the one that the run was trained with says nothing here
+            job = dataclasses.replace(job, config=dataclasses.replace(job.config, budget=None))
+        with _tracked(job):
+            scoring = scoring_of_submission(score, options, job.layout, job.config.training.device, context)
+            submission = submitting.submit(job, path, scoring, candidate, options.inputs)
+            on_end(submission)
+    return submission
+
+
+def paint(
+    checkpoint: PathLike,
+    photos: PathLike,
+    zip: PathLike,
+    *,
+    batch_size: int = 8,
+    quality: int = 95,
+    weights: Weights = "ema",
+    skip_bad: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    display: Display | None = None,
+) -> Painted:
+    """Paints every photo of a folder into an archive, one 256×256 RGB JPEG each.
+
+    Args:
+        checkpoint: such as `runs/first/checkpoints/last.pt`.
+        photos: a folder; photos of any size directly in it.
+        zip: the archive; it takes this name only when it is complete.
+        batch_size: photos that go through the network together.
+        quality: JPEG quality, 1 to 100.
+        weights: as in `load`.
+        skip_bad: leave photos out that cannot be read; otherwise they are an error.
+        device: as in `load`.
+        precision: as in `load`.
+        display: shows progress.
+
+    Raises:
+        InputError: the checkpoint, the folder or a photo cannot be read, or an argument is out of range.
+        MonetError: the archive cannot be written.
+    """
+    return generate(
+        Path(checkpoint),
+        Path(photos),
+        Path(zip),
+        batch_size=batch_size,
+        quality=quality,
+        weights=weights,
+        skip_bad=skip_bad,
+        device=device,
+        precision=precision,
+        clock=time.monotonic,
+        display=display,
+    )
+
+
+def score(
+    generated: PathLike, reference: PathLike, *, options: ScoreOptions | None = None, device: str = "auto"
+) -> Score:
+    """Scores a folder or an archive of images: FID, MiFID, memorization distance and KID.
+
+    Args:
+        generated: the images that are scored.
+        reference: the images that they are compared with.
+        options: layer, weights, epsilon and training paintings.
+        device: where Inception runs, as in `load`.
+
+    Raises:
+        InputError: a set is empty, too small, unreadable or of mixed sizes, or the weights cannot be had.
+    """
+    return evaluate(generated, reference, options=options, device=device).score
+
+
+def evaluate(
+    generated: PathLike,
+    reference: PathLike,
+    *,
+    options: ScoreOptions | None = None,
+    device: str = "auto",
+    context: Context | None = None,
+) -> Evaluation:
+    """Scores a folder or an archive of images, as `score`, with 95 % intervals and the closest paintings."""
+    scorer = _scorer(options or ScoreOptions(), Path(reference), context or default_context(), device)
+    return scorer.evaluate(Path(generated))
+
+
+def score_accumulator(options: ScoreOptions | None = None, *, device: str = "auto") -> ScoreAccumulator:
+    """Returns an accumulator of images in memory: `update(images, real=…)`, then `compute()`.
+
+    Args:
+        options: layer, weights and epsilon.
+        device: where Inception runs, as in `load`.
+
+    Raises:
+        InputError: the weights cannot be had or used.
+    """
+    options = options or ScoreOptions()
+    if options.train_paintings:
+        raise InputError("an accumulator has no training paintings of their own: its real images are the reference")
+    weights = options.find_weights(default_context().weights_folder, download=True)
+    assert weights
+    extractor = FeatureExtractor(
+        weights, options.feature_layer, device=choose_device(device), workers=available_processors()
+    )
+    return ScoreAccumulator(extractor, epsilon=options.epsilon)
+
+
+def compare(
+    runs: PathLike | Sequence[PathLike],
+    photos: PathLike,
+    reference: PathLike,
+    *,
+    sample: int | None = None,
+    seed: int = 0,
+    weights: Weights = "ema",
+    skip_bad: bool = False,
+    device: str = "auto",
+    options: ScoreOptions | None = None,
+    report: PathLike | None = None,
+    json_file: PathLike | None = None,
+    context: Context | None = None,
+    on_end: Callable[[Comparison], None] = lambda _: None,
+) -> Comparison:
+    """Scores the checkpoints of runs on the same photos, ranks them, and writes the report.
+
+    Args:
+        runs: one or more folders of runs.
+        photos: the folder of photos to paint.
+        reference: folder or archive of the paintings that they are compared with.
+        sample: a number of photos, the same ones for every checkpoint; all by default.
+        seed: of the choice of the sample.
+        weights: as in `load`.
+        skip_bad: leave photos out that cannot be read; otherwise they are an error.
+        device: as in `load`.
+        options: layer, weights, epsilon and training paintings.
+        report: the page; `report.html` in the first run's folder by default.
+        json_file: a file that gets all numbers.
+        context: the surroundings; those of this process by default.
+        on_end: called with the result before the report is written.
+
+    Raises:
+        InputError: a run, an image or every checkpoint cannot be read, or an output would replace something else.
+    """
+    context, options = context or default_context(), options or ScoreOptions()
+    folders = [Path(run) for run in ([runs] if isinstance(runs, (str, os.PathLike)) else runs)]
+    page = Path(report) if report is not None else RunFolder(folders[0]).report
+    inputs = [Path(photos), Path(reference), *options.inputs]
+    _require_places(folders, page, report is not None, Path(json_file) if json_file else None, inputs)
+    where = choose_device(device)
+    candidates = find_all(folders, weights)
+    found = list_images(Path(photos))
+    chosen = choose_photos(found, sample, seed)
+    scorer = _scorer(options, Path(reference), context, where)
+    painted = paintable(chosen, unreadable(chosen), skip_bad)
+    if len(painted) < 2:
+        raise InputError(f"{photos} holds {len(painted)} photo that can be painted: a score needs at least two")
+    basis = {"photos": identity_of(painted), **scorer.basis}
+
+    def keep(candidate: Candidate, precision: Precision, evaluation: Evaluation) -> None:
+        keep_score(candidate, weights, precision, basis, evaluation)
+
+    comparison = comparing.compare(
+        candidates,
+        painted,
+        scorer,
+        found=len(found),
+        weights=weights,
+        device=where,
+        clock=context.clock,
+        display=context.display,
+        on_scored=keep,
+    )
+    on_end(comparison)
+    if json_file is not None:
+        write_json(Path(json_file), as_dict(comparison))
+    write_comparison(comparison, scorer, page)
+    return comparison
+
+
+def default_context() -> Context:
+    """Returns the surroundings that a call from Python has: this process alone, which begins now, in silence."""
+    return Context(
+        clock=time.monotonic,
+        started=time.monotonic(),
+        now=datetime.datetime.now(datetime.timezone.utc),
+        cache_folder=platformdirs.user_cache_path("monet"),
+        weights_folder=Path(torch.hub.get_dir()),
+        command=("python",),
+    )
+
+
+def run_request(
+    data: PathLike,
+    run: PathLike | None,
+    recipe: str | None,
+    budget: str | None,
+    horizon: str | None,
+    resume: bool,
+    settings: Settings,
+    **others: bool,
+) -> RunRequest:
+    """Returns the request that the arguments of `train` and `submit` make."""
+    words = _words(settings) if isinstance(settings, Mapping) else list(settings)
+    words += _words({name: value for name, value in (("budget", budget), ("horizon", horizon)) if value is not None})
+    return RunRequest(
+        data=os.fspath(data),
+        run=None if run is None else Path(run),
+        recipe=recipe,
+        overrides=words,
+        resume=resume,
+        **others,
+    )
+
+
+def _words(settings: Mapping[str, Any]) -> list[str]:
+    """Settings by their dotted names as words of a command line."""
+    return [
+        word
+        for name, value in settings.items()
+        for word in (f"--{name}", value if isinstance(value, str) else json.dumps(value))
+    ]
+
+
+@contextlib.contextmanager
+def _tracked(job: Job) -> Iterator[None]:
+    """Lets trackers finish at the end, as long as the job's time allows."""
+    with job.tracking.until_the_end(lambda: job.left):
+        yield
+
+
+def _candidate(paint_with: str | None, job: Job) -> Candidate | None:
+    """Returns the checkpoint that is to paint in place of more training.
+
+    Raises:
+        InputError: there is no run yet, or the checkpoint belongs to another one.
+    """
+    if paint_with is None:
+        return None
+    if job.checkpoint is None:
+        raise InputError(
+            f"--paint-with needs a run that was trained: {job.folder.path} holds none; name one with --run"
+        )
+    if paint_with == "best":
+        return best_candidate(job.folder)
+    path = Path(paint_with)
+    there = Path(os.path.realpath(path)).parent
+    if path.parent != Path() and there != Path(os.path.realpath(job.folder.checkpoints)):
+        raise InputError(
+            f"{path} belongs to another run: paint with python -m pipelines.generate --checkpoint {path} …"
+        )
+    return read_candidate(job.folder, job.folder.checkpoints / path.name)
+
+
+def _scorer(options: ScoreOptions, reference: Path, context: Context, device: str | torch.device) -> Scorer:
+    return options.scorer(
+        reference,
+        cache_folder=context.cache_folder,
+        weights_folder=context.weights_folder,
+        device=choose_device(device) if isinstance(device, str) else device,
+        display=context.display,
+    )
+
+
+def _require_places(
+    folders: Sequence[Path], report: Path, named: bool, json_file: Path | None, inputs: Sequence[Path]
+) -> None:
+    """Checks that the report and the numbers of a comparison replace nothing else.
+
+    Raises:
+        InputError: they do.
+    """
+    runs = [RunFolder(folder) for folder in folders]
+    if named:
+        require_output(report, "a report of monet", is_report, inputs)
+    require_writable(report)
+    for run in runs:
+        run.require_apart(report, run.report)
+    if json_file:
+        require_output(json_file, "a comparison of monet", is_json_with("recommended"), inputs)
+        for run in runs:
+            run.require_apart(json_file)
+        if os.path.realpath(json_file) == os.path.realpath(report):
+            raise InputError(f"--json and the report are both {json_file}: give two names")

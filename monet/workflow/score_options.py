@@ -1,0 +1,138 @@
+"""Options of a score, and the scorer that they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from monet.data.layout import Layout
+from monet.device import choose_device
+from monet.machine import available_processors
+from monet.scoring.cache import FeatureCache
+from monet.scoring.images import open_images
+from monet.scoring.inception import FeatureExtractor, Layer
+from monet.scoring.weights import (
+    FILE_NAME,
+    InceptionWeights,
+    NoWeights,
+    cached_weights,
+    downloaded_weights,
+    named_weights,
+)
+from monet.workflow.display import Display
+from monet.workflow.evaluate import Scorer
+from monet.workflow.request import Context
+from monet.workflow.scoring import Scoring
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """Options of a score."""
+
+    feature_layer: Layer = "2048"
+    """Layer of Inception v3 that is compared; the competition's is 2048."""
+    inception_weights: Path | None = None
+    """Weights of Inception v3; by default those in the weights' folder, else torch-fidelity's release is downloaded."""
+    epsilon: float = 0.1
+    """Memorization distances from here on count as 1."""
+    train_paintings: Path | None = None
+    """The paintings that could have been memorized; the reference by default."""
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Files and folders that are read, and that no output may replace."""
+        return [path for path in (self.inception_weights, self.train_paintings) if path]
+
+    def find_weights(self, folder: Path, *, download: bool) -> InceptionWeights | None:
+        """Returns the weights of Inception; None where the released ones are not in the folder nor to be downloaded.
+
+        Args:
+            folder: PyTorch hub's.
+            download: the released weights into it, where they are not there.
+
+        Raises:
+            InputError: they cannot be read.
+            NoWeights: they cannot be downloaded.
+        """
+        if self.inception_weights:
+            return named_weights(self.inception_weights)
+        return downloaded_weights(folder) if download else cached_weights(folder)
+
+    def scorer(
+        self,
+        reference: Path,
+        *,
+        cache_folder: Path,
+        weights_folder: Path,
+        weights: InceptionWeights | None = None,
+        device: torch.device | None = None,
+        display: Display | None = None,
+    ) -> Scorer:
+        """Returns the scorer that these options ask for.
+
+        Args:
+            reference: folder or archive of the images that are compared with.
+            cache_folder: where the features of images are kept.
+            weights_folder: PyTorch hub's; the weights are downloaded there where they are needed.
+            weights: of Inception; those of these options by default.
+            device: where Inception runs; an accelerator that works, by default.
+            display: shows progress.
+
+        Raises:
+            InputError: the weights cannot be had or used, or there are no images where they are said to be.
+        """
+        if self.train_paintings:
+            open_images(self.train_paintings)
+        weights = weights or self.find_weights(weights_folder, download=True)
+        assert weights
+        workers = available_processors()
+        return Scorer(
+            FeatureExtractor(weights, self.feature_layer, device=device or choose_device("auto"), workers=workers),
+            reference=reference,
+            training=self.train_paintings,
+            epsilon=self.epsilon,
+            cache=FeatureCache(cache_folder / "features"),
+            workers=workers,
+            display=display,
+        )
+
+
+def scoring_of_submission(
+    wanted: Literal["auto", "yes", "no"], options: ScoreOptions, layout: Layout, device: str, context: Context
+) -> Scoring:
+    """Returns how an archive is scored. Released weights that cannot be had are no failure; a named file must do.
+
+    Args:
+        wanted: `yes` in any case, downloading the weights; `auto` where they are at hand and the time is little.
+        options: of the score.
+        layout: the data; its paintings are the reference.
+        device: setting of the device where Inception runs.
+        context: of the run.
+
+    Raises:
+        InputError: the weights that are named, or the training paintings, cannot be used.
+    """
+    if wanted == "no":
+        return Scoring(None, "not asked for (--score no)")
+    try:
+        weights = options.find_weights(context.weights_folder, download=wanted == "yes")
+    except NoWeights as error:
+        return Scoring(None, str(error))
+    if weights is None:
+        return Scoring(
+            None,
+            f"no Inception weights at hand: --score yes downloads them (96 MB), or name a copy of {FILE_NAME} with "
+            "--inception-weights",
+        )
+    scorer = options.scorer(
+        layout.paintings[0].parent,
+        cache_folder=context.cache_folder,
+        weights_folder=context.weights_folder,
+        weights=weights,
+        device=choose_device(device),
+        display=context.display,
+    )
+    return Scoring(scorer, always=wanted == "yes")

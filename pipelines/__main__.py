@@ -1,0 +1,66 @@
+"""The command `monet`, also as `python -m pipelines`: `monet submit …` is `python -m pipelines.submit …`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import runpy
+import sys
+from typing import NoReturn
+
+from pipelines import _program
+from pipelines._start import prepare_process
+
+COMMANDS = {
+    "submit": "train, paint every photo, validate, score, report",
+    "train": "the training part of submit alone",
+    "generate": "paint a folder of photos into an archive",
+    "validate": "every reason why an archive would be refused",
+    "evaluate": "FID, MiFID, memorization distance and KID of one set of images",
+    "compare": "score and rank the checkpoints of runs",
+    "kernel": "build, check and push the Kaggle kernel",
+    "doctor": "what this machine can do",
+}
+"""Commands in the order in which they are listed, with what they do."""
+_WRONG_USE = 2
+
+
+def main() -> NoReturn:
+    """Runs the command that the command line names; ends the process with its exit code."""
+    prepare_process()
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in COMMANDS:
+        _program.NAME = "monet "
+        sys.argv = [sys.argv[0], *arguments]
+        runpy.run_module(f"pipelines.{name}", run_name="__main__", alter_sys=True)
+    if name in ("-h", "--help"):
+        print(_help())
+        sys.exit(0)
+    if name == "--version":
+        print(f"monet {_version()}")
+        sys.exit(0)
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    print(f"error: no command {name[:80]!r}: give one of {', '.join(COMMANDS)}{hint}", file=sys.stderr)
+    sys.exit(_WRONG_USE)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {about}" for name, about in COMMANDS.items()]
+    last = "monet COMMAND --help shows the options of one; monet --version the version"
+    return "\n".join(["usage: monet COMMAND …", "", *lines, "", last])
+
+
+def _version() -> str:
+    """The version of the package; of the checkout, where it is not installed."""
+    try:
+        return importlib.metadata.version("monet")
+    except importlib.metadata.PackageNotFoundError:
+        from monet import __version__
+
+        return __version__
+
+
+if __name__ == "__main__":
+    main()
