@@ -13,7 +13,8 @@ from pipelines._command import command_parser, run_command
 from pipelines._processes import leave
 
 _ROOT = Path(__file__).parents[1]
-_FOLDER = _ROOT / "kaggle"
+_FOLDER = _ROOT / "kaggle" if (_ROOT / "pyproject.toml").exists() else Path("kaggle")
+"""That of the checkout; where monet is installed, one in the working folder."""
 _PRIVATE = ("KAGGLE", "CLEARML", "WANDB", "HF_", "AWS_", "TORCH_HOME", "XDG_", "OMP_", "PYTHON")
 """Variables that Kaggle does not set."""
 

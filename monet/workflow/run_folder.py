@@ -106,7 +106,7 @@ class RunFolder:
         """
         found = self._found()
         if found and not resume:
-            raise InputError(f"{self.path} is not empty: add --resume to go on there, or give --run another name")
+            raise InputError(f"{self.path} is not empty: add --resume to resume it, or give --run another name")
         self.require_kinds()
         self._require_writable(found)
         others = [path.name for path in self.saved() if path.name.startswith("epoch-")]

@@ -31,7 +31,7 @@ def test_a_new_run_starts_in_an_empty_or_missing_folder_with_or_without_resume(t
 
 def test_a_folder_that_is_not_empty_needs_resume(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("")
-    with pytest.raises(InputError, match="is not empty: add --resume to go on there, or give --run another name"):
+    with pytest.raises(InputError, match="is not empty: add --resume to resume it, or give --run another name"):
         RunFolder(tmp_path).open(resume=False)
     assert RunFolder(tmp_path).open(resume=True) is None
 
