@@ -33,7 +33,7 @@ SIDE = 256
 """Width and height of an image that the competition takes."""
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _UNFIT = re.compile(r"^\.|[\x00-\x1f\\:\ud800-\udfff]")
-"""What a member's name must not hold: a leading dot, control characters, parts of a path, bytes that are no text."""
+"""Parts that no member's name may have: a leading dot, control characters, parts of a path, bytes that are no text."""
 _LONGEST_NAME = 255
 _MAX_PIXELS = 80_000_000
 _MAX_MEMBER = 64 * 2**20
@@ -115,7 +115,7 @@ class Problem:
 
 @dataclass
 class Report:
-    """What validation found."""
+    """Result of a validation."""
 
     num_images: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -172,7 +172,7 @@ def _validate(file: IO[bytes], archive: zipfile.ZipFile, rules: Rules, workers: 
 
 
 def _structure_faults(file: IO[bytes], archive: zipfile.ZipFile) -> list[str]:
-    """What is wrong with an archive as a whole."""
+    """Finds problems of an archive as a whole."""
     faults = list(end_faults(file, len(archive.infolist())))
     try:
         extents = [extent(file, member) for member in archive.infolist()]
@@ -213,7 +213,7 @@ def _name_problem(member: zipfile.ZipInfo) -> Problem | None:
 
 
 def safety_problem(member: zipfile.ZipInfo) -> Problem | None:
-    """What must not even be unpacked: an encrypted member, one that is no regular file, and a zip bomb."""
+    """Returns why a member must not be unpacked, if it is encrypted, no regular file, or a zip bomb."""
     if member.flag_bits & 0x1:
         return Problem("unsafe", member.filename, "the member is encrypted")
     mode, attributes = member.external_attr >> 16, member.external_attr & 0xFFFF

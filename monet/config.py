@@ -71,7 +71,7 @@ class _Bounded:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(_Bounded):
-    """What is seen, in which order, and how it is varied."""
+    """Images that are seen, their order and their augmentation."""
 
     group: ClassVar[str] = "data"
     limits: ClassVar[dict[str, tuple[float, float]]] = {
@@ -228,7 +228,7 @@ class Config:
     """All settings of a run."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    """What is seen."""
+    """Data settings."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """The networks."""
     training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -17,7 +17,7 @@ T = TypeVar("T")
 _WITHIN_A_STEP = datetime.timedelta(minutes=10)
 """Nccl is used within steps alone, where the others may at most compile in the meantime. Longer means that it hangs."""
 _CALL, _VALUE, _ERROR = range(3)
-"""What the first process sends while the others follow: do your part; here is the value; an error ends it."""
+"""Messages of the first process to the others: call the probe; here is the value; an error ends it."""
 
 
 class Group:
@@ -74,7 +74,7 @@ class Group:
         return tensor
 
     def gather_object(self, thing: T) -> list[T]:
-        """What all processes hand in, in their order, on the first one; an empty list on the others."""
+        """Returns the objects of all processes by rank on the first one; an empty list on the others."""
         return [thing]
 
 

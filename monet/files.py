@@ -19,7 +19,7 @@ from monet.locks import Held, NoLocks, open_locked
 
 _PARTIAL = ".partial"
 _UNFINISHED: set[Path] = set()
-"""What this process is writing."""
+"""Files that this process is writing."""
 _LONGEST_NAME = 255
 """Bytes in a file's name, on nearly every file system."""
 _MOST_JSON = 64 * 2**20
@@ -95,7 +95,7 @@ def final_name(name: str) -> str:
 
 
 def irregular_kind(path: Path) -> str | None:
-    """What a name leads to, where that is anything but a regular file. To open a named pipe, or some devices, waits
+    """Returns the kind of file at a path, unless it is a regular one. To open a named pipe, or some devices, waits
     without end, so this is asked first. Where nothing is there, or nothing may be known, opening says so.
 
     Returns:
@@ -108,7 +108,7 @@ def irregular_kind(path: Path) -> str | None:
 
 
 def kind_of_mode(mode: int) -> str | None:
-    """What a file's mode says it is, such as "a named pipe"; None for a regular file."""
+    """Returns the kind of file by its mode, such as "a named pipe"; None for a regular file."""
     return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no regular file")
 
 

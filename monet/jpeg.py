@@ -11,7 +11,7 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 START = b"\xff\xd8"
-"""What every JPEG file begins with."""
+"""First bytes of every JPEG file."""
 
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 """The start of a segment: not a stuffed 0xff in image data, nor a restart marker between them."""

@@ -1,4 +1,4 @@
-"""What the machine has: processors, memory, a compiler. Knows nothing of PyTorch, so that it is quick to import."""
+"""Facts about the machine: processors, memory, a compiler. Knows nothing of PyTorch, so that it is quick to import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Python's zipfile lets pass: a zip says most things twice, and readers differ in what they believe."""
+"""Checks that Python's zipfile leaves out: a zip says most things twice, and readers differ in which they use."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def unclaimed(extents: Sequence[Extent], directory: int) -> Iterator[str]:
 
 
 def end_faults(file: IO[bytes], members: int) -> Iterator[str]:
-    """What is wrong with the record at the end of an archive.
+    """Returns the fault in the record at the end of an archive.
 
     Args:
         file: the archive.

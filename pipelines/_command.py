@@ -1,4 +1,4 @@
-"""What every command does the same way: options, errors, exit codes, logging."""
+"""Options, errors, exit codes and logging of every command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipelines._signals import SIGNALS
 from pipelines._streams import standard_streams
 
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""What the system cannot do, whatever file it is about: no mistake of the command line."""
+"""Errors of the system, whatever file they are about: no mistake of the command line."""
 _LONGEST_LINE = 600
 """Characters of an error; a longer one, as of a path of thousands, is told without its middle."""
 AT_END: list[Callable[[], None]] = []
@@ -110,7 +110,7 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
 
 
 def _told(error: Exception) -> tuple[str, int]:
-    """What to say of an error that the system or a library raised, and the exit code for it."""
+    """Returns message and exit code for an error that the system or a library raised."""
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if is_about_memory(error):
         return f"not enough memory ({first}): end other programs, or ask for less", MonetError.exit_code

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 _TORCHRUN = "TORCHELASTIC_RUN_ID"
-"""What torchrun, and nothing else, sets."""
+"""A variable that torchrun alone sets."""
 _PATIENCE = 20.0
 """Seconds in which torchrun has to answer."""
 
@@ -108,5 +108,5 @@ def is_first() -> bool:
 
 
 def speaker() -> str:
-    """What stands before the lines of a process that is not the first."""
+    """Returns the prefix of the lines of a process that is not the first."""
     return "" if is_first() else f"process {os.environ['RANK']}: "

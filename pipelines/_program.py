@@ -1,4 +1,4 @@
 """How the commands of this process were called."""
 
 NAME = "python -m pipelines."
-"""What stands before the name of a command: `monet ` where the console script started it."""
+"""Text before the name of a command: `monet ` where the console script started it."""

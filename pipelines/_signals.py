@@ -26,7 +26,7 @@ _SOON = 0.05
 
 
 class Signals(Interrupts):
-    """What tells a command to end: at once as `Interrupted`, or, while deferred, after the step that is being taken.
+    """Signals that stop a command: at once as `Interrupted`, or, while deferred, after the current step.
     A second signal ends the process where it stands."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a command does before anything else, while its modules are still to be imported."""
+"""Preparation of a process before its modules are imported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def listen(receive: signal._HANDLER) -> None:
 
 
 def _fill_standard_streams() -> None:
-    """Whatever is opened where a standard stream is closed would take its number, and get what libraries print."""
+    """Opens closed standard streams on the null device: other files would take their numbers, and get their text."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 import monet
 from monet import archive
@@ -152,3 +153,14 @@ def test_the_demo_runs_from_an_installed_wheel(installed: Installed) -> None:
     done = installed.run("monet", "submit", "--data", "demo", "--run", "demo", "--budget", "8m30s")
     assert done.returncode == 0, done.stderr
     assert archive.validate(installed.folder / "demo" / "images.zip", "kaggle").valid
+
+
+def test_the_workflow_runs_the_readmes_test_command() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "checks.yml").read_text(encoding="utf-8"))
+    commands = [step["run"] for step in workflow["jobs"]["checks"]["steps"] if "run" in step]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    (command,) = {line for line in readme if line.startswith("python -m pytest")}
+    assert command in commands
+    versions = workflow["jobs"]["checks"]["strategy"]["matrix"]["python-version"]
+    assert versions == ["3.10", "3.11", "3.12", "3.13"]
+    assert PROJECT["requires-python"] == f">={versions[0]}"

@@ -1,4 +1,4 @@
-"""What a checkpoint may hold: numbers, words and tensors in plain dicts and lists; and the digest over them."""
+"""Contents of a checkpoint: numbers, words and tensors in plain dicts and lists; and the digest over them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_TEXT = 1000
 
 
 class Damaged(ValueError):
-    """What was read is not what a run saves. The message says what is wrong."""
+    """The contents are not those that a run saves. The message says why."""
 
 
 def plain(contents: Any, size: int) -> Any:

@@ -22,7 +22,7 @@ class Rule:
     """A single value."""
 
     expected: str
-    """What it must be, in words."""
+    """Description of valid values."""
     allows: Callable[[Any], bool]
 
 
@@ -55,7 +55,7 @@ class Added:
 
     schema: Schema
     default: Any
-    """What it is where it is missing."""
+    """Value of a section that is missing."""
 
 
 Schema = Rule | Unless | ListOf | MapOf | Added | Mapping[str, "Schema"]

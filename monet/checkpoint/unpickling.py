@@ -14,7 +14,7 @@ from monet.errors import shortened
 
 
 class Foreign(ValueError):
-    """What was read is another program's, or another version's. The message says so of the file."""
+    """The file is another program's, or of another version."""
 
 
 def unpickled(data: bytes) -> Any:

@@ -58,7 +58,7 @@ def find_layout(folder: Path) -> Layout:
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:
-    """Whatever lies in a folder, sorted by name, but for folders and what is hidden. What is not an image, such as
+    """Lists the files in a folder by name, without folders and hidden files. A file that is not an image, such as
     text, a named pipe or a link to nothing, shows when it is read.
 
     Raises:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 
 class Purpose(IntEnum):
-    """What a random number is for; each purpose has numbers of its own."""
+    """Purposes of random numbers; each has numbers of its own."""
 
     SUBSET = 0
     PHOTO_ORDER = 1

@@ -29,7 +29,7 @@ class InstanceNorm(nn.Module):
             return F.group_norm(x, self.channels)
 
     def extra_repr(self) -> str:
-        """What `print(module)` shows."""
+        """Extra text for `print(module)`."""
         return str(self.channels)
 
 

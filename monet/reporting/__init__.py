@@ -1,1 +1,1 @@
-"""What a person looks at: grids of images and curves."""
+"""Pictures for people: grids of images, curves and the report."""

@@ -55,7 +55,7 @@ def save_curves(steps: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def panels(steps: Sequence[Mapping[str, Any]]) -> dict[str, Callable[[Any], None]]:
-    """What there is to draw about a training: a title, and a function that draws on matplotlib's axes.
+    """Lists the plots of a training: a title, and a function that draws on matplotlib's axes.
 
     Args:
         steps: what `read_metrics` returned; at least one.

@@ -64,7 +64,7 @@ class Close:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What is known about the training of a run."""
+    """Facts about the training of a run."""
 
     name: str
     settings: dict[str, str]
@@ -72,7 +72,7 @@ class RunFacts:
     processes: Sequence[dict[str, Any]]
     """Machine and software of each process, as `environment.json` has them."""
     steps: Sequence[dict[str, Any]]
-    """What `read_metrics` returned."""
+    """The result of `read_metrics`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +81,11 @@ class Report:
 
     title: str
     verdict: Sequence[str]
-    """What to do and why, the first line first."""
+    """Recommendation and reasons, a sentence a line."""
     remarks: Sequence[str] = ()
-    """What stands beside every score."""
+    """Remarks shown beside every score."""
     compared: str = ""
-    """What the scores compare, in a sentence."""
+    """One sentence about the images that the scores compare."""
     rows: Sequence[Row] = ()
     """The best first."""
     unpainted: Row | None = None

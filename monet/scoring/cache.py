@@ -29,7 +29,7 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class FeatureKey:
-    """What features depend on.
+    """Everything that features depend on.
 
     Attributes:
         images: digest of the images' content, in order.

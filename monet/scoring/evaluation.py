@@ -1,4 +1,4 @@
-"""What was found about one set of generated images: its scores, how far they may be off, and what it comes close to."""
+"""The evaluation of one set of generated images: its scores, their intervals, and the closest training paintings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Evaluation:
     weights_known: bool
     """They are torch-fidelity's released ones."""
     warnings: tuple[str, ...] = ()
-    """What makes the score worth less than it looks."""
+    """Reasons why the score is worth less than it looks."""
 
     @property
     def memorized(self) -> bool:

@@ -20,7 +20,7 @@ from monet.threads import compute_threads
 
 Layer = Literal["2048", "768", "192", "64"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
-"""What can be compared; each is named by how many numbers it gives an image."""
+"""Layers that can be compared; each is named by its number of features."""
 
 _SIDE = 299
 _STAGES: dict[Layer, tuple[str, ...]] = {

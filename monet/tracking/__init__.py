@@ -1,1 +1,1 @@
-"""What a run does, told to ClearML, W&B or TensorBoard as it happens."""
+"""Reports of a run to ClearML, W&B or TensorBoard while it trains."""

@@ -149,7 +149,7 @@ _FRAMEWORKS = (
     *("artifacts", "catboost", "detect_repository", "fastai", "gradio", "hydra", "joblib", "jsonargparse", "lightgbm"),
     *("matplotlib", "megengine", "pytorch", "scikit", "tensorboard", "tensorflow", "tfdefines", "xgboost"),
 )
-"""What ClearML would otherwise change to hear of it."""
+"""Libraries that ClearML would otherwise patch."""
 
 
 def _started_task(name: str, task_id: str | None) -> Any:

@@ -61,7 +61,7 @@ class TrackerProcess:
             self._lost += 1
 
     def said(self) -> list[str]:
-        """What the tracker had to say since it was last asked, each line with its name."""
+        """Returns the tracker's messages since the last call, each line with its name."""
         lines = []
         with contextlib.suppress(queue.Empty):
             while True:

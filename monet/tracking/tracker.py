@@ -1,4 +1,4 @@
-"""What a tracker is, and what it is told."""
+"""The protocol of trackers, and the messages that they receive."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Tracker(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """What a tracker knows from the start."""
+    """Facts about the run that a tracker is created with."""
 
     name: str
     """The tracker's."""
@@ -56,7 +56,7 @@ class RunInfo:
     online: bool
     """There are credentials for the tracker's server."""
     memory: dict[str, Any] = field(default_factory=dict)
-    """What the tracker remembered in an earlier process of the run."""
+    """State that the tracker stored in an earlier process of the run."""
 
     @property
     def log(self) -> Path:

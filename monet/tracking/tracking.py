@@ -28,7 +28,7 @@ OPENERS: dict[TrackerName, OpenTracker] = {
     "wandb": open_wandb,
     "tensorboard": open_tensorboard,
 }
-"""What starts each tracker."""
+"""The function that starts each tracker."""
 FOLDER = "tracking"
 """Where they write, in a run's folder."""
 _EVERY = 1.0

@@ -114,7 +114,7 @@ def _leave(code: int) -> None:
 
 
 def _memory(path: Path) -> dict[str, Any]:
-    """What the tracker remembered in an earlier process of the run."""
+    """State that the tracker stored in an earlier process of the run."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""What joins several rooms: training with its run folder, and the whole way to a submission."""
+"""Code that joins several rooms: training with its run folder, and the whole way to a submission."""

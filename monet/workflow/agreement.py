@@ -1,4 +1,4 @@
-"""What a run that goes on, and the processes that train together, must have in common."""
+"""Facts that a resumed run, and processes that train together, must have in common."""
 
 from __future__ import annotations
 

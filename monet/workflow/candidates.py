@@ -90,7 +90,7 @@ def find_candidates(run: Path, weights: Weights = "ema", name: str | None = None
 
 
 def read_candidate(folder: RunFolder, path: Path, weights: Weights = "ema", name: str | None = None) -> Candidate:
-    """What a checkpoint says of itself.
+    """Reads the facts in a checkpoint.
 
     Raises:
         InputError: it cannot be read.

@@ -44,7 +44,7 @@ class RankedCheckpoint:
     candidate: Candidate | None
     """The checkpoint; None for the photos themselves."""
     evaluation: Evaluation
-    """What it scored."""
+    """Its score."""
     painting_seconds: float
     """Time to paint."""
     scoring_seconds: float
@@ -83,7 +83,7 @@ class Repeats:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What was found."""
+    """Result of a comparison."""
 
     contenders: tuple[RankedCheckpoint, ...]
     """The best first."""
@@ -92,7 +92,7 @@ class Comparison:
     repeats: tuple[Repeats, ...]
     """Recipes with several runs."""
     photos: tuple[Path, ...]
-    """What was painted."""
+    """Photos that were painted."""
     shown: tuple[Path, ...]
     """Those that are shown."""
     found: int

@@ -54,7 +54,7 @@ def should_compile(job: Job, state: TrainingState, reserve: Reserve | None, devi
 
 
 def _stored_choice(job: Job, device: torch.device) -> bool | None:
-    """What `auto` chose for this run, where that still binds it."""
+    """Returns the choice of `auto` that the run has stored, where it still holds."""
     stored = job.checkpoint
     if stored is None or stored["config"]["training"]["compile"] != "auto" or stored["device"] != device.type:
         return None

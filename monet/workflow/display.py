@@ -1,4 +1,4 @@
-"""What a workflow tells the person who waits for it. The methods do nothing here; a command shows them its own way."""
+"""Progress for the person who waits. The methods do nothing here; a command overrides them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine can do, found out by trying."""
+"""The examination of this machine: everything is tried out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Finding:
     status: Literal["ok", "note", "problem"]
     """`note` is worth knowing; `problem` keeps the main job from working."""
     message: str
-    """What was found, and what to do about it."""
+    """Finding, and advice."""
 
 
 def examine(

@@ -120,7 +120,7 @@ class Scorer:
 
     @property
     def basis(self) -> dict[str, str | float]:
-        """What scores must have in common to be compared, besides the photos."""
+        """Facts that scores must have in common to be compared, besides the photos."""
         return {
             "reference": self._reference.digest,
             "training": self._training.digest,

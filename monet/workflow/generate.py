@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Painted:
-    """What painting a folder gave."""
+    """Result of painting a folder."""
 
     num_images: int
     """Images in the archive."""

@@ -1,4 +1,4 @@
-"""What a command asks for, and which settings a run that goes on may change."""
+"""A run that can begin, and the settings that a resumed run may change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a command asks for."""
+    """A run that can begin."""
 
     config: Config
     """The settings; those of the checkpoint where the run goes on."""
@@ -33,7 +33,7 @@ class Job:
     folder: RunFolder
     """Where the run lives."""
     checkpoint: dict[str, Any] | None
-    """What the run goes on from."""
+    """Contents of the checkpoint that the run is resumed from."""
     explicit: frozenset[str] = frozenset()
     """Dotted names of the settings given on the command line itself: only these may change a run's horizon."""
     asked: frozenset[str] = frozenset()

@@ -19,7 +19,7 @@ from monet.errors import InputError
 from monet.files import require_output, write_text
 
 METADATA = "kernel-metadata.json"
-"""What stands beside a notebook."""
+"""Name of the metadata file beside a notebook."""
 _UNNAMED = "INSERT_USERNAME"
 """Whose kernel it is until `push` knows."""
 
@@ -69,13 +69,13 @@ class Edition:
     folder: str
     """Where it stands, in the folder that is built."""
     recipe: str
-    """What it trains."""
+    """The recipe that it trains."""
     internet: bool
     """Whether it may use the internet, unless that is decided otherwise."""
     about: str
     """Its title and what it does, in Markdown."""
     settings: str
-    """What there is to set, in Markdown."""
+    """Description of its settings, in Markdown."""
     text: str = _TEXT
     """The file beside this one that its cells are made of."""
     packs: tuple[str, ...] = ("monet", "pipelines")
@@ -139,7 +139,7 @@ output of this notebook among its inputs is gone on from: what is done there is 
 )
 """Not for the competition: tells what works on Kaggle's GPUs."""
 EDITIONS = (SHORT, LONG, GPU)
-"""What `build` writes."""
+"""The notebooks that `build` writes."""
 
 
 def pack(root: Path, folders: Sequence[str] = SHORT.packs) -> bytes:
@@ -258,7 +258,7 @@ def notebook(packed: bytes | None, edition: Edition = SHORT) -> dict[str, Any]:
 
 
 def metadata(datasets: list[str], edition: Edition = SHORT, internet: bool | None = None) -> dict[str, Any]:
-    """What Kaggle is to know of the kernel."""
+    """Returns Kaggle's metadata of the kernel."""
     return {
         "id": f"{_UNNAMED}/{edition.slug}",
         "title": edition.slug,

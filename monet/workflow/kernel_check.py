@@ -22,7 +22,7 @@ Mount = Literal["competitions", "plain"]
 """Where Kaggle puts a competition's data: `/kaggle/input/competitions/SLUG`, or `/kaggle/input/SLUG` as it used to."""
 
 MOST_FILES, MOST_BYTES = 500, 20 * 10**9
-"""What a kernel may leave behind."""
+"""Bytes that a kernel may leave in its output."""
 
 _SECRET = re.compile(
     r"(?i)\b(?:api[_-]?key|access[_-]?key|secret|token|password|passwd)\b[\"']?\s*[:=]\s*[\"'][^\"'\s]{8,}[\"']"
@@ -62,7 +62,7 @@ socket.socket.connect, socket.getaddrinfo, PathFinder.find_spec = connect, resol
 
 @dataclass
 class Checked:
-    """What running the notebook showed."""
+    """Result of running the notebook."""
 
     mount: Mount
     seconds: float = 0.0
@@ -74,11 +74,11 @@ class Checked:
     size: int = 0
     """Bytes of them."""
     problems: list[str] = field(default_factory=list)
-    """What would not do on Kaggle; empty where all is well."""
+    """Problems that Kaggle would have with it."""
 
 
 def static_problems(notebook: Any, paths: Sequence[str]) -> list[str]:
-    """What no cell may hold: paths of the machine that built the notebook, or anything like a credential.
+    """Finds text that no cell may hold: paths of the machine that built the notebook, or anything like a credential.
 
     Args:
         notebook: in Jupyter's format.
@@ -210,7 +210,7 @@ def _with_settings(notebook: Any, values: dict[str, Any]) -> Any:
 
 
 def _inherited(environment: Mapping[str, str], place: Path, absent: Sequence[str]) -> dict[str, str]:
-    """What the notebook's process inherits: a home of its own, and no network."""
+    """Returns the environment of the notebook's process: a home of its own, and no network."""
     front, site = place / "front", place / "site"
     for folder in (front, site, place / "home"):
         folder.mkdir()

@@ -27,7 +27,7 @@ _SECONDS = 300
 
 @dataclass(frozen=True)
 class Pushed:
-    """What Kaggle made of it."""
+    """Kaggle's answer."""
 
     kernel: str
     """`USER/SLUG`."""
@@ -116,7 +116,7 @@ def push(
 
 
 def _refusal(said: str) -> MonetError:
-    """What the kaggle package said, in one line with what to do."""
+    """Returns the kaggle package's message as one line that says what to do."""
     if re.search(
         r"Authentication required|Could not find kaggle.json|\b40[13]\b|Unauthori[sz]ed|Unauthenticated", said
     ):

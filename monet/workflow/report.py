@@ -120,7 +120,7 @@ def _compared(found: Evaluation, scorer: Scorer) -> str:
 
 
 def training_steps(folder: RunFolder) -> list[dict[str, Any]]:
-    """What is known about the steps of a run, as `read_metrics` returns them; none where that cannot be read."""
+    """Returns the steps of a run, as `read_metrics` does; none where they cannot be read."""
     steps: list[dict[str, Any]] = []
     if folder.metrics.exists():
         with side_product(f"what {folder.metrics} shows"):
@@ -129,7 +129,7 @@ def training_steps(folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def run_facts(name: str, folder: RunFolder, config: Config, steps: Sequence[dict[str, Any]]) -> RunFacts:
-    """What is known about a run."""
+    """Returns the facts about a run."""
     return RunFacts(
         name=name,
         settings={name: "—" if value is None else str(value) for name, value in flat(to_dict(config)).items()},

@@ -1,4 +1,4 @@
-"""What a run can do without: whatever goes wrong there is a line in the log, and the run goes on.
+"""Products that a run can do without: an error in one of them is a warning, and the run continues.
 
 What a run cannot do without is its data, its training, and one file: the archive, or, where nothing is painted, the
 last checkpoint. Only their failures end it.

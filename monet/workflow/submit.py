@@ -48,22 +48,22 @@ _COMPLETE = "stopped after the painting; {} is complete"
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What a submission consists of."""
+    """A finished submission."""
 
     folder: RunFolder
     """The run's folder."""
     rules: archive.Rules
-    """What the archive is checked against."""
+    """Rules that the archive is checked against."""
     path: Path
     """The archive."""
     num_images: int
     """Images in it."""
     report: archive.Report | None
-    """What validation says of it; None where it could not be done."""
+    """Result of the validation; None where it could not be done."""
     skipped: tuple[BadImage, ...]
     """Photos that could not be read and were left out on request."""
     checkpoint: Candidate | None
-    """What painted, where it was asked for instead of more training."""
+    """The checkpoint that painted, where one was named in place of more training."""
     outcome: Outcome
     """How its training ended."""
     evaluation: Evaluation | None
@@ -163,7 +163,7 @@ def _afterwards(
 
 
 def _checked(path: Path, rules: archive.Rules) -> archive.Report:
-    """What validation says, also where it says that the archive cannot even be opened."""
+    """Validates an archive, also one that cannot even be opened."""
     try:
         return archive.validate(path, rules)
     except InputError as error:
@@ -171,7 +171,7 @@ def _checked(path: Path, rules: archive.Rules) -> archive.Report:
 
 
 def _last(job: Job, trained: Trained) -> Candidate:
-    """What was trained and has painted, as the run's folder holds it.
+    """Returns the checkpoint in the run's folder that was trained and has painted.
 
     Raises:
         MonetError: it cannot be read, or is older, because there was no room for the last one.
@@ -206,7 +206,7 @@ def assist(job: Job, path: Path, paint_with: Candidate | None = None) -> None:
 
 
 def summary(submission: Submission) -> list[str]:
-    """What came of it, a sentence a line."""
+    """Returns the result, a sentence a line."""
     outcome = submission.outcome
     lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})"]
     if submission.checkpoint:
@@ -258,7 +258,7 @@ def _paint(job: Job, trained: Trained, path: Path) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another one that takes its name; None where there is none."""
+    """Returns inode and time of a file, which another file of that name does not have; None where there is none."""
     try:
         found = path.stat()
     except OSError:

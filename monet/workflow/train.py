@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What training leaves for painting."""
+    """Result of the training: everything that painting needs."""
 
     outcome: Outcome
     painter: Painter
@@ -126,7 +126,7 @@ def _workers(job: Job, updater: Updater, device: torch.device, precision: Precis
 
 
 def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
-    """What an earlier checkpoint of the run leaves for painting, without any training.
+    """Returns everything that painting needs from an earlier checkpoint of the run, without training.
 
     Raises:
         InputError: the checkpoint, or photos to be painted, cannot be read.

@@ -1,4 +1,4 @@
-"""What a comparison says, in words and as JSON."""
+"""The result of a comparison in words and as JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def verdict(comparison: Comparison) -> list[str]:
 
 
 def remarks() -> list[str]:
-    """What stands beside every score."""
+    """Returns the remarks beside every score."""
     return [CAVEAT, LEADERBOARD]
 
 
