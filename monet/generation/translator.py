@@ -90,7 +90,7 @@ class Translator:
                 f"array has shape {pixels.shape} and dtype {pixels.dtype}: expected (H, W, 3) or (B, H, W, 3), uint8"
             )
         batch = pixels if pixels.ndim == 4 else pixels[None]
-        images = to_network(torch.from_numpy(np.require(batch, requirements="CW")), self.device)
+        images = to_network(torch.from_numpy(np.require(batch, requirements=["C", "W"])), self.device)
         return to_pixels(self._run(images, direction)).reshape(pixels.shape)
 
     def _translate_tensor(self, images: Tensor, direction: Direction) -> Tensor:
