@@ -105,7 +105,6 @@ def test_a_deadline_holds_for_all(tiny_data: Path, tmp_path: Path) -> None:
     begun = time.monotonic()
     out, _ = finish(launched("submit", *words, cwd=tmp_path), 0)
     assert time.monotonic() - begun < 60  # torchrun's own start is not in the budget
-    assert "(learning rate decayed to " in out
     assert "6 images, valid by the any rules" in out
 
 
