@@ -169,15 +169,17 @@ def _require_possible(config: Config, *, trains: bool) -> None:
     Raises:
         InputError: the device does not work here, or the budget is nearly over.
     """
-    from monet.clock import LEAST_RESERVE
+    from monet.clock import format_duration, reserve_seconds
     from monet.device import choose_device
 
     if config.training.device != "auto":
         choose_device(config.training.device)
-    passed = time.monotonic() - pipelines.STARTED
-    if trains and config.budget_seconds is not None and config.budget_seconds < passed + LEAST_RESERVE:
+    if not trains or config.budget_seconds is None:
+        return
+    passed, ending = time.monotonic() - pipelines.STARTED, reserve_seconds(0.0, config.budget_seconds)
+    if config.budget_seconds < passed + ending:
         raise InputError(
-            f"a budget of {config.budget} leaves no time to train: ending alone takes up to {LEAST_RESERVE:.0f}s; "
+            f"a budget of {config.budget} leaves no time to train: ending alone takes up to {format_duration(ending)}; "
             "give --budget some minutes"
         )
 
