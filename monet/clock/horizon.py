@@ -17,7 +17,7 @@ class Horizon:
     """Training time of the whole run, over all its processes."""
 
     def progress(self, pairs: int, seconds: float, policy: Policy = DEFAULT_POLICY) -> float:
-        """Returns the larger share of the horizon that is behind, from 0 to 1."""
+        """Returns the share of the horizon that is done: the larger one of its terms, from 0 to 1."""
         shares = [0.0]
         if self.pairs is not None:
             shares.append(pairs / self.pairs)

@@ -18,36 +18,59 @@ logger = logging.getLogger(__name__)
 
 
 class State(enum.Enum):
-    """What training does next."""
+    """The state of training before a step."""
 
     TRAINING = enum.auto()
-    """It takes a step; there is time for what follows the step, too."""
+    """Another step begins."""
     FINISHING = enum.auto()
-    """It takes a step, but there is no time for what a run can do without after it: a sample grid, or a save before the
-    last."""
+    """Another step begins, but there is no time for what is optional after it: a sample grid, or a save before the last
+    one."""
     STOP = enum.auto()
-    """The horizon is reached, or one more step would eat into the reserve."""
+    """No step begins: the horizon is reached, or the step would use time of the reserve."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What training does next, and how far it is."""
+    """The decision about the next step."""
 
     state: State
-    """Whether there is another step."""
+    """Whether the step begins."""
     progress: float
-    """Progress of the step that begins now, from 0 to 1: it sets the learning rate."""
+    """Progress of that step, from 0 to 1: it sets the learning rate."""
 
 
 class _Phase(enum.Enum):
-    """What the horizon does."""
+    """The state of the horizon."""
 
     FOLLOWING = enum.auto()
-    """The deadline of this process sets its time term, which moves with the speed of the machine."""
+    """The deadline of this process sets the time term, which moves with the speed of the machine."""
     FIXED = enum.auto()
-    """It was given, or stored."""
+    """Given by the settings, or stored."""
     ENDED = enum.auto()
-    """Training is over: it stays where it is."""
+    """Training is over; the horizon does not move any more."""
+
+
+class _Timer:
+    """Measures the training time of a run, until it is stopped.
+
+    Args:
+        clock: tells the time.
+        earlier: seconds of the earlier processes.
+    """
+
+    def __init__(self, clock: Clock, earlier: float) -> None:
+        self._clock = clock
+        self._earlier = earlier
+        self._began = clock()
+
+    def seconds(self) -> float:
+        """Returns the training time so far."""
+        return self._earlier + (self._clock() - self._began)
+
+    def stop(self) -> None:
+        """Keeps the training time as it is now."""
+        ended = self._clock()
+        self._clock = lambda: ended
 
 
 class Timekeeper:
@@ -85,9 +108,8 @@ class Timekeeper:
         self._end = TrainingEndBeforeWork(deadline, reserve, policy) if reserve else TrainingEnd(deadline)
         self._phase = _Phase.FOLLOWING if deadline_is_horizon else _Phase.FIXED
         self._policy = policy
-        self._earlier_seconds = seconds
-        self._began = self._updated = clock()
-        self._ended = math.inf
+        self._timer = _Timer(clock, seconds)
+        self._updated = clock()
         self._progress = self._last_step = progress
         self.pace = reserve.pace if reserve else Pace(policy)
         """How fast steps are; training records each one."""
@@ -100,7 +122,7 @@ class Timekeeper:
     @property
     def seconds(self) -> float:
         """Training time of the run so far."""
-        return self._earlier_seconds + (min(self._clock(), self._ended) - self._began)
+        return self._timer.seconds()
 
     @property
     def horizon(self) -> Horizon:
@@ -115,7 +137,7 @@ class Timekeeper:
         return Horizon(self._horizon.pairs, max(ends))
 
     def poll(self, pairs: int, pause: float = 0.0) -> Decision:
-        """Decides whether another step begins now. Measures what follows training, where that is due.
+        """Decides whether another step begins now. Measures what follows training where that is due.
 
         Args:
             pairs: pairs seen.
@@ -128,13 +150,13 @@ class Timekeeper:
         return Decision(State.STOP, self._progress)
 
     def progress(self, pairs: int) -> float:
-        """Returns the progress of the step that begins now: how much of the horizon is behind after `pairs` pairs, from
-        0 to 1. Never decreases."""
+        """Returns the progress of the step that begins now: the share of the horizon that is done after `pairs` pairs,
+        from 0 to 1. Never decreases."""
         self._last_step = self.reached(pairs)
         return self._last_step
 
     def reached(self, pairs: int) -> float:
-        """Returns the progress now, where no step begins."""
+        """Returns the progress at this moment, for a report or a checkpoint. Never decreases."""
         if self._phase is _Phase.FOLLOWING:
             self._follow_deadline()
         self._progress = max(self._progress, self._share(pairs))
@@ -145,7 +167,7 @@ class Timekeeper:
         return self._share(pairs) >= 1.0
 
     def allowed(self) -> float:
-        """Returns the seconds that this process may still train before it eats into the reserve; infinite without a
+        """Returns the seconds that this process may still train before it reaches the reserve; infinite without a
         deadline."""
         return self._end.left(self._least_decay_seconds())
 
@@ -156,14 +178,14 @@ class Timekeeper:
         return max(0.0, min(by_horizon, self.allowed()))
 
     def finish_decay(self, pairs: int) -> bool:
-        """Ends training: the horizon of a run that followed the deadline stays where it is from now on. It is reached
-        where the decay is finished, or so close to its end that not another step would fit.
+        """Ends training and fixes the horizon. A horizon that followed the deadline is set to the training time so far
+        where the decay is finished, or so close to its end that no other step would fit.
 
         Returns:
             True where the learning-rate decay is finished; False where the deadline came first.
         """
         self.reached(pairs)
-        self._ended = self._clock()
+        self._timer.stop()
         if self._unfinished:
             self._progress = self._last_step  # what no step has used is still ahead
             self._horizon = self.horizon
@@ -209,7 +231,7 @@ class Timekeeper:
         return self._phase is _Phase.FOLLOWING and 1.0 - self._last_step > near
 
     def _share(self, pairs: int) -> float:
-        """Returns how much is behind of a horizon that does not move."""
+        """Returns the share of the given terms of the horizon that is done."""
         return self._horizon.progress(pairs, self.seconds, self._policy)
 
     def _least_decay_seconds(self) -> float:

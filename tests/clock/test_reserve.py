@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from monet.clock import Pace, Reserve
+from monet.clock import Pace, Reserve, reserve_seconds
 
 
 def paced(pace: Pace, seconds: float, steps: int) -> None:
@@ -59,3 +59,7 @@ def test_steps_alone_that_become_slower_change_nothing_about_the_reserve_once_a_
     assert reserve.work == pytest.approx(100)
     paced(pace, 0.4, 60)
     assert reserve.work == pytest.approx(200)
+
+
+def test_where_nothing_follows_training_20_seconds_are_kept_of_any_budget() -> None:
+    assert [reserve_seconds(0.0, budget) for budget in (1.0, 600.0, 1e6)] == [20.0, 20.0, 20.0]

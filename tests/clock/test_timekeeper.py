@@ -136,3 +136,22 @@ def test_time_left_follows_the_pairs_where_they_end_the_run_before_its_deadline(
     clock.advance(600)
     assert keeper.time_left(500) == pytest.approx(600)
     assert keeper.time_left(10) == pytest.approx(keeper.allowed())
+
+
+def test_a_last_step_begins_where_there_is_time_for_it_but_not_for_what_follows_it(clock: FakeClock) -> None:
+    keeper = keeper_for(clock, budget=1000, work=100, horizon=Horizon(pairs=10**9))
+    keeper.pace.record(1.0)
+    clock.advance(1000 - 170 - 3)  # three seconds before the reserve
+    assert keeper.poll(0, pause=1.0).state is State.TRAINING
+    assert keeper.poll(0, pause=60.0).state is State.FINISHING
+    clock.advance(3)
+    assert keeper.poll(0, pause=60.0).state is State.STOP
+
+
+def test_the_training_time_stands_still_when_training_has_ended(clock: FakeClock) -> None:
+    keeper = Timekeeper(Horizon(seconds=100), clock=clock, seconds=60)
+    clock.advance(20)
+    assert not keeper.finish_decay(0)
+    clock.advance(1000)
+    assert keeper.seconds == 80
+    assert keeper.reached(0) == pytest.approx(0.8)
