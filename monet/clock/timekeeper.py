@@ -157,8 +157,7 @@ class Timekeeper:
 
     def reached(self, pairs: int) -> float:
         """Returns the progress at this moment, for a report or a checkpoint. Never decreases."""
-        if self._phase is _Phase.FOLLOWING:
-            self._follow_deadline()
+        self._follow_deadline()
         self._progress = max(self._progress, self._share(pairs))
         return self._progress
 
@@ -217,8 +216,7 @@ class Timekeeper:
 
     def _probe(self) -> None:
         """Measures what follows. Nothing is learned meanwhile, so progress continues from where it is."""
-        if self._phase is _Phase.FOLLOWING:
-            self._follow_deadline()
+        self._follow_deadline()
         self._end.probe()
         self._updated = self._clock()
 
@@ -250,6 +248,8 @@ class Timekeeper:
         With a fixed end this is exactly elapsed / total. Where the end comes nearer, the rest of the way bends to it;
         where it moves away, progress waits until elapsed / total has caught up. It never reaches 1 while training.
         """
+        if self._phase is not _Phase.FOLLOWING:
+            return
         now = self._clock()
         passed = now - self._updated
         left = max(self.allowed(), self.pace.next_step, self._rest() / self._policy.fastest_decay - passed)
