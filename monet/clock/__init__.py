@@ -10,7 +10,7 @@ from monet.clock.duration import format_duration, parse_duration
 from monet.clock.horizon import Horizon
 from monet.clock.pace import Pace
 from monet.clock.policy import DEFAULT_POLICY, Policy
-from monet.clock.reserve import Reserve, least_budget, reserve_seconds
+from monet.clock.reserve import Reserve, reserve_seconds
 from monet.clock.timekeeper import Decision, State, Timekeeper
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "State",
     "Timekeeper",
     "format_duration",
-    "least_budget",
     "parse_duration",
     "reserve_seconds",
 ]

@@ -31,20 +31,6 @@ def reserve_seconds(work: float, budget: float, policy: Policy = DEFAULT_POLICY)
     return work + max(least, min(work + policy.slack_seconds, policy.slack_budget_share * budget))
 
 
-def least_budget(work: float, passed: float, policy: Policy = DEFAULT_POLICY) -> float:
-    """Returns the largest budget of which the reserve leaves no training.
-
-    Args:
-        work: seconds that what follows training takes.
-        passed: seconds that are gone before training.
-        policy: the numbers of the reserve.
-    """
-    budget = passed
-    while (needed := passed + reserve_seconds(work, budget, policy)) > budget:
-        budget = needed
-    return budget
-
-
 class Reserve:
     """Measures what follows training, and tells the time that must be left for it when training stops.
 
@@ -114,8 +100,11 @@ class Reserve:
         return reserve_seconds(self.work_at_best, self._budget, self._policy)
 
     def least_budget(self, passed: float) -> float:
-        """Returns the largest budget of which this reserve leaves no training, where `passed` seconds are gone."""
-        return least_budget(self.work, passed, self._policy)
+        """Returns the budget above which there is time to train, where `passed` seconds are gone before training."""
+        work, budget = self.work, passed
+        while (needed := passed + reserve_seconds(work, budget, self._policy)) > budget:
+            budget = needed  # the reserve grows with the budget, but far less
+        return budget
 
     def _slowdown(self) -> float:
         """Returns how much slower steps are than at the last probe, or at best since, from 1."""
