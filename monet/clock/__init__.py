@@ -2,24 +2,29 @@
 
 The *deadline* belongs to a process: when it must be over, painting and writing included. The *horizon* belongs to a
 run: where the learning-rate decay ends, in pairs, in training time, or in both. *Progress* is how much of the horizon
-is behind: 0 at the start, 1 where the decay has decay_finished.
+is behind: 0 at the start, 1 where the decay is finished.
 """
 
-from monet.clock.durations import format_duration, parse_duration
-from monet.clock.ending import TrainingEnd
-from monet.clock.reserve import LEAST_RESERVE, Pace, Reserve
-from monet.clock.terms import Clock, Deadline, Horizon
-from monet.clock.timekeeper import Timekeeper
+from monet.clock.deadline import Clock, Deadline
+from monet.clock.duration import format_duration, parse_duration
+from monet.clock.horizon import Horizon
+from monet.clock.pace import Pace
+from monet.clock.policy import DEFAULT_POLICY, Policy
+from monet.clock.reserve import Reserve, reserve_seconds
+from monet.clock.timekeeper import Decision, State, Timekeeper
 
 __all__ = [
-    "LEAST_RESERVE",
+    "DEFAULT_POLICY",
     "Clock",
     "Deadline",
+    "Decision",
     "Horizon",
     "Pace",
+    "Policy",
     "Reserve",
+    "State",
     "Timekeeper",
-    "TrainingEnd",
     "format_duration",
     "parse_duration",
+    "reserve_seconds",
 ]

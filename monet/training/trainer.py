@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from monet import checkpoint
-from monet.clock import Clock, Timekeeper
+from monet.clock import Clock, State, Timekeeper
 from monet.config import Config
 from monet.data.batches import PairSource
 from monet.device import Precision
@@ -244,11 +244,11 @@ class Trainer:
         pairs = self.state.counters.pairs
 
         def decide() -> _Plan:
-            keeper, pause = self._timekeeper, self._pause()
-            stopped = keeper.at_horizon(pairs) if told else keeper.should_stop(pairs, pause)
-            hurried = stopped and not told and pause > 0 and not keeper.should_stop(pairs)
-            stopped = stopped and not hurried
-            return _Plan(stopped, told, 0.0 if stopped else keeper.progress(pairs), hurried)
+            keeper = self._timekeeper
+            if told:
+                return _Plan(keeper.at_horizon(pairs), told, keeper.reached(pairs), hurried=False)
+            decision = keeper.poll(pairs, self._pause())
+            return _Plan(decision.state is State.STOP, told, decision.progress, decision.state is State.FINISHING)
 
         return self._group.broadcast_object(decide)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from monet import recipes
-from monet.clock import LEAST_RESERVE
+from monet.clock import format_duration, reserve_seconds
 from monet.config import Config
 from monet.data.layout import Layout
 from monet.device import choose_device
@@ -130,10 +130,12 @@ def _require_possible(config: Config, request: RunRequest, context: Context) -> 
     """
     if config.training.device != "auto":
         choose_device(config.training.device)
-    passed = context.clock() - context.started
-    if request.train and config.budget_seconds is not None and config.budget_seconds < passed + LEAST_RESERVE:
+    if not request.train or config.budget_seconds is None:
+        return
+    passed, ending = context.clock() - context.started, reserve_seconds(0.0, config.budget_seconds)
+    if config.budget_seconds < passed + ending:
         raise InputError(
-            f"a budget of {config.budget} leaves no time to train: ending alone takes up to {LEAST_RESERVE:.0f}s; "
+            f"a budget of {config.budget} leaves no time to train: ending alone takes up to {format_duration(ending)}; "
             "give --budget some minutes"
         )
 

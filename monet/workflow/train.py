@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from monet.clock import Horizon, Pace, Reserve, Timekeeper, format_duration
+from monet.clock import Horizon, Reserve, Timekeeper, format_duration
 from monet.config import to_dict
 from monet.data.batches import PairSource
 from monet.data.store import BadImage, ImageStore, load_images, paintable, summary_of_bad
@@ -79,8 +79,7 @@ def train(job: Job) -> Trained:
     state = TrainingState.create(config, device, precision)
     if job.checkpoint:
         state.load_state_dict(job.checkpoint, device)
-    pace = Pace()
-    reserve = _reserve(job, state, device, precision, pace)
+    reserve = _reserve(job, state, device, precision)
 
     photos, paintings, to_paint, skipped = _read(job)
     if not job.checkpoint:
@@ -102,7 +101,7 @@ def train(job: Job) -> Trained:
 
     with shared_steps(updater, workers, config.training.batch_size):
         compile_if_worth_it(job, updater, reserve, device, precision)
-        timekeeper = _timekeeper(job, state, reserve, pace, source.stream.samples_per_epoch)
+        timekeeper = _timekeeper(job, state, reserve, source.stream.samples_per_epoch)
         logger.info(
             "training on %s in %s%s%s, %d photos and %d paintings%s",
             machine["device"],
@@ -160,7 +159,7 @@ def _require_an_end(job: Job) -> None:
         raise InputError("nothing says when to end: give --training.epochs, --horizon or --budget")
 
 
-def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Precision, pace: Pace) -> Reserve | None:
+def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Precision) -> Reserve | None:
     """Measures what follows training, and refuses a budget that cannot hold it. The first process keeps the reserve."""
     if job.deadline is None:
         return None
@@ -176,7 +175,7 @@ def _reserve(job: Job, state: TrainingState, device: torch.device, precision: Pr
     reserves: list[Reserve] = []
 
     def begin(budget: float = job.deadline.budget) -> None:
-        reserve = Reserve(measure, budget, pace)
+        reserve = Reserve(measure, budget)
         if reserve.seconds() >= job.left:
             reserve.measure_again()  # a busy moment is no reason to refuse
         reserves.append(reserve)
@@ -210,7 +209,9 @@ def _require_time(job: Job, reserve: Reserve | None) -> None:
     passed = job.deadline.budget - job.deadline.remaining()
     count, work = len(job.layout.to_paint), format_duration(reserve.work)
     what = f"painting {count:,} photos{' and scoring them' if job.afterwards else ''}"
-    reason = f"{what} takes about {work} here" if job.paint else "ending takes up to 20s"
+    reason = (
+        f"{what} takes about {work} here" if job.paint else f"ending takes up to {format_duration(reserve.seconds())}"
+    )
     raise InputError(
         f"a budget of {job.config.budget} leaves no time to train: {format_duration(passed)} are gone, and {reason}; "
         f"give --budget more than {format_duration(reserve.least_budget(passed))}"
@@ -255,9 +256,7 @@ def _read(job: Job) -> tuple[ImageStore, ImageStore, tuple[Path, ...], tuple[Bad
     return photos, paintings, paintable(layout.to_paint, skipped, job.skip_bad), skipped
 
 
-def _timekeeper(
-    job: Job, state: TrainingState, reserve: Reserve | None, pace: Pace, samples_per_epoch: int
-) -> Timekeeper:
+def _timekeeper(job: Job, state: TrainingState, reserve: Reserve | None, samples_per_epoch: int) -> Timekeeper:
     """Joins the horizon of the run, which its checkpoint holds, with the deadline of this process."""
     counters = state.counters
     horizon, follows_deadline = _horizon(job, samples_per_epoch)
@@ -273,7 +272,6 @@ def _timekeeper(
         deadline_is_horizon=follows_deadline,
         seconds=counters.seconds,
         progress=progress,
-        pace=pace,
     )
 
 

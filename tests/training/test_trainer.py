@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from monet import checkpoint, recipes
-from monet.clock import Horizon, Timekeeper
+from monet.clock import Decision, Horizon, State, Timekeeper
 from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.layout import find_layout
@@ -332,6 +332,11 @@ def test_a_last_step_that_has_no_time_for_a_sample_grid_after_it_is_taken_withou
     bench.epochs = Slow()
     trainer = bench.start(Horizon(pairs=20))  # an epoch has 8
     keeper = trainer._timekeeper
-    monkeypatch.setattr(keeper, "should_stop", lambda pairs, pause=0.0: pause > 0 or keeper.at_horizon(pairs))
+
+    def without_time_for_a_pause(pairs: int, pause: float = 0.0) -> Decision:
+        time_for_a_step = State.FINISHING if pause > 0 else State.TRAINING
+        return Decision(State.STOP if keeper.at_horizon(pairs) else time_for_a_step, keeper.progress(pairs))
+
+    monkeypatch.setattr(keeper, "poll", without_time_for_a_pause)
     assert trainer.run().pairs == 20
     assert [event.epoch for event in bench.epochs] == [1]

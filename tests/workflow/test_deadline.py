@@ -297,7 +297,7 @@ def test_a_run_that_ends_in_a_slow_minute_goes_on_where_it_was(
     assert submission.outcome.seconds == pytest.approx(stored["horizon"]["seconds"], rel=0.03)
 
 
-def test_a_run_over_several_processes_lands_when_its_horizon_does(machine: Machine) -> None:
+def test_a_run_over_several_processes_ends_where_its_horizon_does(machine: Machine) -> None:
     seconds = []
     for _ in range(6):
         machine.start = machine.clock.now

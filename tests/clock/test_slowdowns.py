@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from monet.clock import Deadline, Horizon, Pace, Reserve, Timekeeper
+from monet.clock import Deadline, Horizon, Reserve, State, Timekeeper
 from monet.training.trainer import learning_rate
 from tests.conftest import FakeClock
 
@@ -63,7 +63,7 @@ class Run:
         step: float = 0.2,
         budget: float = BUDGET,
         painting: float = PAINTING,
-        look: Callable[[Timekeeper], None] = lambda _: None,
+        look: Callable[[Run], None] = lambda _: None,
     ) -> None:
         self.clock = FakeClock()
         self.start = self.clock.now
@@ -78,23 +78,21 @@ class Run:
             ]
             for kind in ("training", "painting")
         ]
-        pace = Pace()
         self.keeper = Timekeeper(
             Horizon(),
             clock=self.clock,
             deadline=Deadline(self.clock, self.start, budget),
-            reserve=Reserve(self.probe, budget, pace),
+            reserve=Reserve(self.probe, budget),
             deadline_is_horizon=True,
-            pace=pace,
         )
         self.trained_from = self.elapsed
         self.steps: list[Step] = []
-        while not self.keeper.should_stop(0):
-            progress = self.keeper.progress(0)
-            self.steps.append(Step(self.elapsed, progress, learning_rate(1.0, progress, 0.5)))
+        while (decision := self.keeper.poll(0)).state is not State.STOP:
+            rate = learning_rate(1.0, decision.progress, 0.5)
+            self.steps.append(Step(self.elapsed, decision.progress, rate))
             self.work(step, painting=False)
-            pace.record(self.elapsed - self.steps[-1].begun)
-            look(self.keeper)
+            self.keeper.pace.record(self.elapsed - self.steps[-1].begun)
+            look(self)
         self.trained_until = self.elapsed
         self.decay_finished = self.keeper.finish_decay(0)
         self.work(painting, painting=True)
@@ -265,11 +263,12 @@ def test_half_speed_that_begins_early_is_borne_where_painting_takes_almost_half_
 
 
 @pytest.mark.parametrize("seed", range(200, 210))
-def test_what_is_stored_at_any_moment_is_ahead_and_goes_on_from_the_same_progress(seed: int) -> None:
-    def look(keeper: Timekeeper) -> None:
-        progress, stored = keeper.progress(0), keeper.horizon
-        later = Timekeeper(stored, clock=keeper._clock, seconds=keeper.seconds, progress=progress)
-        assert not later.should_stop(0)
-        assert later.progress(0) == pytest.approx(progress)
+def test_what_is_stored_at_any_moment_is_ahead_and_continues_from_the_same_progress(seed: int) -> None:
+    def look(run: Run) -> None:
+        progress, stored = run.keeper.reached(0), run.keeper.horizon
+        later = Timekeeper(stored, clock=run.clock, seconds=run.keeper.seconds, progress=progress)
+        decision = later.poll(0)
+        assert decision.state is State.TRAINING
+        assert decision.progress == pytest.approx(progress)
 
     Run(random_slowdowns(seed), step=2.0, look=look)
