@@ -50,7 +50,7 @@ class Checkpoints:
     ) -> None:
         self.last = saving.folder / checkpoint.LAST
         self.seconds_a_save = 0.0
-        """What the last save took."""
+        """Seconds of the last save."""
         self._saving = saving
         self._execution = execution
         self._timekeeper = timekeeper

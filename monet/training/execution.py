@@ -1,4 +1,4 @@
-"""How a machine computes a step's losses and gradients. `step.py` says which they are.
+"""Computing a step's losses and gradients on a given machine. `step.py` says which they are.
 
 A batch goes through in parts where memory is short, on threads where there are some, by compiled networks where these
 help, and once more where memory or the compiler fails. None of it changes the mathematics: gradients of parts add up.
@@ -203,7 +203,7 @@ class Execution:
         return any(mixes_images(network) for network in self.state.networks.named().values())
 
     def _too_large(self, size: int, error: Exception) -> OutOfMemory:
-        """The error that says what is left to do where no split helps."""
+        """Returns the error that says what to change where no split helps."""
         ways = ["another run with a smaller --data.crop_size or --model.width"]
         if size > 1:
             ways.insert(0, "a smaller --training.batch_size")

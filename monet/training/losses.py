@@ -24,9 +24,9 @@ DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 DOMAINS: tuple[Domain, Domain] = ("a", "b")
 
 REAL, FAKE = 1.0, 0.0
-"""What a discriminator is trained to answer."""
+"""Targets of a discriminator's output."""
 _SLOWER = 0.5
-"""Share of a discriminator's loss that counts: it learns half as fast as the generators."""
+"""Factor of a discriminator's loss, so that it learns slower than the generators (section 4 of the paper)."""
 
 
 @dataclass(frozen=True)

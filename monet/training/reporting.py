@@ -1,4 +1,4 @@
-"""Steps that the device may still be computing, and what is reported of them when it has."""
+"""Steps that the device may still be computing, and their reports when it has computed them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a step that was not finite."""
+"""Skipping a step that was not finite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads that share the steps of a training on a CPU.
+"""Threads that share the steps of a training on a CPU, and the probe that decides how many.
 
 OpenMP divides every layer among its threads, which wait for each other hundreds of times a step: whatever else keeps
 one processor busy makes all of them wait. The two directions of the cycle, the two discriminators, and the parts of a
@@ -83,7 +83,7 @@ def shared_steps(execution: Execution, workers: int) -> Iterator[None]:
 
 
 def _most_workers(batch_size: int) -> int:
-    """As many as there are processors (threads that PyTorch may use), and directions of all pairs of a batch."""
+    """Returns one thread a processor (that PyTorch may use), at most one a direction of each pair of a batch."""
     threads = torch.get_num_threads()
     return 1 if threads == 1 else 2 * min(batch_size, threads // 2)
 

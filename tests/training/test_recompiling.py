@@ -48,10 +48,9 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[Compiler]:
 
 def started(data: Path, folder: Path, *overrides: str, precision: Precision = "fp32", compiled: bool = True) -> Trainer:
     """A trainer whose networks are compiled."""
-    trainer = Bench(data, folder, "--training.batch_size", "4", *overrides, precision=precision).start(
-        Horizon(pairs=1000)
-    )
-    trainer.state.networks.generator_ab._forward_hooks.clear()  # the clock's, which is no part of a graph
+    bench = Bench(data, folder, "--training.batch_size", "4", *overrides, precision=precision)
+    trainer = bench.start(Horizon(pairs=1000))
+    bench.clock_hook.remove()  # it is no part of a graph
     if compiled:
         assert compile_networks(trainer.execution)
     return trainer

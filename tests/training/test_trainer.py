@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from monet import checkpoint, recipes
 from monet.clock import Horizon, Timekeeper
@@ -51,6 +52,7 @@ class Bench:
         self.spoiled: set[int] = set()
         self.trainer: Trainer
         self.timekeeper: Timekeeper
+        self.clock_hook: RemovableHandle
 
     def start(
         self, horizon: Horizon, stop_requested: Callable[[], bool] = lambda: False, every: float = 1e9
@@ -61,7 +63,9 @@ class Bench:
             contents = checkpoint.load(path)
             state.load_state_dict(contents, CPU)
             self.steps = [event for event in self.steps if event.pairs <= state.counters.pairs]
-        state.networks.generator_ab.register_forward_hook(lambda *_: self.clock.advance(SECONDS_A_PASS))
+        self.clock_hook = state.networks.generator_ab.register_forward_hook(
+            lambda *_: self.clock.advance(SECONDS_A_PASS)
+        )
         source = PairSource(*self.stores, self.config.data, seed=self.config.training.seed, device=CPU)
         batch = source.batch
 
