@@ -18,9 +18,9 @@ import torch
 from monet.errors import InputError, Interrupted
 from monet.scoring.inception import FeatureExtractor
 from monet.training.ema import MovingAverage
+from monet.training.execution import Execution
 from monet.training.guard import Guard
 from monet.training.state import TrainingState
-from monet.training.updater import Updater
 from tests.conftest import fill_folder
 from tests.gpu import __main__ as program
 from tests.gpu import compiling, inception, memory, precision, refusal, resume, runner, several, speed, whole
@@ -296,7 +296,7 @@ def test_moments_that_do_not_come_along_are_noticed(place: Place, monkeypatch: p
 
 
 def test_a_step_that_is_not_split_is_noticed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Updater, "_split", never)  # tries again with all at once
+    monkeypatch.setattr(Execution, "split", never)  # tries again with all at once
     with pytest.raises(Refuted, match="the step went through in 1 parts with memory for a half"):
         memory.split(place)
 
@@ -335,7 +335,10 @@ def test_a_lack_of_memory_in_unknown_words_is_noticed(
 
 
 def test_a_compiler_that_may_end_the_training_is_noticed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Updater, "use_eager", lambda *_: False)
+    def end(_: Execution, error: Exception) -> None:
+        raise error
+
+    monkeypatch.setattr(Execution, "use_eager", end)
     with pytest.raises(Refuted, match="a compiler that fails after a split ends the training"):
         compiling.recompiling(place)
 

@@ -7,15 +7,18 @@ import copy
 import torch
 from torch import Tensor, nn
 
+_RAMP = 10
+"""Pairs of the ramp of the decay, (1 + n) / (10 + n) after n pairs: that of TensorFlow's `ExponentialMovingAverage`."""
+
 
 class MovingAverage:
     """Keeps averaged copies of networks.
 
     The decay is per pair, so it does not depend on the batch size, and ramps up over the first pairs, so that the
-    average does not hang on to the random weights of the start.
+    average forgets the random weights of the start.
 
     Args:
-        networks: what is averaged, by name; copied at once.
+        networks: the networks to average, by name; copied at once.
         decay: share of the average that survives one pair, from 0 to below 1.
     """
 
@@ -26,14 +29,14 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, pairs: int, batch_size: int, keep: Tensor) -> None:
-        """Moves the average towards the weights as they are now.
+        """Moves the average towards the present weights.
 
         Args:
             pairs: pairs seen before this step.
             batch_size: pairs of this step.
             keep: scalar bool on the device; where it is False, nothing moves.
         """
-        decay = min(self._decay, (1 + pairs) / (10 + pairs)) ** batch_size
+        decay = min(self._decay, (1 + pairs) / (_RAMP + pairs)) ** batch_size
         weight = torch.where(keep, 1.0 - decay, 0.0)
         for name, network in self.networks.items():
             averages = list(network.state_dict(keep_vars=True).values())

@@ -1,4 +1,4 @@
-"""What training tells the world."""
+"""Events of a training, and the functions that are called with them."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ class Incident:
     skipped: int
     """Pairs of that batch."""
     fp32_until: int
-    """Until this many pairs are seen, training goes on in fp32."""
+    """Until this many pairs are seen, training is in fp32."""
 
 
 def _ignore(_: object) -> None:
-    """Takes no notice."""
+    """Ignores an event."""
 
 
 def _raise(error: Exception) -> None:
-    """Ends the run."""
+    """Raises the error, which ends the run."""
     raise error
 
 
@@ -87,4 +87,4 @@ class Listeners:
     before_save: Callable[[], object] = lambda: None
     """Called before a checkpoint is written; what it raises counts as a failure to write it."""
     on_unsaved: Callable[[Exception], None] = _raise
-    """A checkpoint could not be written; where this returns, training goes on without it."""
+    """A checkpoint could not be written; where this returns, training continues without it."""

@@ -1,4 +1,4 @@
-"""Keeps a step whose loss is not finite from being taken, without asking the device at every step."""
+"""Refuses a step whose loss is not finite, without waiting for the device at every step."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 
 class Guard:
-    """Watches losses and gradients on the device.
+    """Checks losses and gradients on the device.
 
-    From the first bad step on, every step is refused, so that the device keeps the last good state until the host looks
-    (`read`) and decides. How late it looks makes no difference to that state. A step whose gradients overflow in fp16
-    is refused, too, but not bad: the gradient scaler sees to it, and training goes on.
+    From the first bad step on, every step is refused, so that the device keeps the last good state until the host calls
+    `read` and decides. How late it does makes no difference to that state. A step whose gradients overflow in fp16
+    is refused, too, but not bad: the gradient scaler lowers its scale, and training continues.
 
     Args:
         device: where the losses are.
-        modules: networks whose buffers (running statistics) must not take in a bad batch.
+        modules: networks whose buffers (running statistics) a bad batch must not change.
     """
 
     def __init__(self, device: torch.device, modules: Sequence[nn.Module] = ()) -> None:
@@ -29,7 +29,7 @@ class Guard:
 
     @property
     def statistics(self) -> list[Tensor]:
-        """The running statistics; counters are not among them."""
+        """The buffers that are floating-point: running statistics, not counters."""
         return [buffer for buffer in self._buffers if buffer.is_floating_point()]
 
     @property
@@ -39,25 +39,25 @@ class Guard:
 
     @property
     def found_inf(self) -> Tensor:
-        """1.0 where the step that was judged is refused, else 0.0: what fused optimizers take as `found_inf`."""
+        """1.0 where the step that was checked is refused, else 0.0: what fused optimizers take as `found_inf`."""
         return self._refused
 
     @property
     def takes(self) -> Tensor:
-        """Scalar bool on the device: the step that was judged is taken."""
+        """Scalar bool on the device: the step that was checked is taken."""
         return self._refused == 0
 
     def buffers(self) -> list[Tensor]:
-        """Copies of the buffers as they are."""
+        """Returns copies of the buffers."""
         return [buffer.clone() for buffer in self._buffers]
 
     def restore(self, buffers: Sequence[Tensor]) -> None:
-        """Sets the buffers to copies of them."""
+        """Sets the buffers to the values of such copies."""
         for buffer, value in zip(self._buffers, buffers, strict=True):
             buffer.copy_(value)
 
     def begin_step(self) -> None:
-        """Remembers the buffers before a forward pass."""
+        """Copies the buffers before a forward pass."""
         self._saved = self.buffers()
 
     def abandon_step(self) -> None:
@@ -65,13 +65,13 @@ class Guard:
         self.restore(self._saved)
 
     def poison(self, loss: Tensor) -> Tensor:
-        """The loss, or NaN once a step was bad."""
+        """Returns the loss, or NaN once a step was bad."""
         return torch.where(self.good, loss, torch.nan)
 
     def check_finite(
         self, losses: Tensor, parameters: Sequence[nn.Parameter] = (), *, may_overflow: bool = False
     ) -> None:
-        """Takes note of a step before the optimizers act on it: all of them take it, or none.
+        """Checks a step before the optimizers take it: all of them take it, or none.
 
         Args:
             losses: any number of values.
@@ -89,10 +89,10 @@ class Guard:
             buffer.copy_(torch.where(self.takes, buffer, saved))
 
     def read(self) -> int | None:
-        """Asks the device, and starts anew.
+        """Waits for the device, and resets the guard.
 
         Returns:
-            None where every step since the last look was good; else how many were, before the first bad one.
+            None where every step since the last call was good; else how many were, before the first bad one.
         """
         bad, good_steps = torch.stack([self._bad, self._good_steps.float()]).tolist()
         self._bad = torch.zeros_like(self._bad)

@@ -1,4 +1,4 @@
-"""Less memory for the same step: a batch in parts, activations computed once more; and how a lack of it is known."""
+"""Less memory for the same step: a batch in parts, recomputed activations; and which errors mean a lack of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from monet.errors import MonetError
 from monet.models import Networks
 
 _OUT_OF_MEMORY = (
@@ -16,7 +17,11 @@ _OUT_OF_MEMORY = (
     "Unable to find a valid cuDNN algorithm",
     "DefaultCPUAllocator",
 )
-"""What errors say that have no class of their own."""
+"""Words in the errors of libraries that have no class for it."""
+
+
+class OutOfMemory(MonetError):
+    """A step has not enough memory, and nothing is left to split."""
 
 
 class Recomputing(nn.Module):
@@ -27,12 +32,12 @@ class Recomputing(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the network makes of `x`."""
+        """Applies the network, (B, 3, H, W) to (B, 3, H, W)."""
         return checkpoint(self.network, x, use_reentrant=False, preserve_rng_state=False)  # it draws no random numbers
 
 
 def recomputing(networks: Networks) -> Networks:
-    """The networks with generators that compute activations once more: next to them the discriminators keep little."""
+    """Returns the networks with generators that recompute activations; the discriminators keep few of them."""
     generators = {
         "generator_ab": Recomputing(networks.generator_ab),
         "generator_ba": Recomputing(networks.generator_ba),
@@ -41,7 +46,7 @@ def recomputing(networks: Networks) -> Networks:
 
 
 def equal_parts(size: int, least: int) -> int:
-    """The smallest number of equal parts of a batch that is so many at least; the batch's size, if that is less.
+    """Returns the smallest number of equal parts of a batch that is `least` or more; at most the batch's size.
 
     Parts of two sizes would be two shapes: twice as many graphs to compile, and algorithms to choose.
     """
@@ -49,18 +54,18 @@ def equal_parts(size: int, least: int) -> int:
 
 
 def slices(size: int, least: int) -> list[tuple[slice, float]]:
-    """Slices of equal length, each with its share of the whole."""
+    """Returns slices of equal length, each with its share of the whole."""
     step = size // equal_parts(size, least)
     return [(slice(start, start + step), step / size) for start in range(0, size, step)]
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error means that: Python and PyTorch's allocator on CUDA have classes for it, others only words."""
+    """Whether an error means that memory ran out: Python and PyTorch on CUDA have classes for it, others only words."""
     said = isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
     return said or isinstance(error, (torch.OutOfMemoryError, MemoryError))
 
 
 def pairs_at_once(size: int, least_parts: int) -> str:
-    """What goes through the networks together, in words."""
+    """Describes how many pairs go through the networks together."""
     pairs = size // equal_parts(size, least_parts)
     return f"{pairs} pairs at once" if pairs > 1 else "one pair at once"

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from monet.data.stream import Purpose, uniforms
 
+_EXCHANGED = 0.5
+"""Probability that a new fake is exchanged for an earlier one, as in the paper."""
+
 
 class ImagePool:
     """Holds fakes; each new one is, with probability ½, exchanged for one that was stored earlier.
@@ -49,7 +52,7 @@ class ImagePool:
             chance, place = uniforms(self._seed, self._purpose, pair, 2)
             filling = seen + position < self.size
             slot = seen + position if filling else int(place * self.size)
-            if filling or chance < 0.5:
+            if filling or chance < _EXCHANGED:
                 earlier = self._images[slot].clone()
                 self._images[slot] = fake
                 self._replaced.append((slot, earlier))
@@ -59,7 +62,7 @@ class ImagePool:
         return torch.stack(shown)
 
     def settle(self, keep: Tensor) -> None:
-        """Puts back what the last exchange replaced, where that is not to be kept.
+        """Ends an exchange: puts the replaced images back, unless the step is kept.
 
         Args:
             keep: scalar bool on the device.
@@ -70,10 +73,10 @@ class ImagePool:
         self._replaced = []
 
     def state_dict(self) -> dict[str, Tensor | None]:
-        """The stored images."""
+        """Returns the stored images."""
         return {"images": self._images}
 
     def load_state_dict(self, state: dict[str, Tensor | None], device: torch.device) -> None:
-        """Takes stored images back, on the device."""
+        """Loads stored images to the device."""
         images = state["images"]
         self._images = None if images is None else images.to(device)

@@ -1,4 +1,4 @@
-"""All that changes while a run is trained, and nothing else: what a checkpoint holds."""
+"""The state of a training: all that changes while a run is trained, as checkpoints hold it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monet.training.pool import ImagePool
 
 @dataclass
 class Counters:
-    """Where a run stands."""
+    """The position of a run."""
 
     step: int = 0
     """Steps taken."""
@@ -49,7 +49,7 @@ class TrainingState:
 
     @classmethod
     def create(cls, config: Config, device: torch.device, precision: Precision) -> TrainingState:
-        """The state at pair 0, on the device."""
+        """Creates the state at pair 0, on the device."""
         training = config.training
         networks = build_networks(config.model, training.seed)
         for network in networks.named().values():
@@ -75,12 +75,12 @@ class TrainingState:
         )
 
     def painting_networks(self) -> Networks:
-        """The networks with averaged generators where the run has them."""
+        """Returns the networks, with averaged generators where the run has them."""
         averaged = self.ema.networks if self.ema else {}
         return Networks(**{**self.networks.named(), **averaged})
 
     def state_dict(self) -> dict[str, Any]:
-        """The contents of a checkpoint, less what belongs to the run as a whole."""
+        """Returns the contents of a checkpoint, without those that belong to the run as a whole."""
         return {
             "networks": _state_dicts(self.networks.named()),
             "ema": _state_dicts(self.ema.networks) if self.ema else None,
@@ -92,7 +92,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, contents: dict[str, Any], device: torch.device) -> None:
-        """Takes a checkpoint's contents back.
+        """Loads the contents of a checkpoint.
 
         Raises:
             InputError: the networks in the checkpoint are not those of the settings.
@@ -119,20 +119,20 @@ class TrainingState:
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
-    """The layout in which training is fastest: channels last on CUDA; plain NCHW elsewhere."""
+    """Returns the memory layout in which training is fastest: channels last on CUDA; plain NCHW elsewhere."""
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
 def new_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScaler:
-    """A gradient scaler that does nothing unless the precision is fp16."""
+    """Creates a gradient scaler, which does nothing unless the precision is fp16."""
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
 
 def run_facts(
     config: Config, precision: Precision, photos: int, paintings: int, *, workers: int = 1, device: str = "cpu"
 ) -> dict[str, Any]:
-    """What a checkpoint says of the run as a whole: settings, and what was chosen on this machine where they leave it
-    open."""
+    """Returns the contents of a checkpoint that belong to the run as a whole: settings, and the choices that were made
+    on this machine where these leave them open."""
     data = {"photos": photos, "paintings": paintings}
     chosen = {"device": device, "precision": precision, "workers": workers}
     return {"config": to_dict(config), "data": data, **chosen}

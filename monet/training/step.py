@@ -1,111 +1,124 @@
-"""One step of CycleGAN training, as the paper says it (Zhu et al. 2017, sections 3 and 4).
+"""One step of CycleGAN training, in the order of the paper (Zhu et al. 2017, sections 3 and 4).
 
-G_AB: photo => painting, G_BA: painting => photo, D_A and D_B tell real from translated.
-generators:     adversarial + λ · cycle-consistency + λ · λ_identity · identity, in both directions
-discriminators: ½ · (real + fake), on fakes from the image pool
+The losses are in `losses.py`; how a machine computes them (parts of a batch, threads, retries) is in `execution.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import functools
 
-import torch
 from torch import Tensor, nn
 
-from monet.models import Networks
-
-Direction = Literal["ab", "ba"]
-"""`ab`: from photo to painting and back; `ba`: from painting to photo and back."""
-
-DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
+from monet.device import Precision
+from monet.training.execution import Execution, Task
+from monet.training.losses import DIRECTIONS, DOMAINS, discriminator_losses, generator_losses, in_order_of_names
+from monet.training.pool import ImagePool
 
 
-@dataclass(frozen=True)
-class GeneratorPass:
-    """What the generators made of a batch in one direction.
-
-    Attributes:
-        losses: scalars by name; their sum over both directions is what the generators minimise.
-        fake: translations, (B, 3, H, W) in −1…1, without gradient, in fp32 or better.
-    """
-
-    losses: dict[str, Tensor]
-    fake: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        """The sum of the losses."""
-        return torch.stack(list(self.losses.values())).sum()
-
-
-def generator_pass(
-    networks: Networks,
-    direction: Direction,
-    real_a: Tensor,
-    real_b: Tensor,
-    *,
-    lambda_cycle: float,
-    lambda_identity: float,
-) -> GeneratorPass:
-    """Translates there and back, and computes the generators' losses of one direction.
-
-    The directions share weights, but no activations: they may be computed one after the other, or at the same time.
+def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: range, precision: Precision) -> Tensor:
+    """Updates all four networks once. A step that is not finite changes nothing (see `Guard`).
 
     Args:
-        networks: the four networks.
-        direction: where the cycle starts.
-        real_a: photos, (B, 3, H, W), −1…1.
-        real_b: paintings, (B, 3, H, W), −1…1.
-        lambda_cycle: weight of the cycle-consistency loss.
-        lambda_identity: weight of the identity loss as a share of `lambda_cycle`; 0 leaves its pass out.
+        execution: the state, which is changed in place, and how this machine computes.
+        real_a: this process's photos, (B, 3, H, W), −1…1.
+        real_b: its paintings, alike.
+        pairs: the indices of the pairs of all processes.
+        precision: of the convolutions.
+
+    Returns:
+        The mean losses over all processes, in the order of `loss_names`; the device may still be computing them.
+
+    Raises:
+        OutOfMemory: memory runs out even with the batch in twice as many parts.
     """
-    there, back, judge = networks.generator_ab, networks.generator_ba, networks.discriminator_b
-    real, target = real_a, real_b
-    if direction == "ba":
-        there, back, judge, real, target = back, there, networks.discriminator_a, real_b, real_a
-    source_name, target_name = direction
+    state, group, identity = execution.state, execution.group, execution.config.training.lambda_identity > 0
+    generators, discriminators = state.networks.generators(), state.networks.discriminators()
+    with execution.undone_on_failure():
+        # Generators: translate there and back; losses and gradients of both directions.
+        ab, ba = execution.backward(generator_tasks(execution, real_a, real_b), precision)
+        (fake_b,), (fake_a,) = ab.fakes, ba.fakes
+        # Image pools: the discriminators see earlier fakes, too.
+        shown_a = exchange(execution, state.pools["a"], fake_a, pairs)
+        shown_b = exchange(execution, state.pools["b"], fake_b, pairs)
+        wait_for_generators = group.all_reduce_mean(gradients(generators))  # while the discriminators compute
+        # Discriminators: losses and gradients on real images and on those fakes.
+        a, b = execution.backward(discriminator_tasks(execution, real_a, real_b, shown_a, shown_b), precision)
+        losses = in_order_of_names([ab, ba, a, b], identity=identity)
+        group.all_reduce_mean([losses])()
+        wait_for_generators()
+        group.all_reduce_mean(gradients(discriminators))()
+        # Both optimizers, or none of them.
+        step_optimizers(execution, losses, scaled=precision == "fp16")
+        # Exponential moving average of the generators.
+        if state.ema:
+            state.ema.update(pairs.start, len(pairs), execution.guard.takes)
+        for pool in state.pools.values():
+            pool.settle(execution.guard.good)
+    return losses.float()
 
-    fake, *same = pass_each(there, real, *[target] * (lambda_identity > 0))
-    losses = {
-        f"adversarial_{direction}": least_squares(judge(fake), 1.0),
-        f"cycle_{source_name}": lambda_cycle * l1(back(fake), real),
-    }
-    if same:
-        losses[f"identity_{target_name}"] = lambda_cycle * lambda_identity * l1(same[0], target)
-    return GeneratorPass(losses, _full(fake.detach()))
+
+def generator_tasks(execution: Execution, real_a: Tensor, real_b: Tensor) -> list[Task]:
+    """The two directions of the cycle: each has gradients for both generators."""
+    training, parameters = execution.config.training, execution.state.networks.generators()
+    losses = functools.partial(
+        generator_losses, lambda_cycle=training.lambda_cycle, lambda_identity=training.lambda_identity
+    )
+    return [
+        Task(functools.partial(losses, direction=direction), (real_a, real_b), parameters) for direction in DIRECTIONS
+    ]
 
 
-def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """A discriminator's loss on real images and on fakes from the image pool, (B, 3, H, W) each: a scalar."""
-    on_real, on_fake = pass_each(discriminator, real, fake)
-    return 0.5 * (least_squares(on_real, 1.0) + least_squares(on_fake, 0.0))
+def discriminator_tasks(
+    execution: Execution, real_a: Tensor, real_b: Tensor, shown_a: Tensor, shown_b: Tensor
+) -> list[Task]:
+    """The two discriminators, each with the images of its domain."""
+    networks, images = execution.state.networks.named(), ((real_a, shown_a), (real_b, shown_b))
+    return [
+        Task(
+            functools.partial(discriminator_losses, domain=domain),
+            images_of_domain,
+            list(networks[f"discriminator_{domain}"].parameters()),
+        )
+        for domain, images_of_domain in zip(DOMAINS, images, strict=True)
+    ]
 
 
-def pass_each(network: nn.Module, *batches: Tensor) -> tuple[Tensor, ...]:
-    """Passes batches of one shape through a network: together, for speed, where no layer looks at more than one image.
+def exchange(execution: Execution, pool: ImagePool, fakes: Tensor, pairs: range) -> Tensor:
+    """Exchanges fakes. Every process has the whole pool: it stores the fakes of all, and returns its own."""
+    if pool.size == 0:
+        return fakes
+    group, skipped = execution.group, execution.state.counters.skipped
+    shown = pool.exchange(group.all_gather(fakes), pairs, pairs.start - skipped)
+    own = group.shard(range(len(pairs)))
+    return shown[own.start : own.stop]
 
-    Batch normalisation does: there every batch passes on its own, because joint statistics would mix the domains.
+
+def step_optimizers(execution: Execution, losses: Tensor, *, scaled: bool) -> None:
+    """Lets both optimizers step, or, where a loss or a gradient is not finite, none of them.
+
+    Args:
+        execution: holds the optimizers, their gradients, and the guard.
+        losses: of the step.
+        scaled: the gradients are those of scaled losses (fp16).
     """
-    if len(batches) == 1 or mixes_images(network):
-        return tuple(network(batch) for batch in batches)
-    return torch.chunk(network(torch.cat(batches)), len(batches))
+    state, guard = execution.state, execution.guard
+    execution.between_steps = False
+    if scaled:
+        for optimizer in state.optimizers.values():
+            state.scaler.unscale_(optimizer)
+    guard.check_finite(losses, state.networks.generators() + state.networks.discriminators(), may_overflow=scaled)
+    execution.group.all_reduce_mean(guard.statistics)()
+    for optimizer in state.optimizers.values():
+        if optimizer.defaults["fused"]:
+            optimizer.found_inf = guard.found_inf  # type: ignore[attr-defined]
+            optimizer.step()
+        elif guard.takes:  # waits for the device: only where it has no fused optimizer
+            optimizer.step()
+        optimizer.zero_grad()
+    if scaled:
+        state.scaler.update()
 
 
-def mixes_images(network: nn.Module) -> bool:
-    """Some layer looks at more than one image at a time."""
-    return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
-
-
-def least_squares(verdicts: Tensor, target: float) -> Tensor:
-    """Adversarial loss of Mao et al. 2017: the mean of (verdict − target)², in fp32 or better."""
-    return (_full(verdicts) - target).square().mean()
-
-
-def l1(images: Tensor, targets: Tensor) -> Tensor:
-    """The mean absolute difference, in fp32 or better."""
-    return (_full(images) - _full(targets)).abs().mean()
-
-
-def _full(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+def gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
+    """The gradients of parameters."""
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]

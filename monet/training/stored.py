@@ -1,4 +1,4 @@
-"""A checkpoint whose tensors are those of its own settings: what training and painting start from."""
+"""Loading a checkpoint whose tensors fit its own settings, for training and for painting."""
 
 from __future__ import annotations
 

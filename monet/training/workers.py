@@ -1,4 +1,4 @@
-"""Threads that share the steps of a training on a CPU.
+"""Threads that share the steps of a training on a CPU, and the probe that decides how many.
 
 OpenMP divides every layer among its threads, which wait for each other hundreds of times a step: whatever else keeps
 one processor busy makes all of them wait. The two directions of the cycle, the two discriminators, and the parts of a
@@ -15,12 +15,11 @@ from collections.abc import Iterator
 import torch
 
 from monet.clock import Clock
-from monet.config import Config
-from monet.device import Precision
 from monet.errors import MonetError
 from monet.threads import compute_threads
-from monet.training.step import mixes_images
-from monet.training.updater import Updater, trial_step
+from monet.training.execution import Execution
+from monet.training.losses import mixes_images
+from monet.training.trial import trial_step
 
 logger = logging.getLogger(__name__)
 
@@ -29,75 +28,67 @@ _PREFERENCE = 1.2
 _LONG_STEP = 2.0
 """Seconds from which on a first step is no warm-up to be repeated: what is done once weighs little in it."""
 _TURNS = 4
+"""At most: one to warm up, and three whose median is no outlier."""
 _PROBE = 3.0
 """Seconds after which no further turn begins."""
 
 
-def choose_workers(
-    updater: Updater,
-    config: Config,
-    device: torch.device,
-    precision: Precision,
-    clock: Clock,
-    stored: int | None = None,
-) -> int:
-    """How many threads are to share a step: those that are asked for, or stored; else what a timed probe finds faster.
+def choose_workers(execution: Execution, clock: Clock, stored: int | None = None) -> int:
+    """Chooses how many threads share a step: those that are asked for, or stored; else what a timed probe finds faster.
 
     Args:
-        updater: takes the steps; unchanged.
-        config: the settings.
-        device: where the networks are; a step is shared on a CPU alone.
-        precision: of the convolutions.
+        execution: computes the steps; unchanged. They are shared on a CPU alone.
         clock: tells the time.
         stored: what was chosen for this run before.
 
     Returns:
         1 for steps that are not shared.
     """
-    if device.type != "cpu" or any(mixes_images(network) for network in updater.state.networks.named().values()):
+    networks, training = execution.state.networks.named().values(), execution.config.training
+    if execution.device.type != "cpu" or any(mixes_images(network) for network in networks):
         return 1  # batch norm's running statistics depend on the order of the passes
-    asked = config.training.workers or stored
+    asked = training.workers or stored
     if asked is not None:
-        return min(asked, 2 * config.training.batch_size)  # directions of all pairs: there is no more to share
-    most = _most_workers(config.training.batch_size)
+        return min(asked, 2 * training.batch_size)  # directions of all pairs: there is no more to share
+    most = _most_workers(training.batch_size)
     if most == 1:
         return 1
     try:
-        return most if _sharing_is_faster(updater, config, precision, clock, most) else 1
+        return most if _sharing_is_faster(execution, clock, most) else 1
     except MonetError as error:  # steps at the same time need more memory
         logger.warning("a step is not shared by threads: %s", error)
         return 1
 
 
 @contextlib.contextmanager
-def shared_steps(updater: Updater, workers: int, batch_size: int) -> Iterator[None]:
-    """Has threads share an updater's steps.
+def shared_steps(execution: Execution, workers: int) -> Iterator[None]:
+    """Has threads share the steps.
 
     Args:
-        updater: takes the steps.
+        execution: computes the steps.
         workers: threads; with 1 steps are not shared.
-        batch_size: pairs of a step in this process.
     """
     if workers == 1:
         yield
         return
-    parts, threads_each = updater.parts, max(1, torch.get_num_threads() // workers)
-    with compute_threads(workers, threads_each) as pool:
+    parts, threads_each = execution.parts, max(1, torch.get_num_threads() // workers)
+    with compute_threads(workers, threads_each) as threads:
         torch.set_num_threads(threads_each)  # the optimizers would wait for each other's threads, too
-        updater.pool, updater.parts = pool, max(parts, min(batch_size, workers // 2))
+        execution.threads = threads
+        execution.parts = max(parts, min(execution.config.training.batch_size, workers // 2))
         try:
             yield
         finally:
-            updater.pool, updater.parts = None, parts
+            execution.threads, execution.parts = None, parts
 
 
 def _most_workers(batch_size: int) -> int:
-    """As many as there are processors (threads that PyTorch may use), and directions of all pairs of a batch."""
+    """Returns one thread a processor (that PyTorch may use), at most one a direction of each pair of a batch."""
     threads = torch.get_num_threads()
     return 1 if threads == 1 else 2 * min(batch_size, threads // 2)
 
 
-def _sharing_is_faster(updater: Updater, config: Config, precision: Precision, clock: Clock, workers: int) -> bool:
+def _sharing_is_faster(execution: Execution, clock: Clock, workers: int) -> bool:
     """Times whole steps of both kinds, in turns, so that other load on the machine meets both."""
     times: dict[int, list[float]] = {1: [], workers: []}
     began = clock()
@@ -105,9 +96,9 @@ def _sharing_is_faster(updater: Updater, config: Config, precision: Precision, c
         if turn > 1 and clock() - began > _PROBE:
             break
         for count, measured in times.items():
-            with shared_steps(updater, count, config.training.batch_size):
+            with shared_steps(execution, count):
                 start = clock()
-                trial_step(updater, config, torch.device("cpu"), precision)
+                trial_step(execution)
                 took = clock() - start
             if turn or took > _LONG_STEP:
                 measured.append(took)

@@ -7,10 +7,10 @@ import logging
 import torch
 
 from monet.clock import Reserve, format_duration
-from monet.device import Precision, compile_problem
+from monet.device import compile_problem
 from monet.training.compiling import compile_networks
+from monet.training.execution import Execution
 from monet.training.state import TrainingState
-from monet.training.updater import Updater
 from monet.workflow.job import Job
 
 logger = logging.getLogger(__name__)
@@ -21,19 +21,17 @@ _WORTH_COMPILING_PARAMETERS = 1_000_000
 """Parameters of a generator from which on it does so on a CPU: a small one gains nothing."""
 
 
-def compile_if_worth_it(
-    job: Job, updater: Updater, reserve: Reserve | None, device: torch.device, precision: Precision
-) -> None:
+def compile_if_worth_it(job: Job, execution: Execution, reserve: Reserve | None) -> None:
     """Compiles the networks, where that is asked for, or worth its time. The time is no training time."""
-    if not job.group.broadcast_object(lambda: should_compile(job, updater.state, reserve, device)):
+    if not job.group.broadcast_object(lambda: should_compile(job, execution.state, reserve, execution.device)):
         return
-    problem = compile_problem(device)
+    problem = compile_problem(execution.device)
     if problem:
         logger.warning("torch.compile does not work here (%s): going on without it", problem)
         return
     begun = job.clock()
     logger.info("compiling the networks")
-    if compile_networks(updater, job.config, device, precision):
+    if compile_networks(execution):
         logger.info("compiled in %s", format_duration(job.clock() - begun))
 
 

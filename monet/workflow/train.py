@@ -25,11 +25,12 @@ from monet.generation.painter import Painter, make_painter, seconds_per_photo, u
 from monet.machine import available_memory
 from monet.models import generator_from_checkpoint
 from monet.reporting.curves import save_curves
+from monet.training.checkpoints import SAVE_INTERVAL, Saving
 from monet.training.events import CheckpointEvent, EpochEvent, Incident, Listeners, StepEvent
+from monet.training.execution import Execution
 from monet.training.state import TrainingState, run_facts
 from monet.training.stored import load_checkpoint
 from monet.training.trainer import Outcome, Trainer
-from monet.training.updater import Updater
 from monet.training.workers import choose_workers, shared_steps
 from monet.workflow.agreement import (
     require_same_data,
@@ -85,8 +86,8 @@ def train(job: Job) -> Trained:
     if not job.checkpoint:
         group.broadcast_object(lambda: _require_time(job, reserve))
     source = PairSource(photos, paintings, config.data, seed=config.training.seed, device=device)
-    updater = Updater(config, state, device, group)
-    workers = _workers(job, updater, device, precision)
+    execution = Execution(config, state, device, precision, group)
+    workers = _workers(job, execution)
     facts = run_facts(config, precision, len(photos), len(paintings), workers=workers, device=device.type)
     if job.checkpoint:
         require_same_data(job, job.checkpoint["data"], facts["data"])
@@ -99,8 +100,8 @@ def train(job: Job) -> Trained:
         job.folder.begin(config, machine, state.counters.pairs)
         job.tracking.begin(job.folder.path, to_dict(config), machine, state.counters.pairs)
 
-    with shared_steps(updater, workers, config.training.batch_size):
-        compile_if_worth_it(job, updater, reserve, device, precision)
+    with shared_steps(execution, workers):
+        compile_if_worth_it(job, execution, reserve)
         timekeeper = _timekeeper(job, state, reserve, source.stream.samples_per_epoch)
         logger.info(
             "training on %s in %s%s%s, %d photos and %d paintings%s",
@@ -112,16 +113,14 @@ def train(job: Job) -> Trained:
             len(paintings),
             f", from pair {state.counters.pairs:,}" if job.checkpoint else "",
         )
-        outcome = _run(job, updater, source, timekeeper, device, precision, facts)
+        outcome = _run(job, execution, source, timekeeper, facts)
     painter = _painter(job, state.painting_networks().generator_ab, device, precision)
     return Trained(outcome=outcome, painter=painter, precision=precision, photos=to_paint, skipped=skipped)
 
 
-def _workers(job: Job, updater: Updater, device: torch.device, precision: Precision) -> int:
-    """How many threads share a step; a run that goes on keeps their number, unless another setting is asked for."""
-    return job.group.broadcast_object(
-        lambda: choose_workers(updater, job.config, device, precision, job.clock, stored_workers(job))
-    )
+def _workers(job: Job, execution: Execution) -> int:
+    """How many threads share a step; a resumed run keeps their number, unless another setting is asked for."""
+    return job.group.broadcast_object(lambda: choose_workers(execution, job.clock, stored_workers(job)))
 
 
 def ready_to_paint(job: Job, candidate: Candidate) -> Trained:
@@ -289,35 +288,21 @@ def _horizon(job: Job, samples_per_epoch: int) -> tuple[Horizon, bool]:
     return (Horizon(stored.pairs, asked.seconds) if "horizon" in job.explicit else stored), False
 
 
-def _run(
-    job: Job,
-    updater: Updater,
-    source: PairSource,
-    timekeeper: Timekeeper,
-    device: torch.device,
-    precision: Precision,
-    facts: dict[str, Any],
-) -> Outcome:
+def _run(job: Job, execution: Execution, source: PairSource, timekeeper: Timekeeper, facts: dict[str, Any]) -> Outcome:
     budget = job.config.budget_seconds
-    listeners = _listeners(job, device) if job.group.rank == 0 else None
+    interval = SAVE_INTERVAL if budget is None else min(SAVE_INTERVAL, budget / 10)
+    listeners = _listeners(job, execution.device) if job.group.rank == 0 else None
     job.display.begin("training", 1, "progress")
 
     with job.interrupts.deferred() as stop_requested:
         trainer = Trainer(
-            job.config,
-            updater.state,
+            execution,
             source,
             timekeeper,
-            device=device,
-            precision=precision,
+            Saving(job.folder.checkpoints, facts, interval),
             clock=job.clock,
-            checkpoints=job.folder.checkpoints,
-            facts=facts,
-            save_interval=600.0 if budget is None else min(600.0, budget / 10),
             listeners=listeners,
             stop_requested=stop_requested,
-            updater=updater,
-            group=job.group,
         )
         outcome = trainer.run()
     job.display.end(outcome.decay_finished)

@@ -26,7 +26,7 @@ from monet.models import build_generator
 from monet.threads import compute_threads
 from monet.training.workers import shared_steps
 from tests.benchmarks.measure import benchmark_parser, draw_files, machine, print_table, write_json
-from tests.benchmarks.train_step import trainer
+from tests.benchmarks.train_step import step, trainer
 
 _CPU = torch.device("cpu")
 _NETWORKS: dict[str, dict[str, Any]] = {
@@ -70,11 +70,11 @@ def steps_for(config: Config, seconds: float) -> dict[str, Callable[[], tuple[in
 
     def block(workers: int, threads: int) -> tuple[int, float]:
         torch.set_num_threads(threads)
-        with shared_steps(engine._updater, workers, size):
-            engine.take_step()
+        with shared_steps(engine.execution, workers):
+            step(engine)
             count, start = 0, time.perf_counter()
             while count < _LEAST_STEPS or time.perf_counter() - start < seconds:
-                engine.take_step()
+                step(engine)
                 count += size
             took = time.perf_counter() - start
         torch.set_num_threads(processors)

@@ -67,9 +67,8 @@ def ours(
         copy_weights(theirs, engine.state.networks.named()[name])
     losses = []
     for _ in _firsts(options):
-        engine._step(0.0)
-        losses.append(engine._taken[-1].losses)
-        engine._sync()
+        losses.append(engine.take_step(0.0))
+        engine.report()
     values = torch.stack(losses).double().cpu().numpy()
     return np.stack([values[:, 0], values[:, -2:].sum(1)], 1)
 

@@ -23,7 +23,7 @@ from monet.data.store import load_images
 from monet.device import choose_device
 from tests.benchmarks.measure import benchmark_parser, draw_files, in_turns, machine, print_table, write_json
 from tests.benchmarks.reference import load
-from tests.benchmarks.train_step import trainer
+from tests.benchmarks.train_step import step, trainer
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -49,8 +49,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             torch.stack([load(photo, data.load_size, data.crop_size) for photo in chosen]).to(device)
 
         took = in_turns({"reference": plain_batch, "monet": batch}, options.turns, warm_up=3, device=device)
-    step = in_turns({"step": trainer(config, device, False).take_step}, 3, warm_up=2, device=device)["step"]
-    return {"machine": described, "seconds": took, "step": step, "seconds_per_image_read": reading}
+    engine = trainer(config, device, False)
+    whole = in_turns({"step": lambda: step(engine)}, 3, warm_up=2, device=device)["step"]
+    return {"machine": described, "seconds": took, "step": whole, "seconds_per_image_read": reading}
 
 
 def main() -> None:

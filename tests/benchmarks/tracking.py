@@ -25,7 +25,7 @@ from monet.machine import available_processors
 from monet.tracking.tracking import Tracking
 from monet.training.events import Listeners, StepEvent
 from tests.benchmarks.measure import benchmark_parser, draw_files, machine, print_table, synchronize, write_json
-from tests.benchmarks.train_step import trainer
+from tests.benchmarks.train_step import step, trainer
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -33,7 +33,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     device = choose_device(options.device)
     described = machine(device)
     config = recipes.resolve(recipes.read(options.recipe), ["--training.device", str(device)])
-    training = trainer(config, device, compiled=False)
     names = options.trackers.split(",")
     with tempfile.TemporaryDirectory() as folder:
         (sample,) = draw_files(Path(folder) / "samples", 1)
@@ -46,9 +45,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             if on[0]:
                 tracking.step(event)
 
-        training._listeners = Listeners(on_step)
+        training = trainer(config, device, compiled=False, listeners=Listeners(on_step))
         for _ in range(3):
-            training.take_step()
+            step(training)
         time.sleep(options.settle)  # the trackers' libraries are imported
         used = _processor_seconds(processes)
         took: dict[bool, list[float]] = {False: [], True: []}
@@ -58,7 +57,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 os.kill(process, signal.SIGCONT if on[0] else signal.SIGSTOP)
             begun = time.perf_counter()
             for _ in range(options.steps):
-                training.take_step()
+                step(training)
             if on[0]:
                 tracking.picture(turn, "samples", sample)
             synchronize(device)

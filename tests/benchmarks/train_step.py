@@ -19,10 +19,12 @@ from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.store import ImageStore
 from monet.device import choose_device, choose_precision
+from monet.training.checkpoints import Saving
 from monet.training.compiling import compile_networks
+from monet.training.events import Listeners
+from monet.training.execution import Execution
 from monet.training.state import TrainingState
 from monet.training.trainer import Trainer
-from monet.training.updater import Updater
 from monet.training.workers import shared_steps
 from tests.benchmarks.measure import benchmark_parser, ceiling, in_turns, machine, peak_memory, print_table, write_json
 from tests.benchmarks.reference import CycleGan
@@ -31,7 +33,11 @@ _IMAGES = 8
 
 
 def trainer(
-    config: Config, device: torch.device, compiled: bool, stores: Sequence[ImageStore] | None = None
+    config: Config,
+    device: torch.device,
+    compiled: bool,
+    stores: Sequence[ImageStore] | None = None,
+    listeners: Listeners | None = None,
 ) -> Trainer:
     """This project's trainer as `pipelines.train` makes it, over random images where none are given."""
     precision = choose_precision(config.training.precision, device, time.monotonic)
@@ -41,27 +47,29 @@ def trainer(
         for _ in range(2)
     ]
     state = TrainingState.create(config, device, precision)
-    updater = Updater(config, state, device)
-    if compiled and not compile_networks(updater, config, device, precision):
+    execution = Execution(config, state, device, precision)
+    if compiled and not compile_networks(execution):
         raise SystemExit("torch.compile fails here")
     return Trainer(
-        config,
-        state,
+        execution,
         PairSource(stores[0], stores[1], config.data, seed=0, device=device),
         Timekeeper(Horizon(pairs=10**9), clock=time.monotonic),
-        device=device,
-        precision=precision,
+        Saving(Path(tempfile.gettempdir()), {}),
         clock=time.monotonic,
-        checkpoints=Path(tempfile.gettempdir()),
-        facts={},
-        updater=updater,
+        listeners=listeners,
     )
+
+
+def step(engine: Trainer) -> None:
+    """Takes a step as a run does: on a CPU it is reported at once."""
+    engine.take_step()
+    engine.report_if_due()
 
 
 def shared_step(engine: Trainer, batch_size: int) -> None:
     """A step that threads share, as many as there are processors and halves of parts to compute."""
-    with shared_steps(engine._updater, 2 * min(batch_size, max(1, torch.get_num_threads() // 2)), batch_size):
-        engine.take_step()
+    with shared_steps(engine.execution, 2 * min(batch_size, max(1, torch.get_num_threads() // 2))):
+        step(engine)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -86,7 +94,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for name, compiled in (("monet", False), ("monet, compiled", True)):
         if compiled <= options.compile:
             engine = trainer(config, device, compiled)
-            sides[name] = engine.take_step
+            sides[name] = functools.partial(step, engine)
             if device.type == "cpu":
                 sides[f"{name}, shared by threads"] = functools.partial(shared_step, engine, options.batch_size)
     took = in_turns(sides, options.turns, warm_up=2, device=device)

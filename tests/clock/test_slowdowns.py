@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 from monet.clock import Deadline, Horizon, Reserve, State, Timekeeper
-from monet.training.trainer import learning_rate
+from monet.training.schedule import learning_rate
 from tests.conftest import FakeClock
 
 BUDGET, PAINTING, PHOTOS = 1800.0, 85.0, 7000

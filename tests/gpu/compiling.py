@@ -57,7 +57,7 @@ def mode(place: Place, name: str) -> Found:
     options = {"backend": Counting()} if place.tiny else {"mode": name}
     with _without_caches(), _compiling_with(**options), _warnings() as warned:
         begun = time.perf_counter()
-        works = compile_networks(compiled.updater, config, place.torch_device, compiled.precision)
+        works = compile_networks(compiled.execution)
         seconds, graphs = time.perf_counter() - begun, _graphs()
         require(works or name != "default", f"does not compile here: {'; '.join(warned)}")
         if not works:
@@ -66,7 +66,7 @@ def mode(place: Place, name: str) -> Found:
         sides = {"eager": eager.step, "compiled": compiled.step}
         took = in_turns(sides, place.pick(TURNS, 1), warm_up=WARM_UP, device=place.torch_device)
         more = _graphs() - graphs
-    if not compiled.updater.compiled:
+    if not compiled.execution.compiled:
         require(name != "default", f"given up during training: {'; '.join(warned)}")
         return Found(f"given up during training, which went on without: {'; '.join(warned)[:150]}")
     if name == "default":
@@ -94,7 +94,7 @@ def recompiling(place: Place) -> Found:
         require(counting.graphs == first, f"steps in fp32 compile again: {counting.graphs - first} more graphs")
         with out_of_memory_once():
             _goes_on(one, "after a split")
-        require(one.updater.parts == 2, f"a split makes {one.updater.parts} parts")
+        require(one.execution.parts == 2, f"a split makes {one.execution.parts} parts")
         tried = counting.graphs - first
         _goes_on(one, "two steps after a split")
     told = f"{tried} graphs tried after the split" if tried else "none more after a split"
@@ -118,7 +118,7 @@ def uneven_parts(place: Place) -> Found:
 
 
 def _compiled(one: Engine) -> bool:
-    return compile_networks(one.updater, one.config, one.real_a.device, one.precision)
+    return compile_networks(one.execution)
 
 
 def _goes_on(one: Engine, when: str, precision: Any = None) -> None:
@@ -128,7 +128,7 @@ def _goes_on(one: Engine, when: str, precision: Any = None) -> None:
             one.step(precision)
         except Exception as error:
             require(False, f"a compiler that fails {when} ends the training: {type(error).__name__}")
-    one.updater.guard.read()
+    one.execution.guard.read()
     require(len(one.moved(before)) == 4, f"{when} not all four networks take a step")
 
 

@@ -16,8 +16,9 @@ from monet import recipes
 from monet.config import Config
 from monet.device import Precision, choose_precision
 from monet.distributed import Group
+from monet.training.execution import Execution
 from monet.training.state import TrainingState, memory_format
-from monet.training.updater import Updater
+from monet.training.step import train_step
 from tests.gpu.part import Place, require
 
 TINY = [
@@ -32,27 +33,29 @@ class Engine:
     """What takes steps.
 
     Attributes:
-        config: the settings.
-        state: what is trained.
-        updater: takes the steps; compiled or not.
-        precision: of the convolutions.
-        real_a, real_b: the images of every step, (B, 3, H, W).
-        group: the processes that take the steps together; this one has its share of every batch.
+        execution: the state, and how steps are computed: compiled or not.
+        real_a, real_b: the images of every step, (B, 3, H, W). Of several processes each has its share of a batch.
     """
 
-    config: Config
-    state: TrainingState
-    updater: Updater
-    precision: Precision
+    execution: Execution
     real_a: Tensor
     real_b: Tensor
-    group: Group
+
+    @property
+    def state(self) -> TrainingState:
+        """What is trained."""
+        return self.execution.state
+
+    @property
+    def precision(self) -> Precision:
+        """Of the convolutions."""
+        return self.execution.precision
 
     def step(self, precision: Precision | None = None) -> Tensor:
         """Takes a step on the same images; returns the losses, on the device."""
         counters = self.state.counters
-        pairs = range(counters.pairs, counters.pairs + len(self.real_a) * self.group.world_size)
-        losses = self.updater.update(self.real_a, self.real_b, pairs, precision or self.precision)
+        pairs = range(counters.pairs, counters.pairs + len(self.real_a) * self.execution.group.world_size)
+        losses = train_step(self.execution, self.real_a, self.real_b, pairs, precision or self.precision)
         counters.pairs, counters.step = pairs.stop, counters.step + 1
         return losses
 
@@ -118,7 +121,7 @@ def engine(
         x[own.start : own.stop].to(device, torch.float64 if double else torch.float32).contiguous(memory_format=layout)
         for x in images
     )
-    return Engine(config, state, Updater(config, state, device, group), chosen, real_a, real_b, group)
+    return Engine(Execution(config, state, device, chosen, group), real_a, real_b)
 
 
 def distance(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:

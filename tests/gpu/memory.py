@@ -44,13 +44,13 @@ def split(place: Place) -> Found:
     one = engine(config, place.torch_device, precision)
     with _limited((needed + least) // 2, place):
         losses = one.step()
-        parts = one.updater.parts
+        parts = one.execution.parts
         one.step()
     require(parts == 2, f"the step went through in {parts} parts with memory for a half")
     error = float(((losses - whole) / whole).abs().max())
     usual = float(((halves - whole) / whole).abs().max())
     require(error <= max(1e-3, 2 * usual), f"the losses of the split step are off by {error:.1e}")
-    require(one.updater.guard.read() is None, "a split step was refused")
+    require(one.execution.guard.read() is None, "a split step was refused")
     return Found(
         f"from one part ({needed / 2**30:.2f} GiB) to two ({least / 2**30:.2f}), losses off by {error:.0e}",
         {"one part": needed, "two parts": least, "error": error},
@@ -71,10 +71,10 @@ def peaks(place: Place) -> Found:
         one = engine(config_of(place, "kaggle-top15", settings), place.torch_device)
         _, reserved = _measured(one)
         seconds = in_turns({"step": one.step}, 3, device=place.torch_device)["step"]
-        fits = one.updater.parts == one.config.training.accumulation
+        fits = one.execution.parts == one.execution.config.training.accumulation
         require(fits or name != "two parts", "two parts, as the recipe has them, do not fit into the memory here")
-        found[name] = {"bytes": reserved, "seconds": seconds, "parts": one.updater.parts}
-        instead = "" if fits else f" (in {one.updater.parts} parts, which fit)"
+        found[name] = {"bytes": reserved, "seconds": seconds, "parts": one.execution.parts}
+        instead = "" if fits else f" (in {one.execution.parts} parts, which fit)"
         told.append(f"{name}{instead} {reserved / 2**30:.1f} GiB {seconds * 1e3:.0f} ms")
     return Found(", ".join(told), {"ways": found})
 

@@ -60,7 +60,7 @@ def incident(place: Place) -> Found:
     words = ["--training.batch_size", "2", "--model.norm", "batch"]
     one = engine(config_of(place, "kaggle", words), place.torch_device)
     taken(one)
-    one.updater.guard.read()
+    one.execution.guard.read()
     good = one.real_a
     one.step()
     kept = _everything(one)
@@ -69,7 +69,7 @@ def incident(place: Place) -> Found:
     one.real_a = good
     one.step()  # the host has not looked yet
     require(_same(kept, _everything(one)), "a batch of NaN, or the step behind it, left traces")
-    count = one.updater.guard.read()
+    count = one.execution.guard.read()
     require(count == 1, f"the guard counts {count} good steps before the bad one, not 1")
     before = one.weights()
     one.step("fp32")
@@ -89,7 +89,7 @@ def require_refused(one: Engine, what: str, handles: list[Any]) -> None:
         handle.remove()
     moved = one.moved(before)
     require(not moved, f"{what} not finite, in {one.precision}: {', '.join(moved)} moved")
-    one.updater.guard.read()
+    one.execution.guard.read()
     taken(one)
 
 
@@ -102,7 +102,7 @@ def taken(one: Engine) -> None:
     before = one.weights()
     for _ in range(TRIES):
         one.step()
-        one.updater.guard.read()
+        one.execution.guard.read()
         if len(one.moved(before)) == len(before):
             return
     moved = one.moved(before)

@@ -97,7 +97,7 @@ def recipe(place: Place, name: str) -> Found:
     if place.cuda:
         sides["tried out"] = functools.partial(_tried_out, engines["channels last"])
     took = in_turns(sides, place.pick(5, 1), warm_up=place.pick(3, 1), device=device)
-    require(all(one.updater.guard.read() is None for one in engines.values()), "a loss was not finite")
+    require(all(one.execution.guard.read() is None for one in engines.values()), "a loss was not finite")
     precision = engines["plain"].precision
     best = ceiling(device, DTYPES[precision], place.pick(0, 256))
     size, flops = config.training.batch_size, counter.get_total_flops()

@@ -24,7 +24,7 @@ from pipelines._command import run_command
 from pipelines._streams import Stream
 from tests.conftest import TINY
 from tests.pipelines.conftest import AS_IN_A_TERMINAL, ROOT, command, finish, started
-from tests.training.test_trainer import differences
+from tests.training.comparison import differences
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 

@@ -12,7 +12,7 @@ import torch
 from monet import checkpoint
 from tests.conftest import TINY
 from tests.pipelines.conftest import command
-from tests.training.test_trainer import differences
+from tests.training.comparison import differences
 
 
 @pytest.fixture(autouse=True)

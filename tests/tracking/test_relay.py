@@ -27,7 +27,7 @@ from monet.training.events import StepEvent
 from tests.conftest import TINY
 from tests.pipelines.conftest import ROOT, command
 from tests.tracking import hostile
-from tests.training.test_trainer import differences
+from tests.training.comparison import differences
 
 pytestmark = pytest.mark.usefixtures("own_signals")
 

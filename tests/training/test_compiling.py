@@ -7,11 +7,12 @@ from torch import Tensor
 from monet import recipes
 from monet.config import Config
 from monet.device import compile_problem
-from monet.training import updater as updating
+from monet.models import Networks
+from monet.training import step
 from monet.training.compiling import compile_networks
+from monet.training.execution import Execution
+from monet.training.losses import DIRECTIONS, Direction, Losses, generator_losses
 from monet.training.state import TrainingState
-from monet.training.step import DIRECTIONS, Direction, GeneratorPass, generator_pass
-from monet.training.updater import Updater
 from tests.conftest import TINY
 
 CPU = torch.device("cpu")
@@ -42,16 +43,16 @@ def test_compiled_networks_are_the_same_functions_and_trying_them_out_leaves_not
     config = recipes.resolve({"model": model, "training": training}, TINY)
     state = TrainingState.create(config, CPU, "fp32")
     before = snapshot(state)
-    updater = Updater(config, state, CPU)
-    assert compile_networks(updater, config, CPU, "fp32")
-    networks = updater.networks
+    execution = Execution(config, state, CPU, "fp32")
+    assert compile_networks(execution)
+    networks = execution.networks_in("fp32")
     assert networks is not state.networks
     assert same(state, before)
     assert all(p.grad is None for p in state.networks.generators() + state.networks.discriminators())
     a, b = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1 for seed in (1, 2))
 
-    def passed(which: object, direction: Direction) -> tuple[GeneratorPass, list[Tensor]]:
-        made = generator_pass(which, direction, a, b, lambda_cycle=10.0, lambda_identity=0.5)  # type: ignore[arg-type]
+    def passed(which: Networks, direction: Direction) -> tuple[Losses, list[Tensor]]:
+        made = generator_losses(which, a, b, direction=direction, lambda_cycle=10.0, lambda_identity=0.5)
         return made, list(torch.autograd.grad(made.total, state.networks.generators()))
 
     for direction in DIRECTIONS:
@@ -61,11 +62,9 @@ def test_compiled_networks_are_the_same_functions_and_trying_them_out_leaves_not
         compare(eager, gradients, compiled, compiled_gradients)
 
 
-def compare(
-    eager: GeneratorPass, gradients: list[Tensor], compiled: GeneratorPass, compiled_gradients: list[Tensor]
-) -> None:
-    for name, loss in eager.losses.items():
-        assert compiled.losses[name].item() == pytest.approx(loss.item(), rel=1e-5)
+def compare(eager: Losses, gradients: list[Tensor], compiled: Losses, compiled_gradients: list[Tensor]) -> None:
+    for name, loss in eager.terms.items():
+        assert compiled.terms[name].item() == pytest.approx(loss.item(), rel=1e-5)
     for one, other in zip(gradients, compiled_gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
@@ -73,7 +72,7 @@ def compare(
 def test_a_compiler_that_fails_on_the_networks_is_done_without(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*_: object, **__: object) -> GeneratorPass:
+    def broken(*_: object, **__: object) -> Losses:
         for network in state.networks.named().values():
             for buffer in network.buffers():
                 buffer.add_(1)  # as a batch does that gets half way
@@ -82,9 +81,9 @@ def test_a_compiler_that_fails_on_the_networks_is_done_without(
     config = tiny(norm="batch")
     state = TrainingState.create(config, CPU, "fp32")
     before = snapshot(state)
-    monkeypatch.setattr(updating, "generator_pass", broken)
-    updater = Updater(config, state, CPU)
-    assert not compile_networks(updater, config, CPU, "fp32")
-    assert updater.networks is state.networks
+    monkeypatch.setattr(step, "generator_losses", broken)
+    execution = Execution(config, state, CPU, "fp32")
+    assert not compile_networks(execution)
+    assert execution.networks_in("fp32") is state.networks
     assert same(state, before)
     assert "torch.compile fails here (AssertionError: expected size 32==32, stride 1==4096): going on" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from torch import nn
 
 from monet import recipes
 from monet.errors import MonetError
-from monet.training.memory import Recomputing
+from monet.training.execution import Execution
+from monet.training.memory import OutOfMemory, Recomputing
 from monet.training.state import TrainingState
 from monet.training.trainer import Trainer
-from monet.training.updater import Updater
 from tests.training.test_step import largest_difference, steps, trainer
 
 STEPS = 4
@@ -51,7 +52,7 @@ def test_a_batch_in_equal_parts_gives_the_losses_and_gradients_of_the_whole(
 def test_activations_that_are_computed_once_more_give_the_same_gradients(tmp_path: Path) -> None:
     kept = steps(trainer(tmp_path), STEPS)
     engine = trainer(tmp_path, {"activation_checkpointing": True})
-    assert isinstance(engine._updater.networks.generator_ab, Recomputing)
+    assert isinstance(engine.execution.networks_in("fp32").generator_ab, Recomputing)
     sizes = limit(engine, "generator_ab", 100)
     assert largest_difference(steps(engine, STEPS), kept) <= 1e-12
     assert len(sizes) == 4 * STEPS  # two passes there, and both again on the way back
@@ -65,7 +66,7 @@ def test_recomputed_activations_take_less_memory() -> None:
             ["--training.activation_checkpointing", str(activation_checkpointing).lower()],
         )
         state = TrainingState.create(config, torch.device("cpu"), "fp32")
-        updater = Updater(config, state, torch.device("cpu"))
+        execution = Execution(config, state, torch.device("cpu"), "fp32")
         storages: dict[int, int] = {}
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -74,7 +75,7 @@ def test_recomputed_activations_take_less_memory() -> None:
 
         image = torch.rand(1, 3, 64, 64, requires_grad=True)
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            result = updater.networks.generator_ab(image)
+            result = execution.networks_in("fp32").generator_ab(image)
         assert result.requires_grad
         return sum(storages.values())
 
@@ -90,7 +91,7 @@ def test_out_of_memory_splits_the_batch_says_so_and_changes_nothing_else(
     engine = trainer(tmp_path, settings)
     sizes = limit(engine, network, 4)  # a joined pass is of eight
     assert largest_difference(steps(engine, STEPS), free) <= 1e-9
-    assert engine._updater.parts == 2
+    assert engine.execution.parts == 2
     assert [size for size in sizes if size > 4] == [8]
     (record,) = caplog.records
     assert record.message == (
@@ -106,35 +107,32 @@ def test_the_image_pool_takes_in_a_batch_once_however_often_it_is_tried(tmp_path
     for engine in (free, tight):
         steps(engine, STEPS)
     for name, pool in free.state.pools.items():
-        torch.testing.assert_close(tight.state.pools[name]._images, pool._images, rtol=0, atol=1e-9)
+        found, expected = (each.state_dict()["images"] for each in (tight.state.pools[name], pool))
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
 
 
-RECOMPUTE, SMALLER, OTHER = (
-    "--training.activation_checkpointing true, or ",
-    "a smaller --training.batch_size, or ",
-    "another run with a smaller --data.crop_size or --model.width",
-)
+RECOMPUTE, SMALLER = "training.activation_checkpointing", "training.batch_size"
+OTHER = ["data.crop_size", "model.width"]
 
 
 @pytest.mark.parametrize(
     ("settings", "model", "pairs", "advice"),
     [
-        ({"batch_size": 4}, {}, "2 pairs", RECOMPUTE + SMALLER + OTHER),
-        ({"batch_size": 4, "activation_checkpointing": True}, {}, "2 pairs", SMALLER + OTHER),
-        ({"batch_size": 1}, {}, "one pair", RECOMPUTE + OTHER),
-        ({"batch_size": 4}, {"norm": "batch"}, "4 pairs", SMALLER + OTHER),
+        ({"batch_size": 4}, {}, "2 pairs", [RECOMPUTE, SMALLER, *OTHER]),
+        ({"batch_size": 4, "activation_checkpointing": True}, {}, "2 pairs", [SMALLER, *OTHER]),
+        ({"batch_size": 1}, {}, "one pair", [RECOMPUTE, *OTHER]),
+        ({"batch_size": 4}, {"norm": "batch"}, "4 pairs", [SMALLER, *OTHER]),
     ],
     ids=["the retry, too", "nothing is kept already", "nothing to split", "batch norm would see other batches"],
 )
-def test_where_a_split_does_not_help_the_error_says_what_does(
-    tmp_path: Path, settings: dict[str, Any], model: dict[str, Any], pairs: str, advice: str
+def test_where_a_split_does_not_help_the_error_names_the_settings_that_do(
+    tmp_path: Path, settings: dict[str, Any], model: dict[str, Any], pairs: str, advice: list[str]
 ) -> None:
     engine = trainer(tmp_path, settings, **model)
     limit(engine, "generator_ab", 0)
-    with pytest.raises(MonetError) as caught:
-        engine._step(0.0)
-    cause = "CUDA out of memory. Tried to allocate 2.00 GiB"
-    assert str(caught.value) == f"out of memory with {pairs} at once ({cause}): go on with --resume and {advice}"
+    with pytest.raises(OutOfMemory, match=pairs) as caught:
+        engine.take_step(0.0)
+    assert re.findall(r"--((?:training|data|model)\.\w+)", str(caught.value)) == advice
 
 
 @pytest.mark.parametrize(
@@ -156,7 +154,7 @@ def test_a_lack_of_memory_is_known_by_whatever_words_a_library_has_for_it(tmp_pa
 
     engine.state.networks.generator_ab.register_forward_pre_hook(forward_hook)
     steps(engine, 1)
-    assert engine._updater.parts == 2
+    assert engine.execution.parts == 2
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None:
@@ -167,7 +165,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None
 
     engine.state.networks.generator_ab.register_forward_pre_hook(broken)
     with pytest.raises(RuntimeError, match="3-dimensional"):
-        engine._step(0.0)
+        engine.take_step(0.0)
 
 
 def test_recomputing_is_refused_where_it_would_count_statistics_twice() -> None:

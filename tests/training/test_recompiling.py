@@ -15,10 +15,10 @@ from monet.clock import Horizon
 from monet.device import Precision
 from monet.training.compiling import compile_networks
 from monet.training.trainer import Trainer
+from tests.training.comparison import differences
 from tests.training.test_memory import limit
-from tests.training.test_trainer import Bench, differences
+from tests.training.test_trainer import Bench
 
-CPU = torch.device("cpu")
 GRAPHS = 4
 """Of a step: generators and discriminators see photos and paintings together, and fakes alone."""
 
@@ -48,20 +48,19 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[Compiler]:
 
 def started(data: Path, folder: Path, *overrides: str, precision: Precision = "fp32", compiled: bool = True) -> Trainer:
     """A trainer whose networks are compiled."""
-    trainer = Bench(data, folder, "--training.batch_size", "4", *overrides, precision=precision).start(
-        Horizon(pairs=1000)
-    )
-    trainer.state.networks.generator_ab._forward_hooks.clear()  # the clock's, which is no part of a graph
+    bench = Bench(data, folder, "--training.batch_size", "4", *overrides, precision=precision)
+    trainer = bench.start(Horizon(pairs=1000))
+    bench.clock_hook.remove()  # it is no part of a graph
     if compiled:
-        assert compile_networks(trainer._updater, trainer._config, CPU, precision)
+        assert compile_networks(trainer.execution)
     return trainer
 
 
 def taken(trainer: Trainer, steps: int) -> Trainer:
     """The trainer after so many further steps."""
     for _ in range(steps):
-        trainer._step(0.0)
-        trainer._sync()
+        trainer.take_step(0.0)
+        trainer.report()
     return trainer
 
 
@@ -71,10 +70,10 @@ def test_steps_in_another_precision_make_no_graphs(tiny_data: Path, tmp_path: Pa
     trainer.state.counters.fp32_until = 12
     compiler.fails_from = GRAPHS
     taken(trainer, 2)
-    assert trainer._updater.networks is trainer.state.networks
+    assert trainer.execution.networks_in("fp32") is trainer.state.networks
     taken(trainer, 1)
-    assert trainer._updater.compiled
-    assert trainer._updater.networks is not trainer.state.networks
+    assert trainer.execution.compiled
+    assert trainer.execution.networks_in("bf16") is not trainer.state.networks
     assert compiler.graphs == GRAPHS
 
 
@@ -98,8 +97,8 @@ def test_a_compiler_that_fails_after_a_split_for_memory_is_done_without_and_the_
     for engine in (plain, trainer):
         limit(engine, tight, 4)
         taken(engine, 3)
-    assert trainer._updater.parts == 2
-    assert not trainer._updater.compiled
+    assert trainer.execution.parts == 2
+    assert not trainer.execution.compiled
     assert compiler.graphs == fails_from + 1
     *splits, failed = (record.message for record in caplog.records if record.name.startswith("monet"))
     assert [split.startswith("out of memory with 4 pairs at once") for split in splits] == [True, True]
@@ -118,7 +117,7 @@ def test_a_compiler_that_fails_within_a_step_leaves_no_half_of_it(
     torch._dynamo.reset()  # its graphs are gone: the first step compiles again
     compiler.graphs, compiler.fails_from = 0, graph
     taken(trainer, 2)
-    assert not trainer._updater.compiled
+    assert not trainer.execution.compiled
     assert differences(plain.state.state_dict(), trainer.state.state_dict()) == []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from monet.training.updater import loss_names
+from monet.training.losses import loss_names
 from tests.benchmarks.curve import copy_weights
 from tests.benchmarks.reference import CycleGan
 from tests.training.test_step import Batches, trainer
@@ -36,9 +36,8 @@ def test_steps_leave_the_weights_that_the_plain_step_leaves(tmp_path: Path, sett
         copy_weights(theirs, networks[name])
     for step in range(STEPS):
         generators, discriminators = plain.step(*Batches().batch(range(2 * step, 2 * step + 2)))
-        engine._step(0.0)
-        losses = dict(zip(loss_names(True), engine._taken[-1].losses.tolist(), strict=True))
-        engine._sync()
+        losses = dict(zip(loss_names(True), engine.take_step(0.0).tolist(), strict=True))
+        engine.report()
         assert losses["generator"] == pytest.approx(generators, rel=1e-6)
         assert losses["discriminator_a"] + losses["discriminator_b"] == pytest.approx(discriminators, rel=1e-6)
     for name, theirs in pairs.items():

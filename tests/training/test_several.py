@@ -13,8 +13,8 @@ from torch.multiprocessing.spawn import spawn
 
 from monet.distributed import Group, ProcessGroup
 from monet.errors import FailedElsewhere, InputError, MonetError
-from monet.training.state import new_scaler
 from monet.workflow.agreement import require_same_images
+from tests.training.comparison import differences, flat
 from tests.training.test_memory import limit
 from tests.training.test_step import Batches, Taken, largest_difference, steps, trainer
 
@@ -57,28 +57,25 @@ def train(group: Group, folder: Path, batch: int) -> dict[str, Any]:
     """Trains with each of the settings; keeps losses, gradients, the state, and the pairs that were read."""
     found: dict[str, Any] = {}
     for name, settings in SETTINGS.items():
-        engine = trainer(folder, {"batch_size": batch, **settings}, group)
         source = Recorded()
-        engine._source = source  # type: ignore[assignment]
+        engine = trainer(folder, {"batch_size": batch, **settings}, group, source=source)
         taken = steps(engine, STEPS)
         found[name] = (taken.losses, taken.gradients, engine.state.state_dict(), source.read)
     found["batch norm"] = statistics(folder, batch, 0, group)
-    spoiled = trainer(folder, {"batch_size": batch, "pool_size": 3}, group)
-    spoiled._source = Recorded(spoiled=10)  # type: ignore[assignment]
+    spoiled = trainer(folder, {"batch_size": batch, "pool_size": 3}, group, source=Recorded(spoiled=10))
     steps(spoiled, STEPS)
     found["spoiled"] = spoiled.state.state_dict()
     found["overflowed"] = overflowed(group, folder, batch)
     short = trainer(folder, {"batch_size": batch, "pool_size": 3}, group)
     limit(short, "generator_ab", 2 * 2 if group.rank == 0 else 2)  # the second process runs out of memory
     taken = steps(short, STEPS)
-    found["short of memory"] = (taken.losses, taken.gradients, short.state.state_dict(), short._updater.parts)
+    found["short of memory"] = (taken.losses, taken.gradients, short.state.state_dict(), short.execution.parts)
     return found
 
 
 def overflowed(group: Group, folder: Path, batch: int) -> dict[str, Any]:
     """Trains in fp16, where on the last process one gradient of a discriminator overflows in the third step."""
-    engine = trainer(folder, {"batch_size": batch, "pool_size": 3}, group)
-    engine._precision, engine.state.scaler = "fp16", new_scaler(torch.device("cpu"), "fp16")
+    engine = trainer(folder, {"batch_size": batch, "pool_size": 3}, group, precision="fp16")
     calls: list[int] = []
 
     def overflow(gradient: torch.Tensor) -> torch.Tensor:
@@ -117,8 +114,6 @@ def test_two_processes_give_the_losses_and_gradients_of_one_with_the_double_batc
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_all_processes_hold_the_state_of_one(both, name: str) -> None:
-    from tests.training.test_trainer import differences, flat
-
     states = [found[name][2] for found in (both[0], *both[1])]
     assert differences(states[1], states[2]) == []  # to the bit
     for key, value in flat(states[0]).items():
@@ -144,8 +139,6 @@ def test_running_statistics_are_the_mean_of_those_of_all_processes(both, tmp_pat
 
 
 def test_a_loss_that_is_not_finite_on_one_process_is_stepped_on_by_none(both) -> None:
-    from tests.training.test_trainer import differences
-
     states = [found["spoiled"] for found in (both[0], *both[1])]
     assert differences(states[1], states[2]) == []
     assert states[0]["incidents"] == states[1]["incidents"] != []
@@ -155,8 +148,6 @@ def test_a_loss_that_is_not_finite_on_one_process_is_stepped_on_by_none(both) ->
 
 
 def test_a_gradient_that_overflows_on_one_process_is_stepped_on_by_none(both) -> None:
-    from tests.training.test_trainer import differences
-
     states = [found["overflowed"] for found in (both[0], *both[1])]
     assert differences(states[1], states[2]) == []
     for state in states:
@@ -168,8 +159,6 @@ def test_a_gradient_that_overflows_on_one_process_is_stepped_on_by_none(both) ->
 
 
 def test_a_process_that_runs_out_of_memory_does_not_trouble_the_others(both) -> None:
-    from tests.training.test_trainer import differences
-
     (_, free, _, _), (first, second) = both[0]["pool on"], (two["short of memory"] for two in both[1])
     assert (first[3], second[3]) == (1, 2)
     assert largest_difference(Taken([], first[1]), Taken([], free)) <= 1e-9

@@ -16,11 +16,17 @@ from torch import Tensor
 from monet.clock import Horizon, Timekeeper
 from monet.config import Config, DataConfig, ModelConfig, TrainingConfig
 from monet.data.stream import Purpose, uniforms
+from monet.device import Precision
 from monet.distributed import Group
 from monet.models import Networks
+from monet.training.checkpoints import Saving
 from monet.training.events import Listeners, StepEvent
+from monet.training.execution import Execution
+from monet.training.losses import loss_names
 from monet.training.state import TrainingState
+from monet.training.step import train_step
 from monet.training.trainer import Trainer
+from tests.training.comparison import differences
 
 BATCH, POOL, STEPS = 2, 3, 6
 
@@ -82,32 +88,42 @@ class Batches:
         )
 
 
-def trainer(
-    tmp_path: Path, training: Mapping[str, Any] | None = None, group: Group | None = None, **model: Any
-) -> Trainer:
-    """A trainer in float64, on one process or in a group of them."""
+def execution(
+    training: Mapping[str, Any] | None = None, group: Group | None = None, precision: Precision = "fp32", **model: Any
+) -> Execution:
+    """Tiny networks in float64, on one process or in a group of them."""
     settings = {"batch_size": BATCH, "pool_size": POOL, "seed": 5, **(training or {})}
     config = Config(
         data=DataConfig(load_size=32, crop_size=32),
         model=ModelConfig(width=4, residual_blocks=2, discriminator_width=4, **model),
         training=TrainingConfig(**settings),
     )
-    state = TrainingState.create(config, torch.device("cpu"), "fp32")
+    state = TrainingState.create(config, torch.device("cpu"), precision)
     for network in state.networks.named().values():
         network.double()
         for parameter in network.parameters():  # larger weights than 0.02: no loss or gradient is tiny
             parameter.data.mul_(5)
+    return Execution(config, state, torch.device("cpu"), precision, group)
+
+
+def trainer(
+    tmp_path: Path,
+    training: Mapping[str, Any] | None = None,
+    group: Group | None = None,
+    *,
+    source: Batches | None = None,
+    listeners: Listeners | None = None,
+    precision: Precision = "fp32",
+    **model: Any,
+) -> Trainer:
+    """A trainer of such networks."""
     return Trainer(
-        config,
-        state,
-        Batches(),  # type: ignore[arg-type]
+        execution(training, group, precision, **model),
+        source or Batches(),  # type: ignore[arg-type]
         Timekeeper(Horizon(pairs=1000), clock=time.monotonic),
-        device=torch.device("cpu"),
-        precision="fp32",
+        Saving(tmp_path, {}),
         clock=time.monotonic,
-        checkpoints=tmp_path,
-        facts={},
-        group=group,
+        listeners=listeners,
     )
 
 
@@ -131,9 +147,8 @@ def steps(engine: Trainer, count: int) -> Taken:
 
         optimizer.register_step_pre_hook(keep)
     for _ in range(count):
-        engine._step(0.0)
-        taken.losses.append(engine._taken[-1].losses)
-        engine._sync()
+        taken.losses.append(engine.take_step(0.0))
+        engine.report()
         taken.gradients.append(seen["generators"] + seen["discriminators"])
     return taken
 
@@ -149,9 +164,8 @@ def largest_difference(one: Taken, two: Taken) -> float:
 
 @pytest.mark.parametrize("model", [{}, {"norm": "batch"}, {"upsample": "resize"}, {"discriminator": "pooled"}])
 def test_losses_and_gradients_of_all_four_networks_are_the_papers(tmp_path: Path, model: dict[str, Any]) -> None:
-    engine = trainer(tmp_path, **model)
     reported: list[StepEvent] = []
-    engine._listeners = Listeners(on_step=reported.append)
+    engine = trainer(tmp_path, listeners=Listeners(on_step=reported.append), **model)
     pools = (LiteralPool(5, Purpose.POOL_A), LiteralPool(5, Purpose.POOL_B))
     shown_old = 0
     for step in range(STEPS):
@@ -173,36 +187,79 @@ def test_losses_and_gradients_of_all_four_networks_are_the_papers(tmp_path: Path
     assert shown_old > 2  # the pools did exchange images, so they were tested
 
 
-def test_losses_agree_to_1e9_in_float64(tmp_path: Path) -> None:
-    from monet.training.step import DIRECTIONS, discriminator_loss, generator_pass
-
-    engine = trainer(tmp_path)
-    a, b = Batches().batch(range(2))
-    expected, _ = paper(
-        engine.state.networks, a, b, (LiteralPool(5, Purpose.POOL_A), LiteralPool(5, Purpose.POOL_B)), 0
-    )
-    networks = engine.state.networks
-    ab, ba = (
-        generator_pass(networks, direction, a, b, lambda_cycle=10.0, lambda_identity=0.5) for direction in DIRECTIONS
-    )
-    judged = {
-        "discriminator_a": discriminator_loss(networks.discriminator_a, a, ba.fake),
-        "discriminator_b": discriminator_loss(networks.discriminator_b, b, ab.fake),
-    }
-    assert ab.total.dtype == ba.total.dtype == torch.float64
-    for name, value in {"generator": ab.total + ba.total, **ab.losses, **ba.losses, **judged}.items():
-        assert abs(value.item() - expected[name].item()) < 1e-9 * max(1.0, abs(expected[name].item())), name
+def first_step(engine: Execution) -> Tensor:
+    """Takes a step on the first pairs; returns its losses."""
+    return train_step(engine, *Batches().batch(range(BATCH)), range(BATCH), "fp32")
 
 
-def test_without_identity_loss_its_passes_are_left_out(tmp_path: Path) -> None:
-    from monet.training.step import DIRECTIONS, generator_pass
+def test_a_step_returns_the_losses_by_the_order_of_their_names() -> None:
+    for weight in (0.5, 0.0):
+        engine = execution({"lambda_identity": weight})
+        reference = copy.deepcopy(engine.state.networks)
+        pools = (LiteralPool(5, Purpose.POOL_A), LiteralPool(5, Purpose.POOL_B))
+        expected, _ = paper(reference, *Batches().batch(range(BATCH)), pools, 0)
+        found = dict(zip(loss_names(weight > 0), first_step(engine).tolist(), strict=True))
+        expected["generator"] -= (0.0 if weight else 1.0) * (expected["identity_a"] + expected["identity_b"])
+        for name, value in found.items():
+            assert value == pytest.approx(expected[name].item(), rel=1e-6), name
 
-    engine = trainer(tmp_path)
-    calls: list[int] = []
-    for name in ("generator_ab", "generator_ba"):
-        engine.state.networks.named()[name].register_forward_hook(lambda *_: calls.append(1))
-    a, b = Batches().batch(range(2))
-    for direction in DIRECTIONS:
-        made = generator_pass(engine.state.networks, direction, a, b, lambda_cycle=10.0, lambda_identity=0.0)
-        assert len(made.losses) == 2
-    assert len(calls) == 4
+
+def test_a_step_moves_all_four_networks_and_leaves_no_gradients() -> None:
+    engine = execution({"ema": 0.9})
+    before = copy.deepcopy(engine.state.networks.named())
+    first_step(engine)
+    for name, network in engine.state.networks.named().items():
+        moved = [not torch.equal(one, two) for one, two in zip(network.parameters(), before[name].parameters())]  # noqa: B905
+        assert all(moved), name
+        assert all(parameter.grad is None for parameter in network.parameters())
+    assert engine.between_steps
+
+
+def test_the_order_is_the_papers() -> None:
+    """Generators, image pools, discriminators, then the optimizers, then the average."""
+    engine, order = execution({"ema": 0.9}), []
+    for name, network in engine.state.networks.named().items():
+        for parameter in list(network.parameters())[:1]:
+            kind = name.split("_")[0]
+            parameter.register_hook(lambda _, kind=kind: order.append(f"gradient {kind}"))  # type: ignore[no-untyped-call]
+    for name, pool in engine.state.pools.items():
+        exchange = pool.exchange
+        pool.exchange = lambda *words, n=name, e=exchange: order.append(f"pool {n}") or e(*words)  # type: ignore
+    for name, optimizer in engine.state.optimizers.items():
+        optimizer.register_step_pre_hook(lambda *_, name=name: order.append(f"step {name}"))
+    assert engine.state.ema
+    update = engine.state.ema.update
+    engine.state.ema.update = lambda *words: order.append("average") or update(*words)  # type: ignore
+    first_step(engine)
+    assert list(dict.fromkeys(order)) == [
+        *("gradient generator", "pool a", "pool b", "gradient discriminator"),
+        *("step generators", "step discriminators", "average"),
+    ]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_step_on_images_that_are_not_finite_changes_nothing(value: float) -> None:
+    engine = execution({"ema": 0.9}, norm="batch")
+    first_step(engine)
+    before = copy.deepcopy(engine.state.state_dict())
+    a, b = Batches().batch(range(BATCH))
+    losses = train_step(engine, a * value, b, range(BATCH, 2 * BATCH), "fp32")
+    assert not losses.isfinite().all()
+    assert differences(before, engine.state.state_dict()) == []
+    assert engine.guard.read() == 1
+
+
+def test_a_step_that_fails_before_the_optimizers_leaves_the_state_as_it_was() -> None:
+    engine = execution({"ema": 0.9}, norm="batch")
+    first_step(engine)
+    before = copy.deepcopy(engine.state.state_dict())
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    engine.state.networks.discriminator_b.register_forward_hook(fail)
+    with pytest.raises(ZeroDivisionError):
+        first_step(engine)
+    assert engine.between_steps
+    assert differences(before, engine.state.state_dict()) == []
+    assert all(parameter.grad is None for parameter in engine.state.networks.generators())

@@ -19,7 +19,8 @@ from monet.config import ModelConfig
 from monet.errors import InputError
 from monet.models import networks_without_memory
 from monet.training.stored import load_checkpoint
-from tests.training.test_trainer import EVERYTHING, Bench, differences
+from tests.training.comparison import differences
+from tests.training.test_trainer import EVERYTHING, Bench
 
 
 @pytest.fixture(scope="module")

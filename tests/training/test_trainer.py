@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from monet import checkpoint, recipes
 from monet.clock import Decision, Horizon, State, Timekeeper
@@ -19,11 +20,15 @@ from monet.data.batches import PairSource
 from monet.data.layout import find_layout
 from monet.data.store import load_images
 from monet.device import Precision
-from monet.errors import InputError, MonetError
-from monet.training.events import EpochEvent, Listeners, StepEvent
+from monet.errors import InputError
+from monet.training.checkpoints import Saving
+from monet.training.events import EpochEvent, Incident, Listeners, StepEvent
+from monet.training.execution import Execution
+from monet.training.rollback import NotFiniteTooOften
 from monet.training.state import TrainingState, run_facts
 from monet.training.trainer import Outcome, Trainer
 from tests.conftest import TINY, FakeClock
+from tests.training.comparison import differences, flat
 
 CPU = torch.device("cpu")
 SECONDS_A_PASS = 0.5
@@ -41,8 +46,13 @@ class Bench:
         self.clock = FakeClock()
         self.steps: list[StepEvent] = []
         self.epochs: list[EpochEvent] = []
+        self.incidents: list[Incident] = []
+        self.seen: list[Tensor] = []
+        """Photos and paintings of every batch, (B, 6, H, W)."""
         self.spoiled: set[int] = set()
         self.trainer: Trainer
+        self.timekeeper: Timekeeper
+        self.clock_hook: RemovableHandle
 
     def start(
         self, horizon: Horizon, stop_requested: Callable[[], bool] = lambda: False, every: float = 1e9
@@ -53,28 +63,27 @@ class Bench:
             contents = checkpoint.load(path)
             state.load_state_dict(contents, CPU)
             self.steps = [event for event in self.steps if event.pairs <= state.counters.pairs]
-        state.networks.generator_ab.register_forward_hook(lambda *_: self.clock.advance(SECONDS_A_PASS))
+        self.clock_hook = state.networks.generator_ab.register_forward_hook(
+            lambda *_: self.clock.advance(SECONDS_A_PASS)
+        )
         source = PairSource(*self.stores, self.config.data, seed=self.config.training.seed, device=CPU)
         batch = source.batch
 
         def spoilt(pairs: range) -> tuple[Tensor, Tensor]:
             a, b = batch(pairs)
+            self.seen.append(torch.cat([a, b], 1))
             return (a * math.nan if self.spoiled & set(pairs) else a), b
 
         source.batch = spoilt  # type: ignore[method-assign,assignment]
         counters = state.counters
+        self.timekeeper = Timekeeper(horizon, clock=self.clock, seconds=counters.seconds, progress=counters.progress)
         self.trainer = Trainer(
-            self.config,
-            state,
+            Execution(self.config, state, CPU, self.precision),
             source,
-            Timekeeper(horizon, clock=self.clock, seconds=counters.seconds, progress=counters.progress),
-            device=CPU,
-            precision=self.precision,
+            self.timekeeper,
+            Saving(self.folder, run_facts(self.config, self.precision, 12, 5), every),
             clock=self.clock,
-            checkpoints=self.folder,
-            facts=run_facts(self.config, self.precision, 12, 5),
-            save_interval=every,
-            listeners=Listeners(self.steps.append, self.epochs.append),
+            listeners=Listeners(self.steps.append, self.epochs.append, on_incident=self.incidents.append),
             stop_requested=stop_requested,
         )
         return self.trainer
@@ -92,25 +101,6 @@ def after(count: int) -> Callable[[], bool]:
         return asked[0] > count
 
     return told
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(value, dict):
-        return {k: v for key, item in value.items() for k, v in flat(item, f"{prefix}/{key}").items()}
-    if isinstance(value, (list, tuple)):
-        return {k: v for key, item in enumerate(value) for k, v in flat(item, f"{prefix}/{key}").items()}
-    return {prefix: value}
-
-
-def differences(one: dict[str, Any], two: dict[str, Any], ignored: tuple[str, ...] = ()) -> list[str]:
-    left, right = flat(one), flat(two)
-    assert left.keys() == right.keys()
-    return [
-        key
-        for key, value in left.items()
-        if not any(word in key for word in ignored)
-        and not (torch.equal(value, right[key]) if isinstance(value, Tensor) else value == right[key])
-    ]
 
 
 EVERYTHING = ("--training.ema", "0.9", "--training.save_every", "1")
@@ -162,18 +152,8 @@ def test_a_larger_batch_sees_the_same_images_in_the_same_order(tiny_data: Path, 
     seen: dict[int, Tensor] = {}
     for size in (1, 3):
         bench = Bench(tiny_data, tmp_path / str(size), "--training.batch_size", str(size))
-        trainer = bench.start(Horizon(pairs=12))
-        batches: list[Tensor] = []
-        inner = trainer._source.batch
-
-        def watched(pairs: range, inner=inner, batches=batches) -> tuple[Tensor, Tensor]:
-            a, b = inner(pairs)
-            batches.append(torch.cat([a, b], 1))
-            return a, b
-
-        trainer._source.batch = watched  # type: ignore[method-assign,assignment]
-        trainer.run()
-        seen[size] = torch.cat(batches)
+        bench.run(Horizon(pairs=12))
+        seen[size] = torch.cat(bench.seen)
     assert torch.allclose(seen[1], seen[3], atol=1e-6)
 
 
@@ -204,25 +184,26 @@ def test_a_loss_that_is_not_finite_is_not_stepped_on_however_late_it_is_noticed(
 
     good = Bench(tiny_data, tmp_path / "good", *extra).start(Horizon(pairs=1000))
     for _ in range(3):
-        good._step(0.0)
-    good._sync()
+        good.take_step(0.0)
+    good.report()
     before = good.state.state_dict()
     # Pairs 6 and 7 are bad: what is left is the state after three good steps.
     bench = Bench(tiny_data, tmp_path / "spoiled", *extra)
     bench.spoiled = {7}
     trainer = bench.start(Horizon(pairs=1000))
     for _ in range(3 + late):
-        trainer._step(0.0)
-    trainer._sync()
+        trainer.take_step(0.0)
+    trainer.report()
     counters = trainer.state.counters
     assert (counters.pairs, counters.skipped, counters.step, counters.fp32_until) == (8, 2, 3, 16)
     assert [event.pairs for event in bench.steps] == [2, 4, 6]
     kept = trainer.state.state_dict()
     assert len(kept.pop("incidents")) == 1
+    assert bench.incidents == trainer.state.incidents
     assert before.pop("incidents") == []
     assert differences(before, kept, ("counters", "lr")) == []
-    trainer._step(0.0)
-    trainer._sync()
+    trainer.take_step(0.0)
+    trainer.report()
     assert counters.pairs == 10
     assert math.isfinite(bench.steps[-1].losses["generator"])
 
@@ -242,7 +223,7 @@ def test_after_a_bad_loss_the_next_epoch_is_trained_in_fp32(tiny_data: Path, tmp
 def test_a_run_gives_up_at_the_third_bad_loss_and_keeps_its_last_good_state(tiny_data: Path, tmp_path: Path) -> None:
     bench = Bench(tiny_data, tmp_path)
     bench.spoiled = {4, 9, 14}
-    with pytest.raises(MonetError, match=r"not finite 3 times, last at pair 14: gave up; .*last.pt"):
+    with pytest.raises(NotFiniteTooOften, match=r"3 times, last at pair 14: .*last.pt"):
         bench.run(Horizon(pairs=100))
     contents = checkpoint.load(tmp_path / checkpoint.LAST)
     assert contents["counters"]["skipped"] == 6
@@ -267,8 +248,8 @@ def test_fp16_overflow_is_the_gradient_scalers_business(tiny_data: Path, tmp_pat
     trainer = bench.start(Horizon(pairs=20))
     trainer.state.scaler.load_state_dict({**trainer.state.scaler.state_dict(), "scale": 2.0**40})
     before = trainer.state.networks.generator_ab.state_dict()["layers.1.weight"].clone()
-    trainer._step(0.0)
-    trainer._sync()
+    trainer.take_step(0.0)
+    trainer.report()
     assert trainer.state.incidents == []
     assert torch.equal(trainer.state.networks.generator_ab.state_dict()["layers.1.weight"], before)
     assert trainer.state.scaler.get_scale() == 2.0**39
@@ -299,7 +280,7 @@ def test_learning_goes_in_the_right_direction(tiny_data: Path, tmp_path: Path) -
     assert sum(cycles[-20:]) < 0.8 * sum(cycles[:20])
 
 
-def test_a_checkpoint_whose_copy_was_cut_short_by_a_kill_is_kept_when_the_run_goes_on(
+def test_a_checkpoint_whose_copy_was_cut_short_by_a_kill_is_kept_when_the_run_is_resumed(
     tiny_data: Path, tmp_path: Path
 ) -> None:
     bench = Bench(tiny_data, tmp_path, "--training.save_every", "1")
@@ -311,7 +292,7 @@ def test_a_checkpoint_whose_copy_was_cut_short_by_a_kill_is_kept_when_the_run_go
     assert copy.read_bytes() == expected
 
 
-def test_a_run_that_goes_on_uses_the_betas_that_it_is_given(tiny_data: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_uses_the_betas_that_it_is_given(tiny_data: Path, tmp_path: Path) -> None:
     Bench(tiny_data, tmp_path).run(Horizon(pairs=4))
     other = Bench(tiny_data, tmp_path, "--training.betas", "[0.9, 0.99]").start(Horizon(pairs=8))
     for optimizer in other.state.optimizers.values():
@@ -331,7 +312,7 @@ def test_a_last_step_that_has_no_time_for_a_sample_grid_after_it_is_taken_withou
 
     bench.epochs = Slow()
     trainer = bench.start(Horizon(pairs=20))  # an epoch has 8
-    keeper = trainer._timekeeper
+    keeper = bench.timekeeper
 
     def without_time_for_a_pause(pairs: int, pause: float = 0.0) -> Decision:
         time_for_a_step = State.FINISHING if pause > 0 else State.TRAINING

@@ -16,13 +16,16 @@ from monet.clock import Horizon
 from monet.device import Precision
 from monet.errors import MonetError
 from monet.training import workers as workers_module
+from monet.training.execution import Execution
+from monet.training.losses import Losses
 from monet.training.state import TrainingState
-from monet.training.updater import Updater
+from monet.training.step import discriminator_tasks, generator_tasks
 from monet.training.workers import choose_workers, shared_steps
 from tests.conftest import TINY, FakeClock
+from tests.training.comparison import differences
 from tests.training.test_memory import limit
 from tests.training.test_step import largest_difference, steps, trainer
-from tests.training.test_trainer import Bench, after, differences
+from tests.training.test_trainer import Bench, after
 
 CPU = torch.device("cpu")
 STEPS = 4
@@ -37,23 +40,30 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def updater_of(*overrides: str) -> tuple[Updater, Any]:
+def execution_of(*overrides: str, precision: Precision = "fp32") -> Execution:
     config = recipes.resolve({}, [*TINY, *overrides])
-    return Updater(config, TrainingState.create(config, CPU, "fp32"), CPU), config
+    return Execution(config, TrainingState.create(config, CPU, precision), CPU, precision)
+
+
+def backward(execution: Execution, a: Tensor, b: Tensor) -> list[Losses]:
+    """The losses of a step; its gradients stay with the parameters."""
+    ab, ba = execution.backward(generator_tasks(execution, a, b), execution.precision)
+    judged = discriminator_tasks(execution, a, b, ba.fakes[0], ab.fakes[0])
+    return [ab, ba, *execution.backward(judged, execution.precision)]
 
 
 def gradients(workers: int, precision: Precision, *overrides: str) -> list[Tensor]:
     """What a step leaves, and its losses."""
-    updater, config = updater_of(*overrides)
+    execution = execution_of(*overrides, precision=precision)
     generator = torch.Generator().manual_seed(3)
-    size = config.training.batch_size
+    size = execution.config.training.batch_size
     a, b = (torch.rand(size, 3, 32, 32, generator=generator) * 2 - 1 for _ in range(2))
-    with shared_steps(updater, workers, size):
-        losses, fake_a, fake_b = updater.generator_gradients(a, b, precision)
-        judged = updater.discriminator_gradients(a, b, fake_a, fake_b, precision)
-    networks = updater.state.networks
+    with shared_steps(execution, workers):
+        losses = backward(execution, a, b)
+    networks = execution.state.networks
     found = [parameter.grad for parameter in networks.generators() + networks.discriminators()]
-    return [losses, judged, fake_a, fake_b, *(gradient for gradient in found if gradient is not None)]
+    values = [value for each in losses for value in (*each.terms.values(), *each.fakes)]
+    return [*values, *(gradient for gradient in found if gradient is not None)]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -77,18 +87,17 @@ def test_a_shared_step_leaves_the_bits_of_an_undivided_one(
 
 
 def test_both_directions_are_at_work_at_the_same_time() -> None:
-    updater, _ = updater_of()
+    execution = execution_of("--training.batch_size", "1")
     meeting = threading.Barrier(2, timeout=20)
 
     def wait_for_the_other(*_: object) -> None:
         meeting.wait()
 
-    updater.state.networks.discriminator_a.register_forward_hook(wait_for_the_other)
-    updater.state.networks.discriminator_b.register_forward_hook(wait_for_the_other)
+    execution.state.networks.discriminator_a.register_forward_hook(wait_for_the_other)
+    execution.state.networks.discriminator_b.register_forward_hook(wait_for_the_other)
     images = torch.zeros(1, 3, 32, 32)
-    with shared_steps(updater, 2, 1):
-        updater.generator_gradients(images, images, "fp32")
-        updater.discriminator_gradients(images, images, images, images, "fp32")
+    with shared_steps(execution, 2):
+        backward(execution, images, images)
 
 
 @pytest.mark.parametrize("horizon", [Horizon(pairs=30), Horizon(seconds=24.0)], ids=["pairs", "clock"])
@@ -99,7 +108,7 @@ def test_a_run_in_pieces_equals_a_run_in_one_piece_at_equal_numbers_of_workers(
         bench = Bench(tiny_data, folder, "--training.ema", "0.9", "--training.batch_size", "2")
         for stop in [*stops, 10**6]:
             engine = bench.start(horizon, stop_requested=after(stop))
-            with shared_steps(engine._updater, 2, 2):
+            with shared_steps(engine.execution, 2):
                 engine.run()
         return checkpoint.load(folder / checkpoint.LAST)
 
@@ -111,9 +120,9 @@ def test_a_worker_that_runs_out_of_memory_splits_the_batch(tmp_path: Path) -> No
     free = steps(trainer(tmp_path, settings), STEPS)
     engine = trainer(tmp_path, settings)
     sizes = limit(engine, "generator_ba", 4)  # a joined pass is of eight
-    with shared_steps(engine._updater, 2, 4):
+    with shared_steps(engine.execution, 2):
         assert largest_difference(steps(engine, STEPS), free) <= 1e-9
-        assert engine._updater.parts == 2
+        assert engine.execution.parts == 2
     assert [size for size in sizes if size > 4] == [8]
 
 
@@ -133,10 +142,10 @@ def test_what_a_worker_raises_ends_the_step_when_the_other_one_is_done(tmp_path:
     engine.state.networks.discriminator_a.register_forward_pre_hook(fail)
     engine.state.networks.discriminator_b.register_forward_hook(finish)
     with (
-        shared_steps(engine._updater, 2, 1),
+        shared_steps(engine.execution, 2),
         pytest.raises(RuntimeError, match="3-dimensional"),
     ):
-        engine._step(0.0)
+        engine.take_step(0.0)
     assert done == ["b"]
 
 
@@ -148,14 +157,14 @@ def test_a_probe_decides_and_what_beside_other_work_is_far_slower_must_be_clearl
     monkeypatch: pytest.MonkeyPatch, undivided: float, shared: float, expected: int
 ) -> None:
     clock = FakeClock()
-    updater, config = updater_of()
+    execution = execution_of()
 
-    def trial(updater: Updater, *_: object) -> None:
-        clock.advance(shared if updater.pool else undivided)
+    def trial(execution: Execution) -> None:
+        clock.advance(shared if execution.threads else undivided)
 
     monkeypatch.setattr(workers_module, "trial_step", trial)
-    assert choose_workers(updater, config, CPU, "fp32", clock) == expected
-    assert updater.pool is None
+    assert choose_workers(execution, clock) == expected
+    assert execution.threads is None
     assert torch.get_num_threads() == 2
 
 
@@ -167,77 +176,80 @@ def test_a_probe_decides_and_what_beside_other_work_is_far_slower_must_be_clearl
 def test_a_step_that_has_room_only_undivided_is_not_shared(
     error: Exception, batch_size: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    updater, config = updater_of("--training.batch_size", batch_size)
+    execution = execution_of("--training.batch_size", batch_size)
 
     def fail(*_: object) -> None:
-        if updater.pool:
+        if execution.threads:
             raise error
 
-    updater.state.networks.generator_ba.register_forward_pre_hook(fail)
+    execution.state.networks.generator_ba.register_forward_pre_hook(fail)
     with caplog.at_level("WARNING", "monet"):
-        assert choose_workers(updater, config, CPU, "fp32", FakeClock()) == 1
+        assert choose_workers(execution, FakeClock()) == 1
     assert "a step is not shared by threads: out of memory" in caplog.text
-    assert updater.pool is None
-    assert updater.parts == 1
+    assert execution.threads is None
+    assert execution.parts == 1
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_while_steps_are_shared_the_optimizers_have_no_more_threads_than_a_worker() -> None:
     torch.set_num_threads(6)
-    updater, _ = updater_of()
-    with shared_steps(updater, 2, 1):
-        assert updater.pool
-        assert updater.pool.submit(torch.get_num_threads).result() == 3
+    execution = execution_of()
+    with shared_steps(execution, 2):
+        assert execution.threads
+        assert execution.threads.submit(torch.get_num_threads).result() == 3
         assert torch.get_num_threads() == 3
     assert torch.get_num_threads() == 6
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_a_probe_leaves_nothing_behind() -> None:
-    updater, config = updater_of()
-    before = {name: value.clone() for name, value in updater.state.networks.generator_ab.state_dict().items()}
-    assert choose_workers(updater, config, CPU, "fp32", FakeClock()) == 2
-    assert all(torch.equal(value, before[n]) for n, value in updater.state.networks.generator_ab.state_dict().items())
-    assert all(p.grad is None for p in updater.state.networks.generators() + updater.state.networks.discriminators())
+    execution = execution_of()
+    before = {name: value.clone() for name, value in execution.state.networks.generator_ab.state_dict().items()}
+    assert choose_workers(execution, FakeClock()) == 2
+    assert all(torch.equal(value, before[n]) for n, value in execution.state.networks.generator_ab.state_dict().items())
+    assert all(
+        p.grad is None for p in execution.state.networks.generators() + execution.state.networks.discriminators()
+    )
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_a_slow_step_is_timed_once_each_way(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
-    updater, config = updater_of()
+    execution = execution_of()
     trials: list[bool] = []
 
-    def trial(updater: Updater, *_: object) -> None:
-        trials.append(updater.pool is not None)
+    def trial(execution: Execution) -> None:
+        trials.append(execution.threads is not None)
         clock.advance(4.0)
 
     monkeypatch.setattr(workers_module, "trial_step", trial)
-    assert choose_workers(updater, config, CPU, "fp32", clock) == 2
+    assert choose_workers(execution, clock) == 2
     assert trials == [False, True]
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_a_run_keeps_its_number_of_workers_unless_another_is_asked_for() -> None:
-    updater, config = updater_of()
-    assert choose_workers(updater, config, CPU, "fp32", FakeClock(), stored=1) == 1
-    updater, config = updater_of("--training.workers", "4")
-    assert choose_workers(updater, config, CPU, "fp32", FakeClock(), stored=1) == 4
-    updater, config = updater_of("--training.workers", "1000")
-    assert choose_workers(updater, config, CPU, "fp32", FakeClock()) == 2 * config.training.batch_size
+    execution = execution_of()
+    assert choose_workers(execution, FakeClock(), stored=1) == 1
+    execution = execution_of("--training.workers", "4")
+    assert choose_workers(execution, FakeClock(), stored=1) == 4
+    execution = execution_of("--training.workers", "1000")
+    assert choose_workers(execution, FakeClock()) == 2 * execution.config.training.batch_size
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_steps_with_batch_norm_and_those_of_an_accelerator_are_not_shared() -> None:
-    updater, config = updater_of("--model.norm", "batch", "--training.workers", "2")
-    assert choose_workers(updater, config, CPU, "fp32", FakeClock()) == 1
-    updater, config = updater_of("--training.workers", "2")
-    assert choose_workers(updater, config, torch.device("cuda"), "fp32", FakeClock()) == 1
+    execution = execution_of("--model.norm", "batch", "--training.workers", "2")
+    assert choose_workers(execution, FakeClock()) == 1
+    execution = execution_of("--training.workers", "2")
+    execution.device = torch.device("cuda")
+    assert choose_workers(execution, FakeClock()) == 1
 
 
 def test_one_processor_shares_nothing() -> None:
-    updater, config = updater_of()
+    execution = execution_of()
     assert torch.get_num_threads() == 1
-    assert choose_workers(updater, config, CPU, "fp32", FakeClock()) == 1
+    assert choose_workers(execution, FakeClock()) == 1
 
 
 @pytest.mark.parametrize("workers", ["0", "-1", "1025", "many"])

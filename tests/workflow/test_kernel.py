@@ -25,7 +25,7 @@ from monet.workflow.kernel import EDITIONS, LONG, METADATA, SHORT, Edition, buil
 from monet.workflow.kernel_check import Checked, run_notebook, static_problems, this_machine
 from tests.conftest import TINY
 from tests.pipelines.conftest import ROOT, command, finish, started
-from tests.training.test_trainer import differences
+from tests.training.comparison import differences
 
 nbformat = pytest.importorskip("nbformat", reason="nbclient and ipykernel are among the extra requirements")
 pytest.importorskip("nbclient", reason="nbclient and ipykernel are among the extra requirements")
