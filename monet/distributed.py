@@ -208,6 +208,6 @@ def _talk(exchange: Callable[[], T]) -> T:
     except RuntimeError as error:  # gloo has no class of its own for a broken connection
         first = str(error).strip().splitlines()[0]
         raise LostProcess(
-            f"lost another process of this run ({first[:120]}): its own message says why; --resume goes on from the "
+            f"lost another process of this run ({first[:120]}): its own message says why; --resume continues from the "
             "last checkpoint"
         ) from error

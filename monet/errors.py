@@ -60,7 +60,7 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         signal_number: the signal that ended it; the exit code is 128 plus that number.
-        message: what was kept, and how to go on.
+        message: what was kept, and how to continue.
     """
 
     def __init__(self, signal_number: int, message: str = "stopped") -> None:

@@ -1,4 +1,4 @@
-"""Work that goes on in threads while its results are used in order."""
+"""Work in threads, whose results are used in order."""
 
 from __future__ import annotations
 

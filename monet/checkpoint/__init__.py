@@ -43,7 +43,7 @@ def save(path: Path, contents: dict[str, Any]) -> None:
 
     Raises:
         MonetError: the disk is full, or the folder cannot be written to, or a tensor holds what is no number, which
-            nobody could go on from.
+            nobody could resume from.
     """
     if place := not_finite(contents):
         raise MonetError(f"{place} holds numbers that are not finite: {path} is left as it was")

@@ -1,7 +1,7 @@
 """The endless stream of pairs: which photo and which painting are seen together, and by which chance.
 
 Everything about pair *i* is a function of (seed, i) alone, whatever the batch size and the number of processes, so that
-a run can go on at any pair without any state but its index.
+a run can continue at any pair without any state but its index.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from monet.tracking.tracker import Ending, Reporter, RunInfo, Tracker, installed
 
 
 def open_clearml(opening: RunInfo, voice: Reporter) -> Tracker:
-    """Starts a task, or goes on with the run's own.
+    """Starts a task, or continues with the run's own.
 
     Raises:
         NoTracker: ClearML is not installed.
@@ -111,7 +111,7 @@ class _ClearMLTracker:
         self._tell_command(archive)
 
     def _import_sessions(self) -> None:
-        """Brings what earlier processes of the run kept to the server, so that this one goes on in the same task."""
+        """Brings what earlier processes of the run kept to the server, so that this one continues in the same task."""
         from clearml import Task
 
         if not self._sessions:
@@ -153,7 +153,7 @@ _FRAMEWORKS = (
 
 
 def _started_task(name: str, task_id: str | None) -> Any:
-    """A new task, or an earlier one that goes on. ClearML changes nothing else in this process to hear of it."""
+    """A new task, or an earlier one that continues. ClearML changes nothing else in this process to hear of it."""
     from clearml import Task
 
     return Task.init(

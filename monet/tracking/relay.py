@@ -49,7 +49,7 @@ class TrackerProcess:
             if self._process:
                 self._process.kill()
             self._process = None
-            self._said.put(f"cannot be started: {error}; the run goes on without it")
+            self._said.put(f"cannot be started: {error}; the run continues without it")
 
     def send(self, message: Message) -> None:
         """Leaves a message to be taken whenever the tracker can."""
@@ -77,7 +77,7 @@ class TrackerProcess:
         self.send(Close(ending))
 
     def wait(self, patience: float) -> bool:
-        """Waits for the tracker to end. After that it goes on by itself for a time, while the run's process may end.
+        """Waits for the tracker to end. After that it continues by itself for a time, while the run's process may end.
 
         Args:
             patience: seconds to wait at most.
@@ -91,7 +91,7 @@ class TrackerProcess:
             code = self._process.wait(max(0.0, patience))
         except subprocess.TimeoutExpired:
             self._said.put(
-                f"has not taken everything yet and goes on by itself for some minutes (process {self._process.pid}); "
+                f"has not taken everything yet and continues by itself for some minutes (process {self._process.pid}); "
                 f"see {self._opening.log}"
             )
             return False

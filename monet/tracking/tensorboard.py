@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def open_tensorboard(opening: RunInfo, voice: Reporter) -> Tracker:
-    """Opens the event files, and hides what was written after the checkpoint that the run goes on from.
+    """Opens the event files, and hides what was written after the checkpoint that the run is resumed from.
 
     Raises:
         NoTracker: tensorboard is not installed.

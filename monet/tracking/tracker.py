@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 Ending = Literal["completed", "stopped", "failed"]
-"""How a run's process ends: as it should, told to (it can go on), or with an error."""
+"""How a run's process ends: as it should, told to (it can continue), or with an error."""
 
 
 class Tracker(Protocol):
@@ -52,7 +52,7 @@ class RunInfo:
     facts: dict[str, Any]
     """The machine and the software."""
     pairs: int
-    """Pairs that were seen before this process: it goes on from there."""
+    """Pairs that were seen before this process: it resumes from there."""
     online: bool
     """There are credentials for the tracker's server."""
     memory: dict[str, Any] = field(default_factory=dict)
@@ -97,7 +97,7 @@ def installed(package: str) -> Iterator[None]:
     try:
         yield
     except ImportError:
-        raise NoTracker(f"is not installed: pip install {package}; the run goes on without it") from None
+        raise NoTracker(f"is not installed: pip install {package}; the run continues without it") from None
 
 
 @dataclass(frozen=True)

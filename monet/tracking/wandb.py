@@ -14,7 +14,7 @@ from monet.tracking.tracker import Ending, Reporter, RunInfo, Tracker, installed
 
 
 def open_wandb(opening: RunInfo, voice: Reporter) -> Tracker:
-    """Starts a run of W&B, or goes on with the run's own.
+    """Starts a run of W&B, or continues with the run's own.
 
     Raises:
         NoTracker: wandb is not installed.
@@ -59,7 +59,7 @@ class _WandbTracker:
         voice.remember({"run": identity, "offline": self._offline})
 
     def _log(self, pairs: int, values: dict[str, Any]) -> None:
-        """W&B takes no step back, as a run does that goes on from a checkpoint or paints with an earlier one."""
+        """W&B takes no step back, as a run does that resumes from a checkpoint or paints with an earlier one."""
         self._step = max(self._step, pairs)
         self._run.log({"pairs": pairs, **values}, step=self._step)
 

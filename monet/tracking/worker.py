@@ -38,7 +38,7 @@ def work() -> None:
         open_tracker, opening = pickle.load(source)
     except Exception:
         traceback.print_exc()
-        _say(answers, "cannot be started; the run goes on without it")
+        _say(answers, "cannot be started; the run continues without it")
         _leave(1)
     inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     threading.Thread(target=_read_all, args=(source, inbox), daemon=True).start()
@@ -56,7 +56,7 @@ def _track(open_tracker: OpenTracker, opening: RunInfo, inbox: queue.SimpleQueue
         return 0
     except BaseException as error:
         traceback.print_exc()
-        _say(answers, f"cannot be used ({_described(error)}); the run goes on without it")
+        _say(answers, f"cannot be used ({_described(error)}); the run continues without it")
         return 0
     told = closed = False
     while not closed:

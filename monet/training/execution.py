@@ -97,7 +97,7 @@ class Execution:
         """Calls the networks as they are from now on, and logs why."""
         cause = getattr(error, "inner_exception", error)  # what the compiler wraps tells nothing in its first line
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else "no reason"
-        logger.warning("torch.compile fails here (%s: %s): going on without it", type(cause).__name__, reason)
+        logger.warning("torch.compile fails here (%s: %s): continuing without it", type(cause).__name__, reason)
         self._compiled = None
 
     @contextlib.contextmanager

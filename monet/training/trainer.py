@@ -44,7 +44,7 @@ class Outcome:
     def decay(self) -> str:
         """How the learning-rate decay ended, in a few words."""
         if not self.decay_finished:
-            return "decay unfinished: --resume goes on"
+            return "decay unfinished: --resume continues it"
         rate = f"{self.last_rate:.0%} of its start" if self.last_rate > _AS_GOOD_AS_0 else "0"
         return f"learning rate decayed to {rate}"
 

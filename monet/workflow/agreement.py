@@ -13,14 +13,14 @@ from monet.workflow.job import Job
 
 
 def require_same_data(job: Job, then: dict[str, int], now: dict[str, int]) -> None:
-    """A run goes on with as many photos and paintings as it saw before.
+    """A run continues with as many photos and paintings as it saw before.
 
     Raises:
         InputError: there are more of them now, or fewer.
     """
     if then != now:
         raise InputError(
-            f"the run in {job.folder.path} saw {_count(then)}; here are {_count(now)}: go on with the same data, or "
+            f"the run in {job.folder.path} saw {_count(then)}; here are {_count(now)}: continue with the same data, or "
             "start another run"
         )
 
@@ -39,7 +39,7 @@ def shared_device(job: Job) -> torch.device:
 
 
 def shared_precision(job: Job, device: torch.device) -> Precision:
-    """The precision of the convolutions, the same in all processes. A run goes on in the one that it has, unless
+    """The precision of the convolutions, the same in all processes. A run continues in the one that it has, unless
     another is asked for, or the device is not made for it."""
     precision: Precision = job.group.broadcast_object(lambda: _precision(job, device))
     return precision

@@ -164,7 +164,7 @@ def compare(
         except InputError as error:  # it was whole when this began
             logger.warning("left out: %s", error)
             continue
-        candidate = candidate_of(listed.folder, listed.path, contents, weights, listed.run)  # it may have gone on
+        candidate = candidate_of(listed.folder, listed.path, contents, weights, listed.run)  # it may have changed
         precision = suitable_precision(contents["precision"], device, clock)
         generator = generator_from_checkpoint(contents, weights=weights)
         contender = trial.contend(candidate, generator, precision, candidate.config.generation)

@@ -27,7 +27,7 @@ def compile_if_worth_it(job: Job, execution: Execution, reserve: Reserve | None)
         return
     problem = compile_problem(execution.device)
     if problem:
-        logger.warning("torch.compile does not work here (%s): going on without it", problem)
+        logger.warning("torch.compile does not work here (%s): continuing without it", problem)
         return
     begun = job.clock()
     logger.info("compiling the networks")
@@ -36,8 +36,8 @@ def compile_if_worth_it(job: Job, execution: Execution, reserve: Reserve | None)
 
 
 def should_compile(job: Job, state: TrainingState, reserve: Reserve | None, device: torch.device) -> bool:
-    """Whether compiling the networks is asked for, or earns back the time that it takes. On a CPU, where a run that
-    goes on is to equal one that never stopped, `auto` stays what it was."""
+    """Whether compiling the networks is asked for, or earns back the time that it takes. On a CPU, where a resumed
+    run is to equal one that never stopped, `auto` stays what it was."""
     setting = job.config.training.compile
     if setting != "auto":
         return setting == "on"

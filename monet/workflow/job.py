@@ -27,7 +27,7 @@ class Job:
     """A run that can begin."""
 
     config: Config
-    """The settings; those of the checkpoint where the run goes on."""
+    """The settings; those of the checkpoint where the run is resumed."""
     layout: Layout
     """The images."""
     folder: RunFolder
@@ -37,7 +37,7 @@ class Job:
     explicit: frozenset[str] = frozenset()
     """Dotted names of the settings given on the command line itself: only these may change a run's horizon."""
     asked: frozenset[str] = frozenset()
-    """Those, and the ones in a recipe named there: what may change in a run that goes on."""
+    """Those, and the ones in a recipe named there: what may change in a resumed run."""
     paint: bool = True
     """Painting follows training, so its time is kept free."""
     afterwards: Callable[[], float] | None = None
@@ -79,10 +79,10 @@ class Job:
 def merged_config(
     checkpoint: dict[str, Any], asked: Config, explicit: frozenset[str], in_recipe: frozenset[str] = frozenset()
 ) -> Config:
-    """The settings of a run that goes on: its own, but for what the command line, or a recipe named there, gives.
+    """The settings of a resumed run: its own, but for what the command line, or a recipe named there, gives.
 
     Args:
-        checkpoint: what the run goes on from.
+        checkpoint: the checkpoint that the run is resumed from.
         asked: the settings that the command line and its recipe would give a new run.
         explicit: dotted names of the settings on the command line itself.
         in_recipe: those in the recipe. It does not change where the run ends.

@@ -113,8 +113,8 @@ LONG = Edition(
     internet=True,  # for ClearML, which Kaggle's image lacks, and its keys
     about=f"""# Photos into paintings, 155 epochs over several kernels
 {_ABOUT}
-One kernel does not hold all epochs. Each ends with a whole `images.zip` and with `run/checkpoints/last.pt`. To go on,
-add this notebook's output as its own input (*Add input* → *Your work*), and run it again: it sees the pairs that one
+One kernel does not hold all epochs. Each ends with a whole `images.zip` and with `run/checkpoints/last.pt`. To
+continue, add this notebook's output as its own input (*Add input* → *Your work*), and run it again: it sees the pairs that one
 long run would see. The learning rate is 0 after the last epoch; until then the lines below call the decay
 unfinished.""",
     settings="""155 epochs of 1,000 pairs. Five hours count for each kernel; the quarter of an hour between is for
@@ -133,7 +133,7 @@ Checks whatever a CPU cannot show (precisions, refused steps, little memory, com
 is slow there, and trains, paints and scores in the time that is left. Each part says one line and is stopped at its
 limit.""",
     settings="""`ONLY` names parts, such as `["machine", "split"]`; they run even if they are done. An earlier
-output of this notebook among its inputs is gone on from: what is done there is not asked again.""",
+output of this notebook among its inputs is resumed: what is done there is not asked again.""",
     text="notebook-gpu.md",
     packs=("monet", "pipelines", "tests/__init__.py", "tests/benchmarks", "tests/gpu"),
 )

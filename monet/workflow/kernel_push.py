@@ -51,7 +51,7 @@ def prepare(
         target: an empty folder.
         user: of Kaggle.
         slug: the kernel's name; as built by default.
-        resume_from: the kernel (`USER/SLUG`) whose output this one goes on from.
+        resume_from: the kernel (`USER/SLUG`) whose output this one resumes from.
 
     Returns:
         The metadata.
@@ -87,7 +87,7 @@ def push(
         user: of Kaggle.
         slug: the kernel's name; as built by default.
         environment: variables for the `kaggle` package, which looks for its credentials there and in the home folder.
-        resume_from: the kernel (`USER/SLUG`) whose output this one goes on from.
+        resume_from: the kernel (`USER/SLUG`) whose output this one resumes from.
 
     Raises:
         InputError: nothing was built, a name is none, or the `kaggle` package is not installed.

@@ -1,4 +1,4 @@
-"""A run's folder: its files, and the rules for starting and going on."""
+"""A run's folder: its files, and the rules for starting and resuming."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class RunFolder:
         """Checks that a command may work here.
 
         Args:
-            resume: go on from `last.pt`; a run that has none yet starts.
+            resume: continue from `last.pt`; a run that has none yet starts.
 
         Returns:
             The contents of `last.pt`, or None where the run starts.

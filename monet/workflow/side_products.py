@@ -33,7 +33,7 @@ def side_product(what: str, told: set[str] | None = None) -> Iterator[None]:
         again = told is not None and what in told
         logger.log(
             logging.DEBUG if again else logging.WARNING,
-            "%s could not be made: %s; the run goes on without",
+            "%s could not be made: %s; the run continues without",
             what,
             described(error),
         )

@@ -147,7 +147,7 @@ def _afterwards(
     steps = training_steps(job.folder)
     if paint_with is None:
         draw_curves(job.folder, steps)
-    if paint_with is None or not job.folder.report.exists():  # a comparison's report goes on being true
+    if paint_with is None or not job.folder.report.exists():  # a comparison's report stays true
         with side_product(str(job.folder.report)):
             verdict = summary(submission)
             write_submission(

@@ -276,7 +276,7 @@ def _timekeeper(job: Job, state: TrainingState, reserve: Reserve | None, samples
 
 def _horizon(job: Job, samples_per_epoch: int) -> tuple[Horizon, bool]:
     """The horizon of the run, and whether the deadline of this process gives it its time. Only an explicit flag of
-    another value changes that of a run that goes on."""
+    another value changes that of a resumed run."""
     config, epochs = job.config, job.config.training.epochs
     asked = Horizon(None if epochs is None else epochs * samples_per_epoch, config.horizon_seconds)
     follows_deadline = config.horizon is None and config.budget is not None
@@ -311,7 +311,7 @@ def _run(job: Job, execution: Execution, source: PairSource, timekeeper: Timekee
         if outcome.interrupted or not job.paint:
             draw_curves(job.folder, training_steps(job.folder))
     if outcome.interrupted or job.interrupts.received is not None:
-        kept = f"{job.folder.last} is saved: add --resume to the command to go on"
+        kept = f"{job.folder.last} is saved: add --resume to the command to resume"
         raise Interrupted(
             job.interrupts.received or 2,
             f"stopped after {outcome.pairs:,} pairs; {kept if outcome.saved else 'not saved, as said above'}",
@@ -359,6 +359,6 @@ def _listeners(job: Job, device: torch.device) -> Listeners:
     def on_unsaved(error: Exception) -> None:
         if not job.paint:  # there the checkpoint is what the run is for
             raise error
-        logger.warning("%s; the run goes on to its archive", described(error))
+        logger.warning("%s; the run continues to its archive", described(error))
 
     return Listeners(on_step, on_epoch, on_checkpoint, on_incident, job.folder.keep_held, on_unsaved)

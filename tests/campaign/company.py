@@ -49,7 +49,7 @@ def _training(stage: Stage, running: Running) -> bool:
 
 
 def _end(stage: Stage, running: Running) -> None:
-    """Ends a long run, which must have gone on undisturbed, and is resumed by a short one."""
+    """Ends a long run, which must have been undisturbed, and is resumed by a short one."""
     stage.expect(not running.ended(), "the first process ended")
     running.send(signal.SIGTERM)
     stage.judge(running, {143}, may_change=("run/*",))
@@ -222,7 +222,7 @@ def _left_locks() -> Iterator[Case]:
 
 
 def _beside(chance: random.Random) -> Iterator[Case]:
-    """Commands that only read a run go on beside one that trains it."""
+    """Commands that only read a run continue beside one that trains it."""
     readers: dict[str, Sequence[str]] = {
         "generate": ("generate", "--checkpoint", "run/checkpoints/last.pt", *PAINT, "--zip", "x.zip"),
         "compare": (

@@ -110,7 +110,7 @@ def _make_pictures(folder: Path) -> None:
 
 
 def _in_a_child(work: Callable[[], object]) -> None:
-    """Computes in a process of its own: this one goes on forking."""
+    """Computes in a process of its own: this one still forks."""
     child = os.fork()
     if child == 0:
         try:

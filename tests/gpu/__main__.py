@@ -1,7 +1,7 @@
 """All there is to learn from a GPU in 25 minutes: python -m tests.gpu
 
 Each part runs in a process of its own, says one line, and is killed at its limit. What is done is kept in --out: the
-program, started again, goes on with the rest.
+program, started again, continues with the rest.
 """
 
 from __future__ import annotations

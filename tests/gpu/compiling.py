@@ -68,7 +68,7 @@ def mode(place: Place, name: str) -> Found:
         more = _graphs() - graphs
     if not compiled.execution.compiled:
         require(name != "default", f"given up during training: {'; '.join(warned)}")
-        return Found(f"given up during training, which went on without: {'; '.join(warned)[:150]}")
+        return Found(f"given up during training, which continued without: {'; '.join(warned)[:150]}")
     if name == "default":
         require(more == 0, f"{more} graphs were compiled during training, after {graphs} in {seconds:.0f} s")
     before, after = took["eager"], took["compiled"]

@@ -36,7 +36,7 @@ def words(place: Place) -> Found:
 
 
 def split(place: Place) -> Found:
-    """Gives a step of `kaggle-top15` less memory than it takes: it must go on in two parts, with the same losses."""
+    """Gives a step of `kaggle-top15` less memory than it takes: it must continue in two parts, with the same losses."""
     config = config_of(place, "kaggle-top15", ["--training.batch_size", "4", "--training.accumulation", "1"])
     precision = choose_precision("auto", place.torch_device, time.monotonic)  # the same for all three
     whole, needed = _measured(engine(config, place.torch_device, precision))

@@ -21,7 +21,7 @@ PARTS = (
         work=refusal.refused_step,
     ),
     Part(name="overflow", about="the scaler finds its scale, and nothing moves before", work=refusal.overflow),
-    Part(name="incident", about="a batch of NaN leaves no trace; training goes on in fp32", work=refusal.incident),
+    Part(name="incident", about="a batch of NaN leaves no trace; training continues in fp32", work=refusal.incident),
     Part(
         name="two-processes",
         about="nccl with two GPUs, or gloo on one device, against one process",

@@ -74,7 +74,7 @@ def incident(place: Place) -> Found:
     before = one.weights()
     one.step("fp32")
     require(len(one.moved(before)) == 4, "after the incident not all four networks take the next step, in fp32")
-    return Found("nothing moved, averages and running statistics included; went on in fp32")
+    return Found("nothing moved, averages and running statistics included; continued in fp32")
 
 
 def require_refused(one: Engine, what: str, handles: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""A checkpoint of one device goes on on another."""
+"""A checkpoint of one device continues on another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.gpu.precision import BOUNDS, tf32
 
 
 def resume(place: Place) -> Found:
-    """Goes on from a CPU's checkpoint on the device, as optimizers with and without fused steps leave it, and back."""
+    """Resumes a CPU's checkpoint on the device, as optimizers with and without fused steps leave it, and back."""
     side = str(place.pick(64, 32))
     config = config_of(place, "kaggle", ["--training.batch_size", "2", "--data.crop_size", side])
     first = engine(config, torch.device("cpu"), "fp32")
@@ -40,7 +40,7 @@ def resume(place: Place) -> Found:
     worst = max(errors.values())
     require(worst <= BOUNDS["fp32"].gradients, f"the second step's moments are off by {worst:.1e}")
     changed = ", ".join(f"{stored} in {used}" for stored, used in precisions.items() if stored != used)
-    return Found(f"moments off by {worst:.0e} after a step; {changed or 'every precision'} goes on", precisions)
+    return Found(f"moments off by {worst:.0e} after a step; {changed or 'every precision'} continues", precisions)
 
 
 def _through_a_file(config: Config, one: Engine) -> dict[str, Any]:

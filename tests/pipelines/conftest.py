@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def _signals(own_signals: None) -> None:
-    """Commands listen for signals; tests go on afterwards."""
+    """Commands listen for signals; tests continue afterwards."""
 
 
 @pytest.fixture(autouse=True, scope="session")

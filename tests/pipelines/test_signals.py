@@ -56,7 +56,7 @@ def killed_and_resumed(
     chance, run, hit = random.Random(1), folder / "pieces", 0
     for attempt in range(3 * kills):
         process = started("train", *words, "--run", run, "--resume", cwd=folder, threads=threads)
-        # From before the first import to well into training; later attempts wait until training goes on.
+        # From before the first import to well into training; later attempts wait until training continues.
         begun = len(metrics(run)) if (run / "metrics.jsonl").exists() else 0
         if attempt % 3:
             while process.poll() is None and (not (run / "metrics.jsonl").exists() or len_lines(run) <= begun):
@@ -106,7 +106,7 @@ def test_a_signal_ends_training_with_a_save_and_says_how_to_go_on(
     out, err = finish(process, code)
     last = err.strip().splitlines()[-1]
     assert last.startswith(f"{name}: stopped after ")
-    assert f"{run / 'checkpoints' / 'last.pt'} is saved: add --resume to the command to go on" in last
+    assert f"{run / 'checkpoints' / 'last.pt'} is saved: add --resume to the command to resume" in last
     assert "Traceback" not in err
     assert out == ""
     counters = checkpoint.load(run / "checkpoints" / "last.pt")["counters"]

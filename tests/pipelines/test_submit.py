@@ -166,7 +166,7 @@ def test_a_report_that_fails_does_not_hide_the_archive(
     monkeypatch.setattr("monet.workflow.submit.write_submission", broken)
     assert command("submit", "--data", tiny_data, "--run", tmp_path / "run", *SMALL) == 0
     captured = capsys.readouterr()
-    assert "report.html could not be made: ValueError: a chart; the run goes on without" in captured.err
+    assert "report.html could not be made: ValueError: a chart; the run continues without" in captured.err
     assert "images.zip: 6 images, valid" in captured.out
 
 

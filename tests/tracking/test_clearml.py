@@ -255,7 +255,7 @@ def test_clearml_that_is_not_installed_is_said_once(
     (absent / "__init__.py").write_text("raise ImportError('not here')")
     monkeypatch.setenv("PYTHONPATH", str(absent.parent))
     track(tmp_path / "first", range(1, 3))
-    assert caplog.messages == ["clearml: is not installed: pip install clearml; the run goes on without it"]
+    assert caplog.messages == ["clearml: is not installed: pip install clearml; the run continues without it"]
 
 
 def test_what_is_no_number_is_left_out_instead_of_shown_as_nought(clearml_home: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_tensorboard_holds_scalars_pictures_and_the_score(tmp_path: Path, caplog
 
     run = tmp_path / "first"
     track("tensorboard", run, [2, 4, 6, 8])
-    track("tensorboard", run, [6, 8, 10])  # killed, and gone on from pair 4
+    track("tensorboard", run, [6, 8, 10])  # killed, and resumed from pair 4
     assert (
         caplog.messages
         == [f"tensorboard: look at it with: tensorboard --logdir {run / 'tracking' / 'tensorboard'}"] * 2

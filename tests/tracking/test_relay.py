@@ -33,11 +33,11 @@ pytestmark = pytest.mark.usefixtures("own_signals")
 
 RUN = [*TINY, "--training.epochs", "2", "--training.save_every", "1", "--score", "no"]
 BAD: dict[str, tuple[OpenTracker, str]] = {
-    "raises at once": (hostile.raises_at_once, "cannot be used (RuntimeError: no such server); the run goes on"),
+    "raises at once": (hostile.raises_at_once, "cannot be used (RuntimeError: no such server); the run continues"),
     "is missing": (hostile.is_missing, "is not installed: pip install hostile"),
-    "exits at once": (hostile.exits_at_once, "cannot be used (SystemExit: 3); the run goes on"),
+    "exits at once": (hostile.exits_at_once, "cannot be used (SystemExit: 3); the run continues"),
     "is killed": (hostile.is_killed, "ended early; the run is whole without it"),
-    "hangs for a minute": (hostile.hangs_for_a_minute, "has not taken everything yet and goes on by itself"),
+    "hangs for a minute": (hostile.hangs_for_a_minute, "has not taken everything yet and continues by itself"),
     "holds the interpreter": (hostile.holds_the_interpreter, "has not taken everything yet"),
     "raises every time": (hostile.raises_every_time, "ConnectionError: the server is gone; any more of its trouble"),
     "has no room": (hostile.has_no_room, "cannot be used (OSError: [Errno 28] No space left on device)"),
@@ -277,7 +277,7 @@ def test_no_thread_more_is_no_reason_to_end_a_run(
     told.send(Scalars(1, {}))
     told.finish("completed")
     assert told.wait(1.0)
-    assert told.said() == ["clearml: cannot be started: can't start new thread; the run goes on without it"]
+    assert told.said() == ["clearml: cannot be started: can't start new thread; the run continues without it"]
     assert started[0].wait(5.0) != 0
 
 

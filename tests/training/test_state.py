@@ -1,4 +1,4 @@
-"""Where a state's tensors are when it goes on on another kind of device."""
+"""Where a state's tensors are when it continues on another kind of device."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def test_a_signal_after_the_last_step_ends_the_command_before_it_paints(machine:
             yield lambda: False
             self.received = signal.SIGTERM
 
-    with pytest.raises(Interrupted, match=r"last.pt is saved: add --resume to the command to go on") as stopped:
+    with pytest.raises(Interrupted, match=r"last.pt is saved: add --resume to the command to resume") as stopped:
         machine.submit("1500s", "--training.epochs", "1", interrupts=Late())
     assert stopped.value.exit_code == 143
     assert not machine.folder.archive.exists()
@@ -251,7 +251,7 @@ def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process
     machine.slow, machine.factor = lambda: machine.elapsed > 130, 2.0
     first = machine.submit("300s")
     assert not first.outcome.decay_finished
-    assert "(decay unfinished: --resume goes on)" in summary(first)[0]
+    assert "(decay unfinished: --resume continues it)" in summary(first)[0]
     contents = checkpoint.load(machine.folder.last)
     assert contents["counters"]["progress"] < 0.98
     assert contents["horizon"]["seconds"] > contents["counters"]["seconds"] + 5

@@ -244,7 +244,7 @@ def test_where_two_gpus_together_fail_one_goes_on_in_the_time_that_is_left(
         **given(both),
         **{"--training.batch_size": "6", "--training.accumulation": "2", "--budget": "16100s"},
     }
-    assert capsys.readouterr().out == "2 GPUs together failed (exit code 1): going on with one, for 16100s\n"
+    assert capsys.readouterr().out == "2 GPUs together failed (exit code 1): continuing with one, for 16100s\n"
 
 
 @pytest.mark.parametrize(("gpus", "leaves_archive"), [(2, True), (1, False)])
@@ -333,7 +333,7 @@ def test_the_notebook_runs_through_offline_with_nothing_but_the_image(tiny_data:
     assert (checked.images, checked.mount) == (6, "competitions")
     assert checked.files < 30
     text = said(tmp_path)
-    assert "going on without jsonargparse, torch-fidelity, clearml" in text
+    assert "continuing without jsonargparse, torch-fidelity, clearml" in text
     assert "trained on 24 pairs" in text
     assert "trained in this kernel alone" in text
     executed = nbformat.read(tmp_path / "executed.ipynb", as_version=4)

@@ -1,4 +1,4 @@
-"""What a run that goes on keeps of what was chosen for it, and what it chooses anew."""
+"""What a resumed run keeps of what was chosen for it, and what it chooses anew."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Any:
 def resumed(
     data: Path, folder: Path, stored: list[str], facts: dict[str, Any], explicit: list[str], recipe: dict[str, Any]
 ) -> Job:
-    """The job that goes on with a run, as the commands make it."""
+    """The job that continues with a run, as the commands make it."""
     config = recipes.resolve({}, [*stored, "--training.epochs", "1"])
     contents = {**run_facts(config, "fp32", 1, 1), "compiled": False, **facts}
     names, in_recipe = recipes.names_in(explicit), recipes.names_of(recipe)
@@ -135,7 +135,7 @@ def test_a_run_keeps_its_number_of_workers_on_a_cpu_unless_another_setting_is_as
 def test_on_a_cpu_an_automatic_choice_of_compilation_stays_what_it_was(
     tiny_data: Path, tmp_path: Path, before: bool, stored: str, device: str, explicit: list[str], kept: bool
 ) -> None:
-    """Compiled networks round otherwise: a run that goes on would not be the same to the bit."""
+    """Compiled networks round otherwise: a resumed run would not be the same to the bit."""
     settings = ["--training.compile", stored, "--model.width", "64"]
     for budget, chosen in (("5h", True), ("5m", False)):
         words = [*explicit, *([] if "--budget" in explicit else ["--budget", budget])]

@@ -42,7 +42,7 @@ def breaking(error: Exception) -> Callable[..., Any]:
 
 @pytest.fixture(autouse=True)
 def _signals(own_signals: None) -> None:
-    """Commands listen for signals; tests go on afterwards."""
+    """Commands listen for signals; tests continue afterwards."""
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, MemoryError])
@@ -145,7 +145,7 @@ def test_without_room_for_a_checkpoint_a_submission_has_its_archive_and_a_traini
     assert command("submit", *words, "--run", run) == 0
     out, err = capsys.readouterr()
     assert "images.zip: 6 images, valid" in out
-    assert f"cannot write {run / 'checkpoints' / 'last.pt'}: No space left on device; the run goes on to" in err
+    assert f"cannot write {run / 'checkpoints' / 'last.pt'}: No space left on device; the run continues to" in err
     assert list((run / "checkpoints").iterdir()) == []
     assert command("train", *words, "--run", tmp_path / "other") == 1
     assert capsys.readouterr().err.splitlines()[-1].endswith("last.pt: No space left on device")
@@ -181,4 +181,4 @@ def test_a_failure_that_was_told_is_not_told_again(caplog: pytest.LogCaptureFixt
         for _ in range(3):
             with side_product("a line", told):
                 raise ValueError("first\nsecond")
-    assert caplog.messages == ["a line could not be made: ValueError: first; the run goes on without"]
+    assert caplog.messages == ["a line could not be made: ValueError: first; the run continues without"]
