@@ -72,7 +72,7 @@ def is_archive(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return all(name.lower().endswith(_IMAGE_SUFFIXES) for name in archive.namelist())
-    except Exception:  # damaged zips make zipfile raise nearly anything
+    except Exception:  # damaged zips make zipfile raise nearly anything  # noqa: BLE001
         return False
 
 
@@ -247,7 +247,7 @@ def _image_problems(
         for member in members:
             try:
                 data = read_member(file, archive, member)
-            except Exception as error:  # damaged members make zipfile and its decompressors raise nearly anything
+            except Exception as error:  # damaged members make zipfile and its decompressors raise nearly anything  # noqa: BLE001
                 problems.append(Problem("corrupt", member.filename, f"cannot be unpacked: {error}"))
                 continue
             waiting.append(pool.submit(_image_problem, member.filename, data, rules))
@@ -272,7 +272,7 @@ def _image_problem(name: str, data: bytes, rules: Rules) -> Problem | None:
             return Problem("corrupt", name, fault)
     except Image.DecompressionBombError:
         return Problem("unsafe", name, "too large to decode")
-    except Exception as error:  # damaged images make Pillow raise nearly anything
+    except Exception as error:  # damaged images make Pillow raise nearly anything  # noqa: BLE001
         code: Code = "corrupt" if data[:2] == b"\xff\xd8" or rules == "any" else "format"
         return Problem(code, name, f"cannot be decoded: {error or type(error).__name__}")
     return None

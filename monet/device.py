@@ -91,7 +91,7 @@ def compile_problem(device: torch.device) -> str | None:
         return "no C++ compiler"
     try:
         torch.compile(lambda x: (x * 2).relu())(torch.ones(8, device=device))
-    except Exception as error:  # the compiler's many stages raise nearly anything
+    except Exception as error:  # the compiler's many stages raise nearly anything  # noqa: BLE001
         return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason'}"
     return None
 

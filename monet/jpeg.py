@@ -46,7 +46,7 @@ def damage(data: bytes) -> str | None:
         return None
     try:
         decode(data)
-    except Exception:  # kornia-rs raises bare exceptions that say nothing
+    except Exception:  # kornia-rs raises bare exceptions that say nothing  # noqa: BLE001
         return "the image data are damaged"
     return None
 

@@ -38,7 +38,7 @@ class Extent:
     end: int
 
 
-def extent(file: IO[bytes], member: zipfile.ZipInfo) -> Extent:
+def extent(file: IO[bytes], member: zipfile.ZipInfo) -> Extent:  # noqa: C901
     """Finds a member, and compares its own header with what the directory says.
 
     Args:

@@ -75,7 +75,7 @@ def run_command(
     return code
 
 
-def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], several: bool, torch: bool) -> int:
+def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], several: bool, torch: bool) -> int:  # noqa: C901
     debug = "--debug" in arguments
     _set_up_logging(debug)
     try:
@@ -101,7 +101,7 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
             prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
             print(f"{speaker()}{prefix}{shortened(str(error), _LONGEST_LINE)}", file=sys.stderr)
         return error.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         if debug:
             traceback.print_exc()
         message, code = _told(error)

@@ -17,7 +17,7 @@ def _found(look: Callable[[], bool]) -> bool:
     """False where a home folder or a file in it cannot be read, whatever the reason."""
     try:
         return look()
-    except Exception:
+    except Exception:  # noqa: BLE001
         return False
 
 

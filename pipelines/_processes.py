@@ -98,7 +98,7 @@ def leave(code: int) -> NoReturn:
     """Ends a command with its exit code, at once: when Python tidies up, it would fail on streams that nobody reads,
     show a traceback for a signal that comes late, or wait for another process that is lost."""
     if not is_one_of_several():
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001
     os._exit(code)
 
 

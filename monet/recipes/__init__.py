@@ -169,7 +169,7 @@ def describe_settings() -> str:
     lines = []
     if not _has_jsonargparse():
         return "  (pip install jsonargparse shows them here)"
-    for action in settings_parser()._actions:
+    for action in settings_parser()._actions:  # noqa: SLF001
         if action.dest in setting_types() and (action.help or "." in action.dest):
             kind = describe(setting_types()[action.dest])
             default = "null" if action.default is None else "none" if action.default == () else action.default

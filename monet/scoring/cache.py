@@ -78,7 +78,7 @@ class FeatureCache:
             return _read(path, key, shape)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except Exception as error:  # damaged entries make zipfile and numpy raise nearly anything
+        except Exception as error:  # damaged entries make zipfile and numpy raise nearly anything  # noqa: BLE001
             reason = " ".join(str(error).split()) or type(error).__name__
             logger.warning("the cached features in %s are not right (%s): computed again", path, reason[:_LONGEST])
             return None

@@ -121,7 +121,7 @@ class _ClearMLTracker:
             self._sessions = self._sessions[-1:]
             self._task_id = Task.import_offline_session(str(archive), previous_task_id=self._task_id)
             self._sessions = []
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             names = ", ".join(session.name for session in self._sessions)
             self._voice.tell(f"{names}, kept offline, cannot be imported ({error}): the task begins without it")
 

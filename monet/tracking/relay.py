@@ -45,7 +45,7 @@ class TrackerProcess:
             for work, pipe in ((self._send_all, self._process.stdin), (self._hear_all, self._process.stdout)):
                 self._threads.append(threading.Thread(target=work, args=[pipe], daemon=True))
                 self._threads[-1].start()
-        except Exception as error:  # no room, no right, no process or thread more
+        except Exception as error:  # no room, no right, no process or thread more  # noqa: BLE001
             if self._process:
                 self._process.kill()
             self._process = None

@@ -43,7 +43,7 @@ def pack(sessions: Sequence[Path], tell: Callable[[str], None]) -> Path:
         try:
             members = _joined(_members(session), members)
             joined.append(session)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             tell(f"{session} cannot be joined to the later ones ({type(error).__name__}: {error})")
     with written_whole(archive_of(last)) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in members.items():

@@ -36,7 +36,7 @@ def work() -> None:
     os.dup2(2, 1)  # what libraries print goes to the log
     try:
         open_tracker, opening = pickle.load(source)
-    except Exception:
+    except Exception:  # noqa: BLE001
         traceback.print_exc()
         _say(answers, "cannot be started; the run continues without it")
         _leave(1)
@@ -54,7 +54,7 @@ def _track(open_tracker: OpenTracker, opening: RunInfo, inbox: queue.SimpleQueue
     except NoTracker as error:
         _say(answers, str(error))
         return 0
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         traceback.print_exc()
         _say(answers, f"cannot be used ({_described(error)}); the run continues without it")
         return 0
@@ -66,7 +66,7 @@ def _track(open_tracker: OpenTracker, opening: RunInfo, inbox: queue.SimpleQueue
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # from here on it is nobody's but the system's
         try:
             deliver(message, tracker)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             traceback.print_exc()
             if not told:
                 _say(answers, f"{_described(error)}; any more of its trouble is only written to {opening.log}")

@@ -85,7 +85,7 @@ class Checkpoints:
         try:
             report()
             self._save()
-        except Exception as error:  # the device may be gone, or the disk be full: what ends the training counts more
+        except Exception as error:  # the device may be gone, or the disk be full: what ends the training counts more  # noqa: BLE001
             reason = shortened(str(error), _LONGEST_REASON)
             logger.warning("what was trained since the last save is lost: %s", reason)
         else:
@@ -119,7 +119,7 @@ class Checkpoints:
         """Writes a checkpoint, and tells the listeners where that fails."""
         try:
             write()
-        except Exception as error:  # no room on the disk, or in memory
+        except Exception as error:  # no room on the disk, or in memory  # noqa: BLE001
             self._listeners.on_unsaved(error)
             return False
         return True

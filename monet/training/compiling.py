@@ -27,7 +27,7 @@ def compile_networks(execution: Execution) -> bool:
     threads, execution.threads = execution.threads, None  # PyTorch's compiler is not made for several at once
     try:
         trial_step(execution)
-    except Exception as error:  # the compiler's many stages raise nearly anything
+    except Exception as error:  # the compiler's many stages raise nearly anything  # noqa: BLE001
         if execution.compiled:
             execution.use_eager(error)
     finally:

@@ -114,8 +114,8 @@ LONG = Edition(
     about=f"""# Photos into paintings, 155 epochs over several kernels
 {_ABOUT}
 One kernel does not hold all epochs. Each ends with a whole `images.zip` and with `run/checkpoints/last.pt`. To
-continue, add this notebook's output as its own input (*Add input* → *Your work*), and run it again: it sees the pairs that one
-long run would see. The learning rate is 0 after the last epoch; until then the lines below call the decay
+continue, add this notebook's output as its own input (*Add input* → *Your work*), and run it again: it sees the pairs
+that one long run would see. The learning rate is 0 after the last epoch; until then the lines below call the decay
 unfinished.""",
     settings="""155 epochs of 1,000 pairs. Five hours count for each kernel; the quarter of an hour between is for
 Kaggle to save the output. The recipe has a horizon of 14h15m of training time, three kernels' worth, for a machine that

@@ -44,7 +44,7 @@ class Scoring:
             if self._fits(self.scorer.extraction_seconds, images, deadline, clock):  # before the reference is read
                 self.scorer.prepare()
                 self._fits(self.scorer.seconds, images, deadline, clock)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self._give_up(described(error))
 
     def measure(self, images: int, clock: Clock) -> float:
@@ -53,7 +53,7 @@ class Scoring:
         if self.scorer is not None:
             try:
                 self._expected = self.scorer.seconds(images, clock)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 logger.warning("how long scoring takes cannot be measured now: %s", described(error))
         return self._expected
 
@@ -68,7 +68,7 @@ class Scoring:
         logger.info("scoring")
         try:
             return self.scorer.evaluate(archive)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self._give_up(described(error))
             return None
 

@@ -133,7 +133,7 @@ def test_a_process_that_dies_ends_the_run_with_its_last_checkpoint_whole(
     (said,) = ours(err)
     assert said.startswith("error: " if rank else "process 1: error: ")
     assert "lost another process of this run" in said
-    assert "--resume continues it" in said
+    assert "--resume continues" in said
     pairs = checkpoint.load(run / "checkpoints" / "last.pt")["counters"]["pairs"]
     assert pairs >= 16
     if rank:  # the first one is left, and saves all that was trained together
