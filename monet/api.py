@@ -19,7 +19,7 @@ import torch
 from monet.data.layout import identity_of, list_images
 from monet.data.store import paintable
 from monet.device import Precision, choose_device, choose_precision
-from monet.errors import InputError
+from monet.errors import InputError, shown
 from monet.files import is_json_with, require_output, require_writable, write_json
 from monet.generation.painter import unreadable
 from monet.generation.translator import Translator
@@ -342,6 +342,8 @@ def compare(
     """
     context, options = context or default_context(), options or ScoreOptions()
     folders = [Path(run) for run in ([runs] if isinstance(runs, (str, os.PathLike)) else runs)]
+    if not folders:
+        raise InputError("no runs to compare: name the folder of one at least")
     page = Path(report) if report is not None else RunFolder(folders[0]).report
     inputs = [Path(photos), Path(reference), *options.inputs]
     _require_places(folders, page, report is not None, Path(json_file) if json_file else None, inputs)
@@ -399,6 +401,8 @@ def run_request(
     **others: bool,
 ) -> RunRequest:
     """Returns the request that the arguments of `train` and `submit` make."""
+    if isinstance(settings, str):
+        raise InputError(f"settings are a text, {shown(settings)}: give a mapping or a list of words")
     words = _words(settings) if isinstance(settings, Mapping) else list(settings)
     words += _words({name: value for name, value in (("budget", budget), ("horizon", horizon)) if value is not None})
     return RunRequest(
@@ -412,12 +416,21 @@ def run_request(
 
 
 def _words(settings: Mapping[str, Any]) -> list[str]:
-    """Settings by their dotted names as words of a command line."""
-    return [
-        word
-        for name, value in settings.items()
-        for word in (f"--{name}", value if isinstance(value, str) else json.dumps(value))
-    ]
+    """Returns settings by their dotted names as words of a command line.
+
+    Raises:
+        InputError: a value is not one that YAML has.
+    """
+    words = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            raise InputError(f"settings give {name} fields: write them as '{name}.NAME'")
+        try:
+            words += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]
+        except TypeError:
+            kind = type(value).__name__
+            raise InputError(f"{name} is a {kind}: give a number, a text, a list, true, false or None") from None
+    return words
 
 
 @contextlib.contextmanager

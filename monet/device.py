@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -100,7 +100,12 @@ def choose_precision(setting: str, device: torch.device, clock: Clock) -> Precis
     """The precision of the convolutions: `auto` is bf16 where the hardware has it, fp16 where only that helps.
 
     On a CPU both are timed side by side, on the clock: not every processor that accepts bf16 computes faster in it.
+
+    Raises:
+        InputError: there is no such precision.
     """
+    if setting not in ("auto", *get_args(Precision)):
+        raise InputError(f"precision is {setting!r}: give auto, {', '.join(get_args(Precision))}")
     if setting != "auto":
         return setting  # type: ignore[return-value]
     if device.type == "cuda":

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
 import runpy
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
+from monet import __version__
+from monet.errors import InputError, shown
 from pipelines import _program
+from pipelines._command import run_command
+from pipelines._processes import leave
 from pipelines._start import prepare_process
 
 COMMANDS = {
@@ -22,7 +26,6 @@ COMMANDS = {
     "doctor": "what this machine can do",
 }
 """Commands in the order in which they are listed, with what they do."""
-_WRONG_USE = 2
 
 
 def main() -> NoReturn:
@@ -33,16 +36,21 @@ def main() -> NoReturn:
         _program.NAME = "monet "
         sys.argv = [sys.argv[0], *arguments]
         runpy.run_module(f"pipelines.{name}", run_name="__main__", alter_sys=True)
+    leave(run_command(_without_command, [name], torch=False))
+
+
+def _without_command(arguments: Sequence[str]) -> int:
+    """Shows the commands, or the version; returns the exit code."""
+    (name,) = arguments
     if name in ("-h", "--help"):
         print(_help())
-        sys.exit(0)
+        return 0
     if name == "--version":
-        print(f"monet {_version()}")
-        sys.exit(0)
+        print(f"monet {__version__}")
+        return 0
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    print(f"error: no command {name[:80]!r}: give one of {', '.join(COMMANDS)}{hint}", file=sys.stderr)
-    sys.exit(_WRONG_USE)
+    raise InputError(f"no command {shown(name)}: give one of {', '.join(COMMANDS)}{hint}")
 
 
 def _help() -> str:
@@ -50,16 +58,6 @@ def _help() -> str:
     lines = [f"  {name:<{width}}  {about}" for name, about in COMMANDS.items()]
     last = "monet COMMAND --help shows the options of one; monet --version the version"
     return "\n".join(["usage: monet COMMAND …", "", *lines, "", last])
-
-
-def _version() -> str:
-    """The version of the package; of the checkout, where it is not installed."""
-    try:
-        return importlib.metadata.version("monet")
-    except importlib.metadata.PackageNotFoundError:
-        from monet import __version__
-
-        return __version__
 
 
 if __name__ == "__main__":

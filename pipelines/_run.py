@@ -100,6 +100,6 @@ def _context(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> Conte
         group=group,
         display=Display() if group.rank else Bars(),
         interrupts=SIGNALS,
-        credentials={} if group.rank else credentials(),
+        credentials=credentials,
         command=(parser.prog, *arguments),
     )

@@ -73,6 +73,12 @@ def test_tensors_of_bytes_and_of_floats_are_translated_alike(translator: Transla
     assert torch.equal(translator.translate(pixels[0]), as_bytes[0])
 
 
+def test_a_picture_that_lies_on_its_side_is_translated_upright(translator: Translator) -> None:
+    upright, lying = picture(5, (40, 24)), picture(5, (40, 24)).transpose(Image.Transpose.ROTATE_90)
+    lying.getexif()[0x0112] = 6  # orientation: turn it by 90° to the right
+    assert translator.translate(lying).tobytes() == translator.translate(upright).tobytes()
+
+
 def test_the_directions_are_two_generators(translator: Translator) -> None:
     image = picture(4, (40, 40))
     assert translator.translate(image, "ab").tobytes() != translator.translate(image, "ba").tobytes()
@@ -174,3 +180,38 @@ def test_an_accumulator_says_which_images_it_takes(images, random_weights: Path)
 def test_what_is_not_in_the_api_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'paints'"):
         monet.paints  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: monet.ScoreOptions(feature_layer="2049"), "'2049'"),  # type: ignore[arg-type]
+        (lambda: monet.ScoreOptions(epsilon=0.0), "0.0"),
+        (lambda: monet.compare([], "photos", "reference"), "no runs"),
+        (lambda: monet.train("data", settings="--training.epochs 3"), "--training.epochs 3"),
+        (lambda: monet.train("data", settings={"training": {"epochs": 3}}), "training"),
+        (lambda: monet.train("data", settings={"training.epochs": np.int64(3)}), "training.epochs is a int64"),
+    ],
+)
+def test_wrong_arguments_are_named_at_once(call, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(("name", "value"), [("weights", "EMA"), ("precision", "tf32"), ("device", "gpu")])
+def test_a_checkpoint_is_not_loaded_in_an_unknown_way(place: Path, name: str, value: str) -> None:
+    with pytest.raises(InputError, match=value):
+        monet.load(place / "run" / "checkpoints" / "last.pt", **{name: value})  # type: ignore[arg-type]
+
+
+def test_transparency_and_16_bits_are_seen_as_in_a_file(translator: Translator) -> None:
+    clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
+    assert translator.translate(clear).tobytes() == translator.translate(Image.new("RGB", (20, 20), "white")).tobytes()
+    deep = Image.fromarray(np.full((20, 20), 128 * 257, np.uint16))
+    grey = Image.new("RGB", (20, 20), (128, 128, 128))
+    assert translator.translate(deep).tobytes() == translator.translate(grey).tobytes()
+
+
+def test_tensors_come_back_contiguous(translator: Translator) -> None:
+    for images in (torch.zeros(2, 3, 18, 21), torch.zeros(2, 3, 18, 21, dtype=torch.uint8)):
+        assert translator.translate(images).is_contiguous()

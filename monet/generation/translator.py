@@ -8,10 +8,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from monet.config import ModelConfig
+from monet.data.decode import to_rgb
 from monet.device import Precision
 from monet.generation.painter import run_generator, to_network, to_pixels
 from monet.models import generator_from_checkpoint
@@ -20,6 +21,7 @@ Direction = Literal["ab", "ba"]
 """`ab`: from the source domain to the target (photo to painting); `ba`: back."""
 ImageT = TypeVar("ImageT", Image.Image, NDArray[np.uint8], Tensor)
 
+_WHITE_16_BIT = 65535.0
 _LEAST_SIDE = 16
 """Pixels: reflection padding inside of the networks needs so many."""
 
@@ -65,7 +67,7 @@ class Translator:
             direction: `ab` from the source domain to the target, `ba` back.
 
         Returns:
-            The same type, shape, range and device; a Pillow image is RGB.
+            The same type, shape, range and device; a Pillow image is RGB, and upright if its EXIF data say how it lies.
 
         Raises:
             TypeError: the image has another type.
@@ -75,7 +77,8 @@ class Translator:
         if direction not in self._generators:
             raise ValueError(f"direction is {direction!r}: expected 'ab' or 'ba'")
         if isinstance(image, Image.Image):
-            pixels = np.asarray(image.convert("RGB"))
+            white_level = _WHITE_16_BIT if image.mode.startswith("I;16") else None
+            pixels = np.asarray(to_rgb(ImageOps.exif_transpose(image), white_level))
             return Image.fromarray(self._translate_array(pixels, direction))
         if isinstance(image, np.ndarray):
             return self._translate_array(image, direction)
@@ -100,11 +103,12 @@ class Translator:
         batch = images if images.ndim == 4 else images[None]
         if images.dtype == torch.uint8:
             pixels = to_pixels(self._run(to_network(batch.permute(0, 2, 3, 1), self.device), direction))
-            return torch.from_numpy(pixels).permute(0, 3, 1, 2).reshape(images.shape).to(images.device)
+            return torch.from_numpy(pixels).permute(0, 3, 1, 2).reshape(images.shape).contiguous().to(images.device)
         if not images.is_floating_point() or not bool((images.abs() <= 1).all()):
             raise ValueError(f"tensor is {images.dtype}: expected uint8 0…255, or float from −1 to 1")
         translated = self._run(batch.to(self.device, torch.float32), direction).clamp(-1, 1)
-        return translated.clone().reshape(images.shape).to(images.device, images.dtype)  # no inference tensor
+        translated = translated.clone(memory_format=torch.contiguous_format)  # no inference tensor
+        return translated.reshape(images.shape).to(images.device, images.dtype)
 
     def _run(self, images: Tensor, direction: Direction) -> Tensor:
         """(B, 3, H, W) float −1…1 on the device => the same; padded on the way to a size that the network can halve."""

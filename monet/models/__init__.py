@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from monet.config import ModelConfig
+from monet.errors import InputError
 from monet.models.discriminator import PatchDiscriminator
 from monet.models.layers import initialise, start_as_identity
 from monet.models.resnet import ResnetGenerator
@@ -114,7 +115,12 @@ def generator_from_checkpoint(
         contents: a checkpoint whose tensors fit its settings.
         direction: `ab` is photo to painting.
         weights: `ema` for the averaged weights where the run has them, or `raw`.
+
+    Raises:
+        InputError: the weights are neither.
     """
+    if weights not in ("ema", "raw"):
+        raise InputError(f"weights are {weights!r}: give ema or raw")
     generator = build_generator(ModelConfig(**contents["config"]["model"]))
     averaged = contents["ema"] if weights == "ema" else None
     generator.load_state_dict((averaged or contents["networks"])[f"generator_{direction}"])

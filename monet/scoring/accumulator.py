@@ -40,6 +40,7 @@ class ScoreAccumulator:
             real: the images are references; otherwise they are generated.
 
         Raises:
+            TypeError: the images are neither.
             ValueError: the shape, the dtype or the range is another.
         """
         self._features[real].append(self._extractor.features([_pixels(images)]))
@@ -78,8 +79,10 @@ def _pixels(images: Tensor | NDArray[np.uint8]) -> NDArray[np.uint8]:
         if images.dtype != torch.uint8:
             raise ValueError(f"images are {images.dtype}: expected uint8 0…255, or float from −1 to 1")
         return images.permute(0, 2, 3, 1).cpu().numpy()
+    if not isinstance(images, np.ndarray):
+        raise TypeError(f"images are a {type(images).__name__}: expected a tensor or a NumPy array")
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or 0 in images.shape:
         raise ValueError(
             f"images have shape {images.shape} and dtype {images.dtype}: expected (B, H, W, 3), uint8, or a tensor"
         )
-    return images
+    return np.require(images, requirements=["C", "W"])

@@ -21,7 +21,7 @@ _OUT_OF_MEMORY = (
 
 
 class OutOfMemory(MonetError):
-    """A step has not enough memory, and nothing is left to split."""
+    """A step has not enough memory, even after a retry with the batch in more parts, where it can be split."""
 
 
 class Recomputing(nn.Module):

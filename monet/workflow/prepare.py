@@ -164,4 +164,4 @@ def _tracking(config: Config, context: Context) -> Tracking:
     """Returns the trackers of a run; the first process alone has any."""
     if context.group.rank or not config.tracking:
         return Tracking()
-    return Tracking(config.tracking, dict(context.credentials))
+    return Tracking(config.tracking, context.credentials())

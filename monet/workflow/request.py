@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class Context:
     """Shows progress."""
     interrupts: Interrupts = field(default_factory=Interrupts)
     """Tells when to stop."""
-    credentials: Mapping[str, bool] = field(default_factory=dict)
-    """Trackers, and whether they can be online."""
+    credentials: Callable[[], Mapping[str, bool]] = dict
+    """Returns which trackers can be online; called where a run has trackers."""
     command: Sequence[str] = ()
     """The command line, for `environment.json` and for other processes that want to use the run's folder."""

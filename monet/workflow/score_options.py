@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,10 +11,11 @@ import torch
 
 from monet.data.layout import Layout
 from monet.device import choose_device
+from monet.errors import InputError
 from monet.machine import available_processors
 from monet.scoring.cache import FeatureCache
 from monet.scoring.images import open_images
-from monet.scoring.inception import FeatureExtractor, Layer
+from monet.scoring.inception import LAYERS, FeatureExtractor, Layer
 from monet.scoring.weights import (
     FILE_NAME,
     InceptionWeights,
@@ -34,17 +36,23 @@ class ScoreOptions:
 
     feature_layer: Layer = "2048"
     """Layer of Inception v3 that is compared; the competition's is 2048."""
-    inception_weights: Path | None = None
+    inception_weights: str | os.PathLike[str] | None = None
     """Weights of Inception v3; by default those in the weights' folder, else torch-fidelity's release is downloaded."""
     epsilon: float = 0.1
     """Memorization distances from here on count as 1."""
-    train_paintings: Path | None = None
+    train_paintings: str | os.PathLike[str] | None = None
     """The paintings that could have been memorized; the reference by default."""
+
+    def __post_init__(self) -> None:
+        if self.feature_layer not in LAYERS:
+            raise InputError(f"feature_layer is {self.feature_layer!r}: give one of {', '.join(map(repr, LAYERS))}")
+        if not 0 < self.epsilon <= 1:
+            raise InputError(f"epsilon is {self.epsilon}: give a number above 0 and up to 1")
 
     @property
     def inputs(self) -> list[Path]:
         """Files and folders that are read, and that no output may replace."""
-        return [path for path in (self.inception_weights, self.train_paintings) if path]
+        return [Path(path) for path in (self.inception_weights, self.train_paintings) if path]
 
     def find_weights(self, folder: Path, *, download: bool) -> InceptionWeights | None:
         """Returns the weights of Inception; None where the released ones are not in the folder nor to be downloaded.
@@ -58,7 +66,7 @@ class ScoreOptions:
             NoWeights: they cannot be downloaded.
         """
         if self.inception_weights:
-            return named_weights(self.inception_weights)
+            return named_weights(Path(self.inception_weights))
         return downloaded_weights(folder) if download else cached_weights(folder)
 
     def scorer(
@@ -84,15 +92,16 @@ class ScoreOptions:
         Raises:
             InputError: the weights cannot be had or used, or there are no images where they are said to be.
         """
-        if self.train_paintings:
-            open_images(self.train_paintings)
+        training = Path(self.train_paintings) if self.train_paintings else None
+        if training:
+            open_images(training)
         weights = weights or self.find_weights(weights_folder, download=True)
         assert weights
         workers = available_processors()
         return Scorer(
             FeatureExtractor(weights, self.feature_layer, device=device or choose_device("auto"), workers=workers),
             reference=reference,
-            training=self.train_paintings,
+            training=training,
             epsilon=self.epsilon,
             cache=FeatureCache(cache_folder / "features"),
             workers=workers,
@@ -115,6 +124,8 @@ def scoring_of_submission(
     Raises:
         InputError: the weights that are named, or the training paintings, cannot be used.
     """
+    if wanted not in ("auto", "yes", "no"):
+        raise InputError(f"score is {wanted!r}: give auto, yes or no")
     if wanted == "no":
         return Scoring(None, "not asked for (--score no)")
     try:
