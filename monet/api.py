@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +35,6 @@ from monet.workflow import submit as submitting
 from monet.workflow.candidates import Candidate, find_all, read_candidate
 from monet.workflow.compare import Comparison, choose_photos
 from monet.workflow.display import Display
-from monet.workflow.evaluate import Scorer
 from monet.workflow.generate import Painted, generate
 from monet.workflow.job import Job
 from monet.workflow.prepare import prepared_run
@@ -138,7 +136,7 @@ def train(
         MonetError: the training failed; the message says what is kept.
     """
     request = run_request(data, run, recipe, budget, horizon, resume, settings, paint=False)
-    with prepared_run(request, context or default_context()) as job, _tracked(job):
+    with prepared_run(request, context or default_context()) as job, job.tracking.until_the_end(lambda: job.left):
         result = TrainingResult(job.folder, train_job(job).outcome)
         if job.group.rank == 0:
             on_end(result)
@@ -200,7 +198,7 @@ def submit(
             return None
         if candidate and "budget" not in job.explicit:  # the one that the run was trained with says nothing here
             job = dataclasses.replace(job, config=dataclasses.replace(job.config, budget=None))
-        with _tracked(job):
+        with job.tracking.until_the_end(lambda: job.left):
             scoring = scoring_of_submission(score, options, job.layout, job.config.training.device, context)
             submission = submitting.submit(job, path, scoring, candidate, options.inputs)
             on_end(submission)
@@ -279,8 +277,8 @@ def evaluate(
     context: Context | None = None,
 ) -> Evaluation:
     """Scores a folder or an archive of images, as `score`, with 95 % intervals and the closest paintings."""
-    scorer = _scorer(options or ScoreOptions(), Path(reference), context or default_context(), device)
-    return scorer.evaluate(Path(generated))
+    options, context = options or ScoreOptions(), context or default_context()
+    return options.scorer(Path(reference), context, device=choose_device(device)).evaluate(Path(generated))
 
 
 def score_accumulator(options: ScoreOptions | None = None, *, device: str = "auto") -> ScoreAccumulator:
@@ -351,7 +349,7 @@ def compare(
     candidates = find_all(folders, weights)
     found = list_images(Path(photos))
     chosen = choose_photos(found, sample, seed)
-    scorer = _scorer(options, Path(reference), context, where)
+    scorer = options.scorer(Path(reference), context, device=where)
     painted = paintable(chosen, unreadable(chosen), skip_bad)
     if len(painted) < 2:
         raise InputError(f"{photos} holds {len(painted)} photo that can be painted: a score needs at least two")
@@ -433,13 +431,6 @@ def _words(settings: Mapping[str, Any]) -> list[str]:
     return words
 
 
-@contextlib.contextmanager
-def _tracked(job: Job) -> Iterator[None]:
-    """Lets trackers finish at the end, as long as the job's time allows."""
-    with job.tracking.until_the_end(lambda: job.left):
-        yield
-
-
 def _candidate(paint_with: str | None, job: Job) -> Candidate | None:
     """Returns the checkpoint that is to paint in place of more training.
 
@@ -461,16 +452,6 @@ def _candidate(paint_with: str | None, job: Job) -> Candidate | None:
             f"{path} belongs to another run: paint with python -m pipelines.generate --checkpoint {path} …"
         )
     return read_candidate(job.folder, job.folder.checkpoints / path.name)
-
-
-def _scorer(options: ScoreOptions, reference: Path, context: Context, device: str | torch.device) -> Scorer:
-    return options.scorer(
-        reference,
-        cache_folder=context.cache_folder,
-        weights_folder=context.weights_folder,
-        device=choose_device(device) if isinstance(device, str) else device,
-        display=context.display,
-    )
 
 
 def _require_places(

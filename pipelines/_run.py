@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import datetime
-import time
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import platformdirs
 
 import pipelines
 from pipelines._command import command_parser
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """The options of a command that trains; settings (`--training.epochs 3`) are left to `read_settings`."""
+    """The options of a command that trains; settings (`--training.epochs 3`) are left to `read_request`."""
     from monet import recipes
 
     parser = command_parser(name, description)
@@ -69,34 +66,27 @@ def read_request(
     Raises:
         InputError: something on the command line cannot be used.
     """
+    from monet import api
     from monet.workflow.prepare import check_settings
-    from monet.workflow.request import RunRequest
 
     options, words = parser.parse_known_args(arguments)
-    for name in ("budget", "horizon"):
-        if getattr(options, name) is not None:
-            words += [f"--{name}", getattr(options, name)]
-    asked = {"run": options.run, "recipe": options.recipe, "resume": options.resume}
-    check_settings(RunRequest(**asked, overrides=words))  # before processes wait for each other
-    return options, {"data": options.data, **asked, "settings": words}, _context(parser, arguments)
+    asked = {name: getattr(options, name) for name in ("data", "run", "recipe", "budget", "horizon", "resume")}
+    asked["settings"] = words
+    check_settings(api.run_request(**asked))  # before processes wait for each other
+    return options, asked, _context(parser, arguments)
 
 
 def _context(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> Context:
     """Joins the processes that torchrun started, and shows progress on the first of them."""
-    import torch
-
+    from monet import api
     from monet.workflow.display import Display
-    from monet.workflow.request import Context
     from pipelines._display import Bars
     from pipelines._processes import join
 
     group = join()
-    return Context(
-        clock=time.monotonic,
+    return dataclasses.replace(
+        api.default_context(),
         started=pipelines.STARTED,
-        now=datetime.datetime.now(datetime.timezone.utc),
-        cache_folder=platformdirs.user_cache_path("monet"),
-        weights_folder=Path(torch.hub.get_dir()),
         group=group,
         display=Display() if group.rank else Bars(),
         interrupts=SIGNALS,

@@ -202,18 +202,22 @@ class Timekeeper:
             return False
         step = self.pace.next_step
         needed = step + pause
-        self._probe_if_due(needed)
+        left = self._left_after_probes(needed)
         if self._unfinished and needed < self._end.left_with_slack():
-            return self.allowed() > 0  # the slack may pay for a last step
-        return self.allowed() > (step if needed < self._end.left_at_half_speed() else needed)  # or for the pause
+            return left > 0  # the slack may pay for a last step
+        return left > (step if needed < self._end.left_at_half_speed() else needed)  # or for the pause
 
-    def _probe_if_due(self, needed: float) -> None:
-        """Measures what follows at some moments on the way, and wherever a step of so many seconds depends on it."""
+    def _left_after_probes(self, needed: float) -> float:
+        """Returns the seconds of training left. Measures what follows before that, at some moments on the way, and
+        wherever a step of so many seconds depends on it."""
         if self._checkups and self._progress >= self._checkups[0]:
             self._checkups.pop(0)
             self._probe()
-        if self._end.needs_probe(self.allowed(), needed):
+        left = self.allowed()
+        if self._end.needs_probe(left, needed):
             self._probe()
+            left = self.allowed()
+        return left
 
     def _probe(self) -> None:
         """Measures what follows. Nothing is learned meanwhile, so progress continues from where it is."""

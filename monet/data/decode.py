@@ -41,8 +41,7 @@ def decode(file: Path | bytes, side: int | None = None) -> NDArray[np.uint8]:
     """
     with _opened(file) as image:
         try:
-            deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
-            image = to_rgb(ImageOps.exif_transpose(image), 65535.0 if deep else None)
+            image = upright_rgb(image)
             if side is not None and image.size != (side, side):
                 image = _square(image, side)
             return np.asarray(image)
@@ -58,6 +57,12 @@ def read_size(file: Path | bytes) -> tuple[int, int]:
     """
     with _opened(file) as image:
         return image.width, image.height
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Converts a Pillow image as it was opened to 8-bit RGB, turned as its EXIF orientation says."""
+    deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
+    return to_rgb(ImageOps.exif_transpose(image), 65535.0 if deep else None)
 
 
 def to_rgb(image: Image.Image, white_level: float | None = None) -> Image.Image:

@@ -8,20 +8,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from monet.config import ModelConfig
-from monet.data.decode import to_rgb
+from monet.data.decode import upright_rgb
 from monet.device import Precision
 from monet.generation.painter import run_generator, to_network, to_pixels
-from monet.models import generator_from_checkpoint
+from monet.models import DIRECTIONS, Direction, generator_from_checkpoint
 
-Direction = Literal["ab", "ba"]
-"""`ab`: from the source domain to the target (photo to painting); `ba`: back."""
 ImageT = TypeVar("ImageT", Image.Image, NDArray[np.uint8], Tensor)
 
-_WHITE_16_BIT = 65535.0
 _LEAST_SIDE = 16
 """Pixels: reflection padding inside of the networks needs so many."""
 
@@ -50,12 +47,11 @@ class Translator:
         """Of their convolutions."""
         model = ModelConfig(**contents["config"]["model"])
         self._multiple = 2**model.downsamplings
-        directions: tuple[Direction, Direction] = ("ab", "ba")
         self._generators = {
             direction: generator_from_checkpoint(contents, direction=direction, weights=weights)
             .to(device)
             .to(memory_format=torch.channels_last)
-            for direction in directions
+            for direction in DIRECTIONS
         }
 
     def translate(self, image: ImageT, direction: Direction = "ab") -> ImageT:
@@ -77,8 +73,7 @@ class Translator:
         if direction not in self._generators:
             raise ValueError(f"direction is {direction!r}: expected 'ab' or 'ba'")
         if isinstance(image, Image.Image):
-            white_level = _WHITE_16_BIT if image.mode.startswith("I;16") else None
-            pixels = np.asarray(to_rgb(ImageOps.exif_transpose(image), white_level))
+            pixels = np.asarray(upright_rgb(image))
             return Image.fromarray(self._translate_array(pixels, direction))
         if isinstance(image, np.ndarray):
             return self._translate_array(image, direction)

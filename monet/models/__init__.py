@@ -16,6 +16,8 @@ from monet.models.resnet import ResnetGenerator
 from monet.models.unet import UnetGenerator
 
 __all__ = [
+    "DIRECTIONS",
+    "Direction",
     "Networks",
     "PatchDiscriminator",
     "ResnetGenerator",
@@ -27,6 +29,10 @@ __all__ = [
     "initialise",
     "networks_without_memory",
 ]
+
+Direction = Literal["ab", "ba"]
+"""`ab`: from photo to painting (and back, in a cycle); `ba`: from painting to photo."""
+DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ def _uninitialised(config: ModelConfig) -> Networks:
 
 
 def generator_from_checkpoint(
-    contents: dict[str, Any], *, direction: Literal["ab", "ba"] = "ab", weights: Literal["ema", "raw"] = "ema"
+    contents: dict[str, Any], *, direction: Direction = "ab", weights: Literal["ema", "raw"] = "ema"
 ) -> nn.Module:
     """The generator of a loaded checkpoint, on the CPU, ready to paint.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from monet.errors import InputError
 from monet.scoring.inception import FeatureExtractor
-from monet.scoring.score import Score, score
+from monet.scoring.score import Score, require_epsilon, score
 
 
 class ScoreAccumulator:
@@ -24,8 +24,7 @@ class ScoreAccumulator:
     """
 
     def __init__(self, extractor: FeatureExtractor, *, epsilon: float = 0.1) -> None:
-        if not 0 < epsilon <= 1:
-            raise InputError(f"epsilon is {epsilon}: give a number above 0 and up to 1")
+        require_epsilon(epsilon)
         self.epsilon = epsilon
         """Threshold of the memorization distance."""
         self._extractor = extractor

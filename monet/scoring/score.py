@@ -15,6 +15,16 @@ from monet.scoring.memorization import memorization_distance, mifid
 CAVEAT = "absolute values are for ranking only: with few references the FID is biased upward"
 
 
+def require_epsilon(epsilon: float) -> None:
+    """Checks a threshold of the memorization distance.
+
+    Raises:
+        InputError: it is out of range.
+    """
+    if not 0 < epsilon <= 1:
+        raise InputError(f"epsilon is {epsilon}: give a number above 0 and up to 1")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Score:
     """The scores of a set of generated images; lower is better, but for the memorization distance."""

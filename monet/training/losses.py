@@ -13,14 +13,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from monet.models import Networks
+from monet.models import Direction, Networks
 
-Direction = Literal["ab", "ba"]
-"""`ab`: from photo to painting and back; `ba`: from painting to photo and back."""
 Domain = Literal["a", "b"]
 """`a`: photos; `b`: paintings."""
 
-DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 DOMAINS: tuple[Domain, Domain] = ("a", "b")
 
 REAL, FAKE = 1.0, 0.0

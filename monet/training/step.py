@@ -10,8 +10,9 @@ import functools
 from torch import Tensor, nn
 
 from monet.device import Precision
+from monet.models import DIRECTIONS
 from monet.training.execution import Execution, Task
-from monet.training.losses import DIRECTIONS, DOMAINS, discriminator_losses, generator_losses, in_order_of_names
+from monet.training.losses import DOMAINS, discriminator_losses, generator_losses, in_order_of_names
 from monet.training.pool import ImagePool
 
 

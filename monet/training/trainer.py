@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from monet.clock import Clock, State, Timekeeper
+from monet.clock import Clock, Decision, State, Timekeeper
 from monet.data.batches import PairSource
 from monet.device import Precision
 from monet.training.checkpoints import Checkpoints, Saving
@@ -53,17 +53,25 @@ class Outcome:
 class _Plan:
     """The first process's decision before a step."""
 
-    stopped: bool
-    """The horizon or the deadline is reached."""
-    told: bool
+    decision: Decision
+    """The timekeeper's."""
+    stop_requested: bool
     """Some process was asked to stop."""
-    progress: float
-    hurried: bool
-    """There is time for the step, but not for what a run can do without: a sample grid, or a save before the last."""
+
+    @property
+    def at_end(self) -> bool:
+        """The horizon or the deadline is reached."""
+        return self.decision.state is State.STOP
 
     @property
     def continues(self) -> bool:
-        return not (self.stopped or self.told)
+        """Another step begins."""
+        return not (self.at_end or self.stop_requested)
+
+    @property
+    def hurried(self) -> bool:
+        """There is time for the step, but not for anything optional after it."""
+        return self.decision.state is State.FINISHING
 
 
 class Trainer:
@@ -120,7 +128,7 @@ class Trainer:
                 self._checkpoints.keep(epoch)  # the process before may have been killed between a save and its copy
             while (plan := self._agree_on_plan()).continues:
                 begun = self._clock()
-                self.take_step(plan.progress)
+                self.take_step(plan.decision.progress)
                 save = self.report_if_due() and not plan.hurried
                 self._timekeeper.pace.record(self._clock() - begun)
                 if self._epochs() > epoch:
@@ -190,15 +198,15 @@ class Trainer:
 
     def _agree_on_plan(self) -> _Plan:
         """Has the first process decide, for all, whether there is another step, and at which progress."""
-        told = self._group.any_rank(self._stop_requested())
+        stop_requested = self._group.any_rank(self._stop_requested())
         pairs = self.state.counters.pairs
 
         def decide() -> _Plan:
             keeper = self._timekeeper
-            if told:
-                return _Plan(keeper.at_horizon(pairs), told, keeper.reached(pairs), hurried=False)
-            decision = keeper.poll(pairs, self._pause())
-            return _Plan(decision.state is State.STOP, told, decision.progress, decision.state is State.FINISHING)
+            if not stop_requested:
+                return _Plan(keeper.poll(pairs, self._pause()), stop_requested)
+            state = State.STOP if keeper.at_horizon(pairs) else State.TRAINING
+            return _Plan(Decision(state, keeper.reached(pairs)), stop_requested)
 
         return self._group.broadcast_object(decide)
 
@@ -222,7 +230,7 @@ class Trainer:
         """Saves the state after the last step, and says how training ended."""
         self.report()
         counters = self.state.counters
-        decay_finished = plan.stopped and self._group.broadcast_object(
+        decay_finished = plan.at_end and self._group.broadcast_object(
             lambda: self._timekeeper.finish_decay(counters.pairs)
         )
         last_rate = learning_rate(1.0, 1.0 - self._timekeeper.left_out, self._training.decay_start)
@@ -232,7 +240,7 @@ class Trainer:
             counters.pairs,
             counters.seconds,
             decay_finished,
-            interrupted=not plan.stopped,
+            interrupted=not plan.at_end,
             saved=saved,
             last_rate=last_rate,
         )

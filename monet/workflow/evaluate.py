@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from monet.clock import Clock
 from monet.device import synchronize
-from monet.errors import InputError
 from monet.scoring.bootstrap import resampled_counts, resampled_distances
 from monet.scoring.cache import FeatureCache, FeatureKey
 from monet.scoring.evaluation import Evaluation, evaluated
 from monet.scoring.frechet import FrechetReference
 from monet.scoring.images import ImageSet, open_images
 from monet.scoring.inception import FeatureExtractor
+from monet.scoring.score import require_epsilon
 from monet.workflow.display import Display
 
 logger = logging.getLogger(__name__)
@@ -65,8 +65,7 @@ class Scorer:
         workers: int,
         display: Display | None = None,
     ) -> None:
-        if not 0 < epsilon <= 1:
-            raise InputError(f"epsilon is {epsilon}: give a number above 0 and up to 1")
+        require_epsilon(epsilon)
         self.reference = reference
         self.training = training or reference
         self.epsilon = epsilon

@@ -16,6 +16,7 @@ from monet.machine import available_processors
 from monet.scoring.cache import FeatureCache
 from monet.scoring.images import open_images
 from monet.scoring.inception import LAYERS, FeatureExtractor, Layer
+from monet.scoring.score import require_epsilon
 from monet.scoring.weights import (
     FILE_NAME,
     InceptionWeights,
@@ -24,7 +25,6 @@ from monet.scoring.weights import (
     downloaded_weights,
     named_weights,
 )
-from monet.workflow.display import Display
 from monet.workflow.evaluate import Scorer
 from monet.workflow.request import Context
 from monet.workflow.scoring import Scoring
@@ -46,8 +46,7 @@ class ScoreOptions:
     def __post_init__(self) -> None:
         if self.feature_layer not in LAYERS:
             raise InputError(f"feature_layer is {self.feature_layer!r}: give one of {', '.join(map(repr, LAYERS))}")
-        if not 0 < self.epsilon <= 1:
-            raise InputError(f"epsilon is {self.epsilon}: give a number above 0 and up to 1")
+        require_epsilon(self.epsilon)
 
     @property
     def inputs(self) -> list[Path]:
@@ -72,22 +71,18 @@ class ScoreOptions:
     def scorer(
         self,
         reference: Path,
+        context: Context,
         *,
-        cache_folder: Path,
-        weights_folder: Path,
+        device: torch.device,
         weights: InceptionWeights | None = None,
-        device: torch.device | None = None,
-        display: Display | None = None,
     ) -> Scorer:
         """Returns the scorer that these options ask for.
 
         Args:
             reference: folder or archive of the images that are compared with.
-            cache_folder: where the features of images are kept.
-            weights_folder: PyTorch hub's; the weights are downloaded there where they are needed.
+            context: the folders of features and of weights, which are downloaded where needed; who is told of progress.
+            device: where Inception runs.
             weights: of Inception; those of these options by default.
-            device: where Inception runs; an accelerator that works, by default.
-            display: shows progress.
 
         Raises:
             InputError: the weights cannot be had or used, or there are no images where they are said to be.
@@ -95,17 +90,17 @@ class ScoreOptions:
         training = Path(self.train_paintings) if self.train_paintings else None
         if training:
             open_images(training)
-        weights = weights or self.find_weights(weights_folder, download=True)
+        weights = weights or self.find_weights(context.weights_folder, download=True)
         assert weights
         workers = available_processors()
         return Scorer(
-            FeatureExtractor(weights, self.feature_layer, device=device or choose_device("auto"), workers=workers),
+            FeatureExtractor(weights, self.feature_layer, device=device, workers=workers),
             reference=reference,
             training=training,
             epsilon=self.epsilon,
-            cache=FeatureCache(cache_folder / "features"),
+            cache=FeatureCache(context.cache_folder / "features"),
             workers=workers,
-            display=display,
+            display=context.display,
         )
 
 
@@ -138,12 +133,5 @@ def scoring_of_submission(
             f"no Inception weights at hand: --score yes downloads them (96 MB), or name a copy of {FILE_NAME} with "
             "--inception-weights",
         )
-    scorer = options.scorer(
-        layout.paintings[0].parent,
-        cache_folder=context.cache_folder,
-        weights_folder=context.weights_folder,
-        weights=weights,
-        device=choose_device(device),
-        display=context.display,
-    )
+    scorer = options.scorer(layout.paintings[0].parent, context, device=choose_device(device), weights=weights)
     return Scoring(scorer, always=wanted == "yes")

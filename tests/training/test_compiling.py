@@ -7,11 +7,11 @@ from torch import Tensor
 from monet import recipes
 from monet.config import Config
 from monet.device import compile_problem
-from monet.models import Networks
+from monet.models import DIRECTIONS, Direction, Networks
 from monet.training import step
 from monet.training.compiling import compile_networks
 from monet.training.execution import Execution
-from monet.training.losses import DIRECTIONS, Direction, Losses, generator_losses
+from monet.training.losses import Losses, generator_losses
 from monet.training.state import TrainingState
 from tests.conftest import TINY
 

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from monet.data.stream import Purpose
-from monet.models import Networks
+from monet.models import DIRECTIONS, Networks
 from monet.training.losses import (
-    DIRECTIONS,
     Losses,
     discriminator_losses,
     generator_losses,
