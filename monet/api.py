@@ -15,37 +15,39 @@ from typing import Any, Literal
 import platformdirs
 import torch
 
+from monet.context import Context
 from monet.data.layout import identity_of, list_images
 from monet.data.store import paintable
 from monet.device import Precision, choose_device, choose_precision
+from monet.display import Display
 from monet.errors import InputError, shown
 from monet.files import is_json_with, require_output, require_writable, write_json
 from monet.generation.painter import unreadable
 from monet.generation.translator import Translator
+from monet.inference.paint import Painted, generate
 from monet.machine import available_processors
+from monet.ranking import compare as comparing
+from monet.ranking.compare import Comparison, choose_photos
+from monet.ranking.report import write_comparison
+from monet.ranking.verdict import as_dict
 from monet.reporting.report import is_report
+from monet.run import submit as submitting
+from monet.run.prepare import prepared_run
+from monet.run.request import RunRequest
+from monet.run.resume import Job
+from monet.run.scoring import submission_scoring
+from monet.run.submit import Submission
+from monet.run.train import train as train_job
+from monet.run_folder.checkpoints import Candidate, find_all, read_candidate
+from monet.run_folder.folder import RunFolder
+from monet.run_folder.scores import best_candidate, keep_score
 from monet.scoring.accumulator import ScoreAccumulator
 from monet.scoring.evaluation import Evaluation
 from monet.scoring.inception import FeatureExtractor
+from monet.scoring.options import ScoreOptions
 from monet.scoring.score import Score
 from monet.training.stored import load_checkpoint
 from monet.training.trainer import Outcome
-from monet.workflow import compare as comparing
-from monet.workflow import submit as submitting
-from monet.workflow.candidates import Candidate, find_all, read_candidate
-from monet.workflow.compare import Comparison, choose_photos
-from monet.workflow.display import Display
-from monet.workflow.generate import Painted, generate
-from monet.workflow.job import Job
-from monet.workflow.prepare import prepared_run
-from monet.workflow.report import write_comparison
-from monet.workflow.request import Context, RunRequest
-from monet.workflow.run_folder import RunFolder
-from monet.workflow.score_options import ScoreOptions, scoring_of_submission
-from monet.workflow.scores import best_candidate, keep_score
-from monet.workflow.submit import Submission
-from monet.workflow.train import train as train_job
-from monet.workflow.verdict import as_dict
 
 __all__ = [
     "Comparison",
@@ -199,7 +201,7 @@ def submit(
         if candidate and "budget" not in job.explicit:  # the one that the run was trained with says nothing here
             job = dataclasses.replace(job, config=dataclasses.replace(job.config, budget=None))
         with job.tracking.until_the_end(lambda: job.left):
-            scoring = scoring_of_submission(score, options, job.layout, job.config.training.device, context)
+            scoring = submission_scoring(score, options, job.layout, job.config.training.device, context)
             submission = submitting.submit(job, path, scoring, candidate, options.inputs)
             on_end(submission)
     return submission

@@ -9,11 +9,10 @@ from typing import Any
 from tqdm import tqdm
 
 from monet.clock import format_duration
-from monet.training.events import StepEvent
-from monet.workflow.display import Display
+from monet.display import Display
 from pipelines._command import AT_END
 
-_TRAINING = "{desc} {percentage:3.0f}%|{bar}| "
+_SHARE = "{desc} {percentage:3.0f}%|{bar}| "
 
 
 class Bars(Display):
@@ -21,7 +20,7 @@ class Bars(Display):
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._told = ""
+        self._note = ""
         AT_END.append(lambda: self.end(done=False))
         for handler in logging.getLogger("monet").handlers:
             handler.emit = self._write_above  # type: ignore[method-assign]
@@ -34,7 +33,7 @@ class Bars(Display):
             desc=f"{stage:<8}",
             total=total,
             unit=f" {unit}" if unit == "progress" else unit,
-            bar_format=_TRAINING if unit == "progress" else counting,
+            bar_format=_SHARE if unit == "progress" else counting,
             mininterval=0.2 if interactive else 30.0,
             dynamic_ncols=interactive,
             ncols=None if interactive else 120,
@@ -44,25 +43,21 @@ class Bars(Display):
         """Moves the bar."""
         self._bar.update(count)
 
-    def step(self, event: StepEvent) -> None:
-        """Moves the training bar to the present progress, with speed, losses, learning rate and time left."""
-        discriminators = event.losses["discriminator_a"] + event.losses["discriminator_b"]
-        self._told = (
-            f"{event.pairs:,} pairs, {event.pairs_per_second:.3g} pairs/s, G {event.losses['generator']:.2f} "
-            f"D {discriminators:.3f}, lr {event.learning_rate:.1e}"
-        )
-        self._bar.bar_format = f"{_TRAINING}{self._told}, {format_duration(event.time_left)} left"
-        self._bar.update(max(0.0, event.progress - self._bar.n))
+    def update(self, done: float, note: str, seconds_left: float) -> None:
+        """Moves the bar to a share of its stage, with figures and the time left beside it."""
+        self._note = note
+        self._bar.bar_format = f"{_SHARE}{note}, {format_duration(seconds_left)} left"
+        self._bar.update(max(0.0, done - self._bar.n))
 
     def end(self, done: bool = True) -> None:
-        """Closes the bar; a training that is done fills it."""
+        """Closes the bar; a share that is done is filled."""
         if self._bar is None:
             return
-        if done and self._told:
-            self._bar.bar_format = _TRAINING + self._told
+        if done and self._note:
+            self._bar.bar_format = _SHARE + self._note
             self._bar.update(self._bar.total - self._bar.n)
         self._bar.close()
-        self._bar, self._told = None, ""
+        self._bar, self._note = None, ""
 
     def _write_above(self, record: logging.LogRecord) -> None:
         tqdm.write(record.getMessage(), file=sys.stderr)

@@ -14,7 +14,7 @@ from pipelines._credentials import credentials
 from pipelines._signals import SIGNALS
 
 if TYPE_CHECKING:
-    from monet.workflow.request import Context
+    from monet.context import Context
 
 
 def run_parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -67,7 +67,7 @@ def read_request(
         InputError: something on the command line cannot be used.
     """
     from monet import api
-    from monet.workflow.prepare import check_settings
+    from monet.run.prepare import check_settings
 
     options, words = parser.parse_known_args(arguments)
     asked = {name: getattr(options, name) for name in ("data", "run", "recipe", "budget", "horizon", "resume")}
@@ -79,7 +79,7 @@ def read_request(
 def _context(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> Context:
     """Joins the processes that torchrun started, and shows progress on the first of them."""
     from monet import api
-    from monet.workflow.display import Display
+    from monet.display import Display
     from pipelines._display import Bars
     from pipelines._processes import join
 

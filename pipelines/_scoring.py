@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines._numbers import number
 
 if TYPE_CHECKING:
-    from monet.workflow.score_options import ScoreOptions
+    from monet.scoring.options import ScoreOptions
 
 
 def add_scoring_options(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def add_scoring_options(parser: argparse.ArgumentParser) -> None:
 
 def score_options(options: argparse.Namespace) -> ScoreOptions:
     """Returns what the options of `add_scoring_options` ask for."""
-    from monet.workflow.score_options import ScoreOptions
+    from monet.scoring.options import ScoreOptions
 
     return ScoreOptions(
         feature_layer=options.feature_layer,

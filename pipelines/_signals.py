@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from monet.errors import Interrupted
 from monet.files import remove_unfinished
-from monet.workflow.display import Interrupts
+from monet.interrupts import Interrupts
 from pipelines._processes import is_first
 from pipelines._start import listen
 from pipelines._streams import Stream

@@ -14,7 +14,7 @@ from pipelines._processes import leave
 from pipelines._scoring import add_scoring_options, score_options
 
 if TYPE_CHECKING:
-    from monet.workflow.compare import Comparison, RankedCheckpoint
+    from monet.ranking.compare import Comparison, RankedCheckpoint
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,7 +56,7 @@ def _compare(options: argparse.Namespace) -> int:
     import dataclasses
 
     from monet import api
-    from monet.workflow.run_folder import RunFolder
+    from monet.run_folder.folder import RunFolder
     from pipelines._display import Bars
 
     report = options.report or RunFolder(options.run[0]).report
@@ -82,13 +82,14 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _print(comparison: Comparison) -> None:
     """Prints the ranking, and how sure it is."""
-    from monet.workflow.verdict import remarks, verdict
+    from monet.ranking.verdict import verdict
+    from monet.scoring.score import REMARKS
 
     for warning in comparison.leader.evaluation.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(_table(comparison))
     print("\n".join(verdict(comparison)))
-    print("\n".join(f"note: {line}" for line in remarks()))
+    print("\n".join(f"note: {line}" for line in REMARKS))
 
 
 def _how(comparison: Comparison) -> str:

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns its exit code: 1 where something keeps the main job from working."""
     import torch
 
-    from monet.workflow.doctor import examine
+    from monet.doctor import examine
 
     parser = command_parser("doctor", __doc__ or "")
     parser.add_argument("--budget", metavar="D", help="time that is left for everything, as for submit: 4h45m, 90s")

@@ -111,7 +111,7 @@ def _add_push(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _build(options: argparse.Namespace) -> int:
     import tempfile
 
-    from monet.workflow.kernel import build
+    from monet.kernel.build import build
 
     if options.wheels:
         _wheels(options.wheels)
@@ -135,8 +135,8 @@ def _build(options: argparse.Namespace) -> int:
 def _wheels(folder: Path) -> None:
     import torch
 
+    from monet.kernel.push import collect_wheels
     from monet.scoring.weights import FILE_NAME, cached_weights
-    from monet.workflow.kernel_push import collect_wheels
 
     weights = cached_weights(Path(torch.hub.get_dir()))
     names = collect_wheels(folder, Path(weights.source) if weights else None)
@@ -151,7 +151,7 @@ def _push(options: argparse.Namespace) -> int:
     import tempfile
 
     from monet.errors import InputError
-    from monet.workflow.kernel_push import prepare, push
+    from monet.kernel.push import prepare, push
 
     user = options.user or _kaggle_user()
     if not user:
@@ -186,8 +186,8 @@ def _check(options: argparse.Namespace) -> int:
     from monet.data.layout import find_layout
     from monet.errors import InputError
     from monet.files import require_output, require_regular
-    from monet.workflow.kernel import METADATA, is_built
-    from monet.workflow.kernel_check import Mount, run_notebook, static_problems, this_machine
+    from monet.kernel.build import METADATA, is_built
+    from monet.kernel.check import Mount, run_notebook, static_problems, this_machine
 
     try:
         limit = parse_duration(options.budget)

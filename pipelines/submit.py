@@ -12,7 +12,7 @@ from pipelines._processes import leave
 from pipelines._scoring import add_scoring_options, score_options
 
 if TYPE_CHECKING:
-    from monet.workflow.submit import Submission
+    from monet.run.submit import Submission
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,12 +56,12 @@ def main(arguments: Sequence[str]) -> int:
 def _report(submission: Submission) -> None:
     """Says what came of it."""
     from monet.clock import format_duration
-    from monet.workflow.submit import GENERATED, summary
-    from monet.workflow.verdict import remarks
+    from monet.run.submit import GENERATED, summary
+    from monet.scoring.score import REMARKS
 
     print("\n".join(summary(submission)))
     if submission.evaluation:
-        print("\n".join(f"note: {line}" for line in remarks()))
+        print("\n".join(f"note: {line}" for line in REMARKS))
     if submission.late:
         print(f"late by {format_duration(submission.late)}")
     folder = submission.folder

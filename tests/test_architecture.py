@@ -10,13 +10,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     {
-        *("clock", "config", "distributed", "errors", "files", "jpeg", "locks", "machine", "device", "threads"),
-        *("recipes", "zips"),
+        *("clock", "config", "context", "device", "display", "distributed", "errors", "files", "interrupts", "jpeg"),
+        *("locks", "machine", "recipes", "side_products", "threads", "zips"),
     },
     {"data", "models", "checkpoint", "archive"},
     {"training", "generation", "scoring"},
     {"tracking", "reporting", "serving", "export"},
-    {"workflow"},
+    {"doctor", "inference", "kernel", "run_folder"},
+    {"ranking", "run"},
     {"api"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -2,7 +2,7 @@
 
 Both sides train on as many pairs with networks of the same size, then paint every photo. The plain side opens every
 image when its turn comes, trains eagerly in fp32, and paints one batch at a time with Pillow between. This project is
-`monet.workflow.submit`, with all that it does besides: sample grids, checkpoints, validation, the report.
+`monet.run.submit`, with all that it does besides: sample grids, checkpoints, validation, the report.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import torch
 from monet import recipes
 from monet.data.layout import find_layout
 from monet.device import choose_device
-from monet.workflow.job import Job
-from monet.workflow.run_folder import RunFolder
-from monet.workflow.submit import submit
+from monet.run.resume import Job
+from monet.run.submit import submit
+from monet.run_folder.folder import RunFolder
 from tests.benchmarks.measure import (
     benchmark_parser,
     draw_files,

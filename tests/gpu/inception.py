@@ -17,8 +17,8 @@ from monet.errors import InputError
 from monet.machine import available_processors
 from monet.scoring.cache import FeatureCache
 from monet.scoring.inception import FeatureExtractor, Layer
+from monet.scoring.scorer import Scorer
 from monet.scoring.weights import InceptionWeights, named_weights
-from monet.workflow.evaluate import Scorer
 from tests.benchmarks.measure import in_turns
 from tests.gpu.part import Found, Place, require
 from tests.gpu.speed import TOLERANCE, foreseen, queued_work

@@ -12,9 +12,9 @@ import pytest
 
 from monet import checkpoint
 from monet.errors import InputError
-from monet.workflow.candidates import find_candidates
-from monet.workflow.run_folder import RunFolder
-from monet.workflow.scores import best_candidate
+from monet.run_folder.checkpoints import find_candidates
+from monet.run_folder.folder import RunFolder
+from monet.run_folder.scores import best_candidate
 from tests.conftest import TINY, fill_folder
 from tests.pipelines.conftest import command
 

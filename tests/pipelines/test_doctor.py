@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import pipelines.doctor
+from monet import doctor
 from monet.scoring import weights
-from monet.workflow import doctor
 from pipelines._command import run_command
 from pipelines._credentials import credentials
 from tests.pipelines.conftest import command

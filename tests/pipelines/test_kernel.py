@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from monet.errors import MonetError
-from monet.workflow.kernel import LONG, METADATA, SHORT
-from monet.workflow.kernel_push import LACKING, collect_wheels, prepare
+from monet.kernel.build import LONG, METADATA, SHORT
+from monet.kernel.push import LACKING, collect_wheels, prepare
 from tests.pipelines.conftest import ROOT, command
 
 pytest.importorskip("kagglesdk", reason="kaggle is among the extra requirements")

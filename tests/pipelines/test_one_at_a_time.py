@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from monet.run_folder.folder import RunFolder
 from monet.tracking.relay import TrackerProcess
 from monet.tracking.tracker import RunInfo
-from monet.workflow.run_folder import RunFolder
 from tests.conftest import TINY
 from tests.pipelines.conftest import command, started
 from tests.pipelines.test_signals import wait_for

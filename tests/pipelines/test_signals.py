@@ -19,7 +19,7 @@ import pytest
 from monet import archive, checkpoint
 from monet.errors import Interrupted
 from monet.generation.painter import Painter
-from monet.workflow import submit
+from monet.run import submit
 from pipelines._command import run_command
 from pipelines._streams import Stream
 from tests.conftest import TINY

@@ -163,7 +163,7 @@ def test_a_report_that_fails_does_not_hide_the_archive(
     def broken(*_: object) -> None:
         raise ValueError("a chart")
 
-    monkeypatch.setattr("monet.workflow.submit.write_submission", broken)
+    monkeypatch.setattr("monet.run.submit.write_submission", broken)
     assert command("submit", "--data", tiny_data, "--run", tmp_path / "run", *SMALL) == 0
     captured = capsys.readouterr()
     assert "report.html could not be made: ValueError: a chart; the run continues without" in captured.err
@@ -268,7 +268,7 @@ def test_what_needs_no_data_is_refused_before_any_is_drawn(
         raise AssertionError("it draws")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("monet.workflow.find_data.find_data", drawn)
+    monkeypatch.setattr("monet.run.data.find_data", drawn)
     assert command("submit", "--data", "demo", *words) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ from torch.multiprocessing.spawn import spawn
 
 from monet.distributed import Group, ProcessGroup
 from monet.errors import FailedElsewhere, InputError, MonetError
-from monet.workflow.agreement import require_same_images
+from monet.run.agreement import require_same_images
 from tests.training.comparison import differences, flat
 from tests.training.test_memory import limit
 from tests.training.test_step import Batches, Taken, largest_difference, steps, trainer

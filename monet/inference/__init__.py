@@ -1,0 +1,1 @@
+"""Checkpoints at work, apart from the run that they come from."""

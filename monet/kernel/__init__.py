@@ -1,0 +1,1 @@
+"""The Kaggle kernels: built, checked here, and pushed."""

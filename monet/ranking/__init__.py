@@ -1,0 +1,1 @@
+"""Checkpoints ranked by their scores."""

@@ -1,0 +1,86 @@
+"""Gathers what `report.html` shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from monet.files import write_text
+from monet.ranking.compare import Comparison, RankedCheckpoint
+from monet.ranking.verdict import verdict
+from monet.reporting.exhibits import photo_jpeg
+from monet.reporting.report import Column, Report, Row, render
+from monet.run_folder.report import compared, run_facts, training_steps
+from monet.scoring.score import REMARKS
+from monet.scoring.scorer import Scorer
+
+
+def write_comparison(comparison: Comparison, scorer: Scorer, path: Path) -> None:
+    """Writes the report of a comparison.
+
+    Args:
+        comparison: what was found.
+        scorer: what it was scored with.
+        path: the page.
+
+    Raises:
+        MonetError: it cannot be written.
+    """
+    contenders = comparison.contenders
+    in_order = sorted(contenders, key=_in_training_order)
+    runs = {found.candidate.run: found.candidate for found in in_order if found.candidate}  # the last of each
+    several = len(runs) > 1
+    report = Report(
+        title=f"Checkpoints of {', '.join(runs)}",
+        verdict=verdict(comparison),
+        remarks=REMARKS,
+        compared=compared(comparison.leader.evaluation, scorer),
+        rows=[_row(found, several, found is comparison.leader) for found in contenders],
+        unpainted=_row(comparison.unpainted, several, False),
+        photo_names=[photo.name for photo in comparison.shown],
+        columns=[
+            Column(title="photo", images=[photo_jpeg(photo) for photo in comparison.shown]),
+            *(
+                Column(
+                    title=_title(found, several) + (" (best)" if found is comparison.leader else ""),
+                    images=found.shown,
+                )
+                for found in in_order
+            ),
+        ],
+        closest={
+            _title(found, several): found.closest
+            for found in contenders
+            if found is comparison.leader or found.tied or found.evaluation.memorized
+        },
+        runs=[
+            run_facts(name, candidate.folder, candidate.config, training_steps(candidate.folder))
+            for name, candidate in runs.items()
+        ],
+    )
+    write_text(path, render(report))
+
+
+def _in_training_order(found: RankedCheckpoint) -> tuple[str, int]:
+    return (found.candidate.run, found.candidate.pairs) if found.candidate else ("", 0)
+
+
+def _title(found: RankedCheckpoint, several: bool) -> str:
+    """The checkpoint; with its run where there is more than one."""
+    if found.candidate is None or several:
+        return found.name
+    return found.candidate.path.name
+
+
+def _row(found: RankedCheckpoint, several: bool, best: bool) -> Row:
+    candidate = found.candidate
+    return Row(
+        run=candidate.run if candidate else "",
+        name=_title(found, several),
+        epochs=candidate.epochs if candidate else None,
+        pairs=candidate.pairs if candidate else None,
+        evaluation=found.evaluation,
+        behind=found.behind,
+        best=best,
+        painting_seconds=found.painting_seconds,
+        scoring_seconds=found.scoring_seconds,
+    )

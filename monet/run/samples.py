@@ -1,0 +1,66 @@
+"""The sample grids of a run: the same few images, translated there and back, at the end of every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from monet.archive import SIDE
+from monet.data.decode import UnreadableImage, decode
+from monet.data.stream import Purpose, permutation
+from monet.generation.painter import to_network
+from monet.reporting.grids import save_image, translation_grid
+from monet.run.resume import Job
+from monet.training.events import EpochEvent
+
+SAMPLES = 4
+"""Photos and paintings in a sample grid."""
+
+
+class SampleGrids:
+    """Paints the same photos and paintings whenever an epoch ends.
+
+    Args:
+        job: where the images are, and where the grids go.
+        device: where the generators are.
+    """
+
+    def __init__(self, job: Job, device: torch.device) -> None:
+        self._folder = job.folder.samples
+        seed = job.config.training.seed
+        chosen = [_chosen(paths, seed) for paths in (job.layout.photos, job.layout.paintings)]
+        rows = min(len(paths) for paths in chosen)
+        self._photos, self._paintings = (_tensors(paths[:rows], device) for paths in chosen)
+
+    def save(self, event: EpochEvent) -> Path:
+        """Writes `samples/epoch-0010.png`, and returns its path."""
+        grid = translation_grid(event.generators, self._photos, self._paintings)
+        path = self._folder / f"epoch-{event.epoch:04d}.png"
+        save_image(grid, path)
+        return path
+
+
+def readable(photos: Sequence[Path], count: int) -> list[Path]:
+    """The first few photos that can be read."""
+    found: list[Path] = []
+    for photo in photos:
+        if len(found) == count:
+            break
+        try:
+            decode(photo)
+        except UnreadableImage:
+            continue
+        found.append(photo)
+    return found
+
+
+def _chosen(paths: Sequence[Path], seed: int) -> list[Path]:
+    order = permutation(seed, Purpose.SAMPLE_GRID, 0, len(paths))
+    return readable([paths[index] for index in order], SAMPLES)
+
+
+def _tensors(paths: Sequence[Path], device: torch.device) -> torch.Tensor:
+    return to_network(torch.from_numpy(np.stack([decode(path, SIDE) for path in paths])), device)

@@ -1,0 +1,109 @@
+"""`scores.jsonl`: what the checkpoints of a run scored, a line each time."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monet.device import Precision
+from monet.errors import InputError
+from monet.files import add_line, require_regular
+from monet.run_folder.checkpoints import Candidate, Weights, find_candidates
+from monet.run_folder.folder import RunFolder
+from monet.scoring.evaluation import Evaluation
+
+logger = logging.getLogger(__name__)
+
+_TEXTS = ("checkpoint", "generator", "weights_used")
+
+
+def keep_score(
+    candidate: Candidate, weights: Weights, precision: Precision, basis: Mapping[str, Any], found: Evaluation
+) -> None:
+    """Adds a line to the scores of a checkpoint's run. A score that cannot be kept is a warning, and still a score.
+
+    Args:
+        candidate: the checkpoint.
+        weights: which of its weights painted.
+        precision: in which they did.
+        basis: what scores must have in common to be compared, besides that and the JPEG quality.
+        found: what it scored.
+    """
+    values = {
+        "checkpoint": candidate.path.name,
+        "epochs": round(candidate.epochs, 3),
+        "pairs": candidate.pairs,
+        "generator": candidate.digest,
+        "weights_used": weights,
+        "basis": {**basis, "precision": precision, "quality": candidate.config.generation.quality},
+        **found.numbers(),
+    }
+    path = candidate.folder.scores
+    try:
+        add_line(path, json.dumps(values))
+    except OSError as error:
+        logger.warning("the score is not kept with its run: cannot write %s: %s", path, error.strerror or error)
+
+
+def read_scores(path: Path) -> list[dict[str, Any]]:
+    """The lines of a `scores.jsonl`; damaged ones are left out, which is logged. There are none where there is no file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    require_regular(path)
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    scores = [values for line in lines if (values := _score(line))]
+    if len(scores) < len(lines):
+        logger.warning("%s has %d damaged lines of %d: left out", path, len(lines) - len(scores), len(lines))
+    return scores
+
+
+def _score(line: str) -> dict[str, Any] | None:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, dict) or not isinstance(values.get("basis"), dict):
+        return None
+    texts = all(isinstance(values.get(name), str) for name in _TEXTS)
+    mifid = values.get("mifid")
+    return values if texts and isinstance(mifid, int | float) and 0 <= mifid < math.inf else None
+
+
+def best_candidate(folder: RunFolder, weights: Weights = "ema") -> Candidate:
+    """The checkpoint of a run with the lowest MiFID.
+
+    Scores count for the generators that are there now, whatever their files are called; of each, its last score. They
+    are compared where they were made in the same way (photos, references, network, precision): of several ways the one
+    by which most checkpoints were scored, and of equal ones the last.
+
+    Raises:
+        InputError: none was scored.
+    """
+    candidates = {candidate.digest: candidate for candidate in find_candidates(folder.path, weights)}
+    ways: dict[str, dict[str, float]] = {}
+    for values in read_scores(folder.scores):
+        if values["weights_used"] == weights and values["generator"] in candidates:
+            way = json.dumps(values["basis"], sort_keys=True)
+            scores = ways.pop(way, {})
+            ways[way] = scores | {values["generator"]: values["mifid"]}  # the last one used stands last
+    if not ways:
+        raise InputError(
+            f"no checkpoint of {folder.path} has a score: python -m pipelines.compare --run {folder.path} … gives them"
+        )
+    scores = max(reversed(ways.values()), key=len)
+    best = candidates[min(scores, key=lambda digest: scores[digest])]
+    logger.info(
+        "%s has the lowest MiFID of %d that were scored, of %d checkpoints", best.path, len(scores), len(candidates)
+    )
+    return best

@@ -1,1 +1,0 @@
-"""Code that joins several rooms: training with its run folder, and the whole way to a submission."""
