@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 import os
@@ -32,12 +31,13 @@ from monet.ranking.report import write_comparison
 from monet.ranking.verdict import as_dict
 from monet.reporting.report import is_report
 from monet.run import submit as submitting
+from monet.run import train as training
 from monet.run.prepare import prepared_run
 from monet.run.request import RunRequest
-from monet.run.resume import Job
+from monet.run.reserve import AfterTraining
+from monet.run.run import Run
 from monet.run.scoring import submission_scoring
 from monet.run.submit import Submission
-from monet.run.train import train as train_job
 from monet.run_folder.checkpoints import Candidate, find_all, read_candidate
 from monet.run_folder.folder import RunFolder
 from monet.run_folder.scores import best_candidate, keep_score
@@ -137,10 +137,12 @@ def train(
         InputError: an argument, or the data, cannot be used.
         MonetError: the training failed; the message says what is kept.
     """
-    request = run_request(data, run, recipe, budget, horizon, resume, settings, paint=False)
-    with prepared_run(request, context or default_context()) as job, job.tracking.until_the_end(lambda: job.left):
-        result = TrainingResult(job.folder, train_job(job).outcome)
-        if job.group.rank == 0:
+    request = run_request(data, run, recipe, budget, horizon, resume, settings)
+    context = context or default_context()
+    with prepared_run(request, context) as prepared, prepared.tracking.until_the_end(prepared.remaining):
+        trained = training.train(prepared, context, AfterTraining(paint=False))
+        result = TrainingResult(prepared.folder, trained.outcome)
+        if context.group.rank == 0:
             on_end(result)
     return result
 
@@ -189,20 +191,23 @@ def submit(
         MonetError: the training or the painting failed; the message says what is kept.
     """
     context, options = context or default_context(), score_options or ScoreOptions()
-    request = run_request(
-        data, run, recipe, budget, horizon, resume, settings, skip_bad=skip_bad, train=paint_with is None
-    )
-    with prepared_run(request, context) as job:
-        candidate = job.group.broadcast_object(lambda: _candidate(paint_with, job))
-        path = Path(zip) if zip is not None else job.folder.archive
-        if job.group.rank:
-            submitting.assist(job, path, candidate)
+    request = run_request(data, run, recipe, budget, horizon, resume, settings, train=paint_with is None)
+    with prepared_run(request, context) as prepared:
+        candidate = context.group.broadcast_object(lambda: _candidate(paint_with, prepared))
+        path = Path(zip) if zip is not None else prepared.folder.archive
+        if context.group.rank:
+            submitting.assist(prepared, context, path, paint_with=candidate, skip_bad=skip_bad)
             return None
-        if candidate and "budget" not in job.explicit:  # the one that the run was trained with says nothing here
-            job = dataclasses.replace(job, config=dataclasses.replace(job.config, budget=None))
-        with job.tracking.until_the_end(lambda: job.left):
-            scoring = submission_scoring(score, options, job.layout, job.config.training.device, context)
-            submission = submitting.submit(job, path, scoring, candidate, options.inputs)
+        with prepared.tracking.until_the_end(prepared.remaining):
+            submission = submitting.submit(
+                prepared,
+                context,
+                path,
+                scoring=submission_scoring(score, options, prepared.layout, prepared.config.training.device, context),
+                paint_with=candidate,
+                skip_bad=skip_bad,
+                inputs=options.inputs,
+            )
             on_end(submission)
     return submission
 
@@ -398,7 +403,8 @@ def run_request(
     horizon: str | None,
     resume: bool,
     settings: Settings,
-    **others: bool,
+    *,
+    train: bool = True,
 ) -> RunRequest:
     """Returns the request that the arguments of `train` and `submit` make."""
     if isinstance(settings, str):
@@ -411,7 +417,7 @@ def run_request(
         recipe=recipe,
         overrides=words,
         resume=resume,
-        **others,
+        train=train,
     )
 
 
@@ -433,7 +439,7 @@ def _words(settings: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def _candidate(paint_with: str | None, job: Job) -> Candidate | None:
+def _candidate(paint_with: str | None, run: Run) -> Candidate | None:
     """Returns the checkpoint that is to paint in place of more training.
 
     Raises:
@@ -441,19 +447,19 @@ def _candidate(paint_with: str | None, job: Job) -> Candidate | None:
     """
     if paint_with is None:
         return None
-    if job.checkpoint is None:
+    if run.checkpoint is None:
         raise InputError(
-            f"--paint-with needs a run that was trained: {job.folder.path} holds none; name one with --run"
+            f"--paint-with needs a run that was trained: {run.folder.path} holds none; name one with --run"
         )
     if paint_with == "best":
-        return best_candidate(job.folder)
+        return best_candidate(run.folder)
     path = Path(paint_with)
     there = Path(os.path.realpath(path)).parent
-    if path.parent != Path() and there != Path(os.path.realpath(job.folder.checkpoints)):
+    if path.parent != Path() and there != Path(os.path.realpath(run.folder.checkpoints)):
         raise InputError(
             f"{path} belongs to another run: paint with python -m pipelines.generate --checkpoint {path} …"
         )
-    return read_candidate(job.folder, job.folder.checkpoints / path.name)
+    return read_candidate(run.folder, run.folder.checkpoints / path.name)
 
 
 def _require_places(

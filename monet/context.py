@@ -11,6 +11,7 @@ from monet.clock import Clock
 from monet.display import Display
 from monet.distributed import Group
 from monet.interrupts import Interrupts
+from monet.machine import available_processors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +38,8 @@ class Context:
     """Returns which trackers can be online; called where a run has trackers."""
     command: Sequence[str] = ()
     """The command line, for `environment.json` and for other processes that want to use the run's folder."""
+
+    @property
+    def processors(self) -> int:
+        """Processors for this process alone."""
+        return available_processors(self.group.local_world_size)

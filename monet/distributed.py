@@ -42,6 +42,11 @@ class Group:
         """Calls a function on the first process alone, and returns its result, or raises its error, on all."""
         return decide()
 
+    def on_rank_zero(self, action: Callable[[], T]) -> T | None:
+        """Calls a function on the first process alone, while the others wait. Returns its result there, and None on the
+        others; raises its error on all."""
+        return action()
+
     def register_probe(self, measure: Callable[[], float]) -> None:
         """Hands in what `gather_probe` calls on this process."""
         self._measure = measure
@@ -122,13 +127,18 @@ class ProcessGroup(Group):
         """As `Group.broadcast_object`; the result is sent pickled."""
         if self.rank:
             return self._follow()
-        try:
-            value = decide()
-        except MonetError as error:
-            self._tell(_ERROR, error.exit_code)
-            raise
+        value = self._try(decide)
         self._tell(_VALUE, value)
         return value
+
+    def on_rank_zero(self, action: Callable[[], T]) -> T | None:
+        """As `Group.on_rank_zero`; the result is not sent."""
+        if self.rank:
+            self._follow()
+            return None
+        result = self._try(action)
+        self._tell(_VALUE)
+        return result
 
     def gather_probe(self) -> list[float]:
         """As `Group.gather_probe`."""
@@ -178,6 +188,14 @@ class ProcessGroup(Group):
         things: list[Any] | None = None if self.rank else [None] * self.world_size
         _talk(lambda: dist.gather_object(thing, things))
         return things or []
+
+    def _try(self, action: Callable[[], T]) -> T:
+        """Calls a function of the first process, for whose result the others wait; tells them if it fails."""
+        try:
+            return action()
+        except MonetError as error:
+            self._tell(_ERROR, error.exit_code)
+            raise
 
     def _tell(self, kind: int, value: object = None) -> None:
         _talk(lambda: dist.broadcast_object_list([kind, value]))

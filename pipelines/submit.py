@@ -56,10 +56,10 @@ def main(arguments: Sequence[str]) -> int:
 def _report(submission: Submission) -> None:
     """Says what came of it."""
     from monet.clock import format_duration
-    from monet.run.submit import GENERATED, summary
+    from monet.run.submit import GENERATED
     from monet.scoring.score import REMARKS
 
-    print("\n".join(summary(submission)))
+    print("\n".join(submission.summary))
     if submission.evaluation:
         print("\n".join(f"note: {line}" for line in REMARKS))
     if submission.late:

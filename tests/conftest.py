@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import signal
 import sys
@@ -15,6 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
+from monet.clock import Clock
+from monet.context import Context
+from monet.interrupts import Interrupts
 from pipelines._start import ENDING_SIGNALS
 
 torch.set_num_threads(1)  # the networks here are tiny: threads would wait for each other more than they work
@@ -88,6 +92,18 @@ def pipe(tmp_path: Path) -> Iterator[Path]:
     yield path
     timer.cancel()
     os.close(descriptor)
+
+
+def context_of(folder: Path, clock: Clock, *, interrupts: Interrupts | None = None) -> Context:
+    """Surroundings of a run that begins now, on a clock of its own, with its caches in a folder."""
+    return Context(
+        clock=clock,
+        started=clock(),
+        now=datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc),
+        cache_folder=folder,
+        weights_folder=folder,
+        interrupts=interrupts or Interrupts(),
+    )
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import logging
 import os
@@ -13,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from monet import recipes
-from monet.clock import format_duration, reserve_seconds
+from monet.clock import Deadline, format_duration, reserve_seconds
 from monet.config import Config
 from monet.context import Context
-from monet.data.layout import Layout
 from monet.device import choose_device
 from monet.errors import InputError
-from monet.run.data import find_data
+from monet.run.data import find_shared_data
 from monet.run.request import RunRequest
-from monet.run.resume import Job, merged_config
+from monet.run.resume import GivenSettings, merged_config
+from monet.run.run import Run
 from monet.run_folder.folder import RunFolder
 from monet.tracking.tracking import Tracking
 
@@ -43,7 +44,7 @@ def check_settings(request: RunRequest) -> None:
 
 
 @contextlib.contextmanager
-def prepared_run(request: RunRequest, context: Context) -> Iterator[Job]:
+def prepared_run(request: RunRequest, context: Context) -> Iterator[Run]:
     """Finds the settings, the data and the folder of a run. No other process can use the folder while it is open.
 
     Args:
@@ -57,34 +58,23 @@ def prepared_run(request: RunRequest, context: Context) -> Iterator[Job]:
     group = context.group
     folder = RunFolder(group.broadcast_object(lambda: request.run or _new_folder(context.now)))
     with contextlib.ExitStack() as stack:
-
-        def hold() -> None:
-            stack.callback(folder.hold(_holder(context)))
-
-        group.broadcast_object(hold)
+        group.on_rank_zero(lambda: stack.callback(folder.hold(_holder(context))))
         stored = group.broadcast_object(lambda: folder.open(request.resume))
         context.interrupts.begin_run()
-        config, explicit, in_recipe = _settings(request, context, stored)
-        group.broadcast_object(lambda: _require_possible(config, request, context))
-        layout = _find_data(request.data, context)
+        config, given = _settings(request, context, stored)
+        group.on_rank_zero(lambda: _require_possible(config, request, context))
+        layout = find_shared_data(request.data, context)
         if request.resume and stored is None and group.rank == 0:
             logger.info("nothing to resume in %s: a new run begins", folder.path)
-        yield Job(
+        budget = config.budget_seconds
+        yield Run(
             config=config,
+            given=given,
             layout=layout,
             folder=folder,
             checkpoint=stored,
-            explicit=explicit,
-            asked=explicit | in_recipe,
-            paint=request.paint,
-            skip_bad=request.skip_bad,
-            clock=context.clock,
-            started=context.started,
-            environment={"command": list(context.command)},
-            group=group,
+            deadline=None if budget is None else Deadline(context.clock, context.started, budget),
             tracking=_tracking(config, context),
-            display=context.display,
-            interrupts=context.interrupts,
         )
 
 
@@ -102,19 +92,19 @@ def _holder(context: Context) -> dict[str, Any]:
     }
 
 
-def _settings(
-    request: RunRequest, context: Context, stored: dict[str, Any] | None
-) -> tuple[Config, frozenset[str], frozenset[str]]:
+def _settings(request: RunRequest, context: Context, stored: dict[str, Any] | None) -> tuple[Config, GivenSettings]:
     """Returns the run's settings, and the names of those that the request and its recipe give."""
     named = recipes.read(request.recipe) if request.recipe is not None else {}
     values = named
     if request.recipe is None and stored is None:
         values = recipes.read(context.group.broadcast_object(lambda: _default_recipe(request.data)))
     config = recipes.resolve(values, request.overrides)
-    explicit, in_recipe = recipes.names_in(request.overrides), recipes.names_of(named)
+    given = GivenSettings(explicit=recipes.names_in(request.overrides), in_recipe=recipes.names_of(named))
     if stored is not None:
-        config = merged_config(stored, config, explicit, in_recipe)
-    return config, explicit, in_recipe
+        config = merged_config(stored, config, given)
+    if not request.train and "budget" not in given.explicit:
+        config = dataclasses.replace(config, budget=None)  # that of the training says nothing about the painting
+    return config, given
 
 
 def _default_recipe(data: str) -> str:
@@ -139,26 +129,6 @@ def _require_possible(config: Config, request: RunRequest, context: Context) -> 
             f"a budget of {config.budget} leaves no time to train: ending alone takes up to {format_duration(ending)}; "
             "give --budget some minutes"
         )
-
-
-def _find_data(data: str, context: Context) -> Layout:
-    """Finds the data set. On each machine one process draws or downloads it, while the others wait."""
-    group = context.group
-
-    def find() -> Layout:
-        return find_data(data, cache_folder=context.cache_folder, display=context.display)
-
-    found: Layout | None = None
-
-    def find_first() -> None:
-        nonlocal found
-        found = find()
-
-    group.broadcast_object(find_first)
-    if group.local_rank == 0 and found is None:
-        found = find()
-    group.barrier()
-    return found or find()
 
 
 def _tracking(config: Config, context: Context) -> Tracking:

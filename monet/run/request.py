@@ -12,7 +12,7 @@ class RunRequest:
     """A request to train a run, or to continue one."""
 
     data: str = "auto"
-    """A folder, `auto` or `demo`; see `monet.run.data`."""
+    """A folder, `auto` or `demo`; see `monet.run.data.find_data`."""
     run: Path | None = None
     """The run's folder; `runs/<UTC time>` by default."""
     recipe: str | None = None
@@ -22,9 +22,5 @@ class RunRequest:
     """Settings as words of a command line, such as `["--training.epochs", "3", "--budget", "5h"]`."""
     resume: bool = False
     """Continue the run in `run`; where there is none yet, start it."""
-    skip_bad: bool = False
-    """Leave photos out of the archive that cannot be read; otherwise they end the run before training."""
-    paint: bool = True
-    """Painting follows the training, so its time is kept free."""
     train: bool = True
     """The run is trained; otherwise a checkpoint of it paints."""

@@ -10,10 +10,10 @@ import torch
 
 from monet.archive import SIDE
 from monet.data.decode import UnreadableImage, decode
+from monet.data.layout import Layout
 from monet.data.stream import Purpose, permutation
 from monet.generation.painter import to_network
 from monet.reporting.grids import save_image, translation_grid
-from monet.run.resume import Job
 from monet.training.events import EpochEvent
 
 SAMPLES = 4
@@ -24,14 +24,15 @@ class SampleGrids:
     """Paints the same photos and paintings whenever an epoch ends.
 
     Args:
-        job: where the images are, and where the grids go.
+        folder: where the grids go.
+        layout: the images.
+        seed: of the choice among them.
         device: where the generators are.
     """
 
-    def __init__(self, job: Job, device: torch.device) -> None:
-        self._folder = job.folder.samples
-        seed = job.config.training.seed
-        chosen = [_chosen(paths, seed) for paths in (job.layout.photos, job.layout.paintings)]
+    def __init__(self, folder: Path, layout: Layout, seed: int, device: torch.device) -> None:
+        self._folder = folder
+        chosen = [_chosen(paths, seed) for paths in (layout.photos, layout.paintings)]
         rows = min(len(paths) for paths in chosen)
         self._photos, self._paintings = (_tensors(paths[:rows], device) for paths in chosen)
 
@@ -44,7 +45,7 @@ class SampleGrids:
 
 
 def readable(photos: Sequence[Path], count: int) -> list[Path]:
-    """The first few photos that can be read."""
+    """Returns the first few photos that can be read."""
     found: list[Path] = []
     for photo in photos:
         if len(found) == count:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import logging
 import os
@@ -16,6 +15,7 @@ from PIL import Image
 
 from monet import archive
 from monet.clock import format_duration
+from monet.context import Context
 from monet.data.decode import decode
 from monet.data.layout import identity_of
 from monet.data.store import BadImage
@@ -24,9 +24,11 @@ from monet.errors import InputError, Interrupted, MonetError
 from monet.files import require_output, require_writable
 from monet.reporting.grids import image_grid, save_image
 from monet.reporting.report import Row, figure, span
-from monet.run.resume import Job
+from monet.run.listeners import draw_curves
+from monet.run.reserve import AfterTraining
+from monet.run.run import Run
 from monet.run.scoring import SubmissionScoring
-from monet.run.train import Trained, draw_curves, ready_to_paint, train
+from monet.run.train import Trained, ready_to_paint, train
 from monet.run_folder.checkpoints import Candidate, read_candidate
 from monet.run_folder.folder import RunFolder
 from monet.run_folder.report import training_steps, write_submission
@@ -52,8 +54,6 @@ class Submission:
 
     folder: RunFolder
     """The run's folder."""
-    rules: archive.Rules
-    """Rules that the archive is checked against."""
     path: Path
     """The archive."""
     num_images: int
@@ -68,103 +68,119 @@ class Submission:
     """How its training ended."""
     evaluation: Evaluation | None
     """The score."""
-    not_scored: str
-    """Why there is none."""
+    summary: tuple[str, ...]
+    """The result, a sentence a line."""
     late: float
     """Seconds past the deadline; 0 when in time."""
 
 
 def submit(
-    job: Job,
+    run: Run,
+    context: Context,
     path: Path,
+    *,
     scoring: SubmissionScoring | None = None,
     paint_with: Candidate | None = None,
+    skip_bad: bool = False,
     inputs: Sequence[Path] = (),
 ) -> Submission:
     """Trains a run, paints every photo into an archive, checks and scores it, and writes the report.
 
     Args:
-        job: what is asked for.
+        run: the run.
+        context: its surroundings.
         path: the archive; it takes this name only when it is complete.
         scoring: how the archive is scored; not at all by default.
         paint_with: a checkpoint of the run that paints instead of any further training.
+        skip_bad: leave photos out of the archive that cannot be read; otherwise they end the run before training.
         inputs: further files and folders that are read, and that the archive must not replace.
 
     Raises:
         InputError: the archive would take the place of something else.
         MonetError: what `train` raises, or the archive cannot be written.
-        Interrupted: told to end; the training is saved.
+        Interrupted: the process was asked to stop; the training is saved.
     """
-    job.group.broadcast_object(lambda: _require_place(job, path, inputs))
+    context.group.on_rank_zero(lambda: _require_place(run, path, inputs))
     scoring = scoring or SubmissionScoring(None, "not asked for")
-    count = len(job.layout.to_paint)
-    if job.layout.rules == "kaggle" and count not in archive.KAGGLE_COUNT and job.group.rank == 0:
+    clock, count = context.clock, len(run.layout.to_paint)
+    if run.layout.rules == "kaggle" and count not in archive.KAGGLE_COUNT and context.group.rank == 0:
         least, most = archive.KAGGLE_COUNT[0], archive.KAGGLE_COUNT[-1]
         logger.warning("the competition takes %d to %d images: an archive of %d will not be valid", least, most, count)
-    scoring.prepare(count, job.deadline, job.clock)
-    if scoring.scorer:
-        job = dataclasses.replace(job, afterwards=lambda: scoring.measure(count, job.clock))
+    scoring.prepare(count, run.deadline, clock)
+    measure = (lambda: scoring.measure(count, clock)) if scoring.scorer else None
     if paint_with:
-        trained = ready_to_paint(job, paint_with)
-        scoring.measure(count, job.clock)
+        trained = ready_to_paint(run, context, paint_with, skip_bad=skip_bad)
+        scoring.measure(count, clock)
     else:
-        trained = train(job)
-    begun = job.clock()
-    _paint(job, trained, path)
-    painting_seconds = job.clock() - begun
+        trained = train(run, context, AfterTraining(paint=True, skip_bad=skip_bad, scoring_seconds=measure))
+    begun = clock()
+    _paint(run, context, trained, path)
+    painting_seconds = clock() - begun
     try:
-        return _afterwards(job, path, scoring, trained, paint_with, painting_seconds)
+        return _finish(run, context, trained, path, scoring, painting_seconds)
     except Interrupted as stop:
         raise Interrupted(stop.signal_number, _COMPLETE.format(path)) from None
 
 
-def _afterwards(
-    job: Job,
-    path: Path,
-    scoring: SubmissionScoring,
-    trained: Trained,
-    paint_with: Candidate | None,
-    painting_seconds: float,
+def assist(
+    run: Run, context: Context, path: Path, *, paint_with: Candidate | None = None, skip_bad: bool = False
+) -> None:
+    """Does the part of the other processes in `submit`, which the first of several calls: they train and paint, too."""
+    context.group.on_rank_zero(lambda: None)  # the first process looks at the archive's place
+    if paint_with:
+        trained = ready_to_paint(run, context, paint_with, skip_bad=skip_bad)
+    else:
+        trained = train(run, context, AfterTraining(paint=True, skip_bad=skip_bad))
+    _paint(run, context, trained, path)
+
+
+def _finish(
+    run: Run, context: Context, trained: Trained, path: Path, scoring: SubmissionScoring, painting_seconds: float
 ) -> Submission:
-    """All that follows the archive. It is what counts: nothing here ends the command but being told to end."""
+    """Does all that follows the archive. It is what counts: no error here ends the command."""
     report: archive.Report | None = None
     with side_product("a check of the archive"):
-        report = _checked(path, job.layout.rules)
+        report = _checked(path, run.layout.rules)
     with side_product(GENERATED):
-        grid = generated_grid(trained.photos, path, job.config.training.seed)
-        save_image(grid, job.folder.samples / GENERATED)
+        grid = generated_grid(trained.photos, path, run.config.training.seed)
+        save_image(grid, run.folder.samples / GENERATED)
     row = None
     with side_product("a score"):
-        row = _score(job, scoring, path, trained, paint_with, painting_seconds)
-    submission = Submission(
-        folder=job.folder,
-        rules=job.layout.rules,
+        row = _score(run, context, trained, path, scoring, painting_seconds)
+    evaluation = row.evaluation if row else None
+    scored = _scored(evaluation) if evaluation else f"not scored: {scoring.why_not or 'see above'}"
+    summary = _summary(trained, path, _checks(report, run.layout.rules), scored)
+    steps = training_steps(run.folder)
+    if trained.checkpoint is None:
+        draw_curves(run.folder, steps)
+    if trained.checkpoint is None or not run.folder.report.exists():  # a comparison's report stays true
+        with side_product(str(run.folder.report)):
+            scorer = scoring.scorer if row else None
+            write_submission(run.folder, run.config, path, trained.photos, summary, row, scorer, steps)
+    with side_product("what the trackers are told"):
+        _track(run, trained, report, evaluation)
+    return Submission(
+        folder=run.folder,
         path=path,
         num_images=len(trained.photos),
         report=report,
         skipped=trained.skipped,
-        checkpoint=paint_with,
+        checkpoint=trained.checkpoint,
         outcome=trained.outcome,
-        evaluation=row.evaluation if row else None,
-        not_scored=scoring.why_not or "see above",
-        late=0.0,
+        evaluation=evaluation,
+        summary=tuple(summary),
+        late=_lateness(run, trained),
     )
-    steps = training_steps(job.folder)
-    if paint_with is None:
-        draw_curves(job.folder, steps)
-    if paint_with is None or not job.folder.report.exists():  # a comparison's report stays true
-        with side_product(str(job.folder.report)):
-            verdict = summary(submission)
-            write_submission(
-                job.folder, job.config, path, trained.photos, verdict, row, scoring.scorer if row else None, steps
-            )
-    with side_product("what the trackers are told"):
-        _track(job, submission)
-    late = max(0.0, -job.deadline.remaining()) if job.deadline else 0.0
+
+
+def _lateness(run: Run, trained: Trained) -> float:
+    """Returns the seconds past the deadline, and logs them."""
+    late = max(0.0, -run.remaining())
     if late:
-        reason = "the budget is too short" if paint_with else "the machine slowed down by more than half after training"
+        slowed = "the machine slowed down by more than half after training"
+        reason = "the budget is too short" if trained.checkpoint else slowed
         logger.warning("late by %s: %s", format_duration(late), reason)
-    return dataclasses.replace(submission, late=late)
+    return late
 
 
 def _checked(path: Path, rules: archive.Rules) -> archive.Report:
@@ -175,91 +191,88 @@ def _checked(path: Path, rules: archive.Rules) -> archive.Report:
         return archive.Report(problems=[archive.Problem("archive", "", str(error))])
 
 
-def _last(job: Job, trained: Trained) -> Candidate:
+def _last(run: Run, trained: Trained) -> Candidate:
     """Returns the checkpoint in the run's folder that was trained and has painted.
 
     Raises:
         MonetError: it cannot be read, or is older, because there was no room for the last one.
     """
-    last = read_candidate(job.folder, job.folder.last)
+    last = read_candidate(run.folder, run.folder.last)
     if last.pairs != trained.outcome.pairs:
-        raise MonetError(f"{job.folder.last} is of pair {last.pairs:,} and did not paint")
+        raise MonetError(f"{run.folder.last} is of pair {last.pairs:,} and did not paint")
     return last
 
 
-def _require_place(job: Job, path: Path, inputs: Sequence[Path]) -> None:
+def _require_place(run: Run, path: Path, inputs: Sequence[Path]) -> None:
     """Checks that archive and report take nobody's place.
 
     Raises:
         InputError: they do.
     """
-    require_writable(job.folder.report)
-    if Path(os.path.realpath(path)) == Path(os.path.realpath(job.folder.archive)):
+    require_writable(run.folder.report)
+    if Path(os.path.realpath(path)) == Path(os.path.realpath(run.folder.archive)):
         require_writable(path)  # the run's own, be it torn
         return
     folders = {
-        image.parent for images in (job.layout.photos, job.layout.paintings, job.layout.to_paint) for image in images
+        image.parent for images in (run.layout.photos, run.layout.paintings, run.layout.to_paint) for image in images
     }
     require_output(path, "an archive of images", archive.is_archive, [*folders, *inputs])
-    job.folder.require_apart(path)
+    run.folder.require_apart(path)
 
 
-def assist(job: Job, path: Path, paint_with: Candidate | None = None) -> None:
-    """The part of the other processes in `submit`, which the first one of several calls: they train and paint along."""
-    job.group.broadcast_object(lambda: None)  # the first process looks at the archive's place
-    _paint(job, ready_to_paint(job, paint_with) if paint_with else train(job), path)
-
-
-def summary(submission: Submission) -> list[str]:
+def _summary(trained: Trained, path: Path, checked: str, scored: str) -> list[str]:
     """Returns the result, a sentence a line."""
-    outcome = submission.outcome
+    outcome = trained.outcome
     lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})"]
-    if submission.checkpoint:
-        lines.append(f"painted with {submission.checkpoint.path}, as asked for")
-    checked = ", not checked"
-    if report := submission.report:
-        checked = f", {'valid' if report.valid else 'NOT VALID'} by the {submission.rules} rules"
-    lines.append(f"wrote {submission.path}: {submission.num_images:,} images{checked}")
-    if submission.skipped:
-        lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in submission.skipped)}")
-    if found := submission.evaluation:
-        mifid = found.mifid.interval()
-        lines.append(
-            f"MiFID {figure(mifid.value)} (95 %: {span(mifid)}), FID {figure(found.score.fid)}, memorization distance "
-            f"{figure(found.score.memorization_distance)}, layer {found.feature_layer}"
-        )
-    else:
-        lines.append(f"not scored: {submission.not_scored}")
-    return lines
+    if trained.checkpoint:
+        lines.append(f"painted with {trained.checkpoint.path}, as asked for")
+    lines.append(f"wrote {path}: {len(trained.photos):,} images, {checked}")
+    if trained.skipped:
+        lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in trained.skipped)}")
+    return [*lines, scored]
 
 
-def _track(job: Job, submission: Submission) -> None:
-    """Tells the trackers what came of it."""
-    job.tracking.picture(submission.outcome.pairs, "generated", job.folder.samples / GENERATED)
-    if found := submission.evaluation:
-        score = found.score
+def _checks(report: archive.Report | None, rules: archive.Rules) -> str:
+    """Returns what the validation says, in a few words."""
+    return f"{'valid' if report.valid else 'NOT VALID'} by the {rules} rules" if report else "not checked"
+
+
+def _scored(evaluation: Evaluation) -> str:
+    """Returns a score as a sentence."""
+    mifid, score = evaluation.mifid.interval(), evaluation.score
+    return (
+        f"MiFID {figure(mifid.value)} (95 %: {span(mifid)}), FID {figure(score.fid)}, memorization distance "
+        f"{figure(score.memorization_distance)}, layer {evaluation.feature_layer}"
+    )
+
+
+def _track(run: Run, trained: Trained, report: archive.Report | None, evaluation: Evaluation | None) -> None:
+    """Tells the trackers the result."""
+    run.tracking.picture(trained.outcome.pairs, "generated", run.folder.samples / GENERATED)
+    if evaluation:
+        score = evaluation.score
         named = {"FID": score.fid, "MiFID": score.mifid, "memorization distance": score.memorization_distance}
-        job.tracking.summary({f"{name}, layer {found.feature_layer}": value for name, value in named.items()})
-    valid = {"valid": float(submission.report.valid)} if submission.report else {}
-    job.tracking.summary({"images": submission.num_images, **valid})
-    job.tracking.artifacts(job.folder.report, job.folder.scores, job.folder.curves)
+        run.tracking.summary({f"{name}, layer {evaluation.feature_layer}": value for name, value in named.items()})
+    valid = {"valid": float(report.valid)} if report else {}
+    run.tracking.summary({"images": len(trained.photos), **valid})
+    run.tracking.artifacts(run.folder.report, run.folder.scores, run.folder.curves)
 
 
-def _paint(job: Job, trained: Trained, path: Path) -> None:
-    job.folder.keep_held()
+def _paint(run: Run, context: Context, trained: Trained, path: Path) -> None:
+    """Paints every photo into the archive."""
+    run.folder.keep_held()
     logger.info("painting %d photos", len(trained.photos))
-    job.display.begin("painting", len(trained.photos), "photos")
+    context.display.begin("painting", len(trained.photos), "photos")
     earlier = _identity(path)
     try:
-        trained.painter.paint_archive(trained.photos, path, job.display.advance, job.group)
+        trained.painter.paint_archive(trained.photos, path, context.display.advance, context.group)
     except Interrupted as stop:
-        saved = f"the training is saved in {job.folder.last}: add --resume to the command to paint"
-        kept = (
-            f"stopped while painting; {saved if trained.outcome.saved else 'the training is not saved, as said above'}"
-        )
-        complete = _identity(path) != earlier
-        raise Interrupted(stop.signal_number, _COMPLETE.format(path) if complete else kept) from None
-    job.display.end()
+        if _identity(path) != earlier:
+            raise Interrupted(stop.signal_number, _COMPLETE.format(path)) from None
+        saved = f"the training is saved in {run.folder.last}: add --resume to the command to paint"
+        kept = saved if trained.outcome.saved else "the training is not saved, as said above"
+        raise Interrupted(stop.signal_number, f"stopped while painting; {kept}") from None
+    context.display.end()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -272,32 +285,27 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _score(
-    job: Job,
-    scoring: SubmissionScoring,
-    path: Path,
-    trained: Trained,
-    paint_with: Candidate | None,
-    painting_seconds: float,
+    run: Run, context: Context, trained: Trained, path: Path, scoring: SubmissionScoring, painting_seconds: float
 ) -> Row | None:
     """Scores the archive, and keeps the score with the run."""
-    begun = job.clock()
-    found = scoring.score(path, job.deadline)
+    begun = context.clock()
+    found = scoring.score(path, run.deadline)
     if found is None or scoring.scorer is None:
         return None
-    used = paint_with
-    with side_product(f"a line in {job.folder.scores}"):
-        used = used or _last(job, trained)
+    used = trained.checkpoint
+    with side_product(f"a line in {run.folder.scores}"):
+        used = used or _last(run, trained)
         basis = {"photos": identity_of(trained.photos), **scoring.scorer.basis}
         keep_score(used, "ema", trained.precision, basis, found)
     return Row(
-        run=used.run if used else job.folder.path.resolve().name,
-        name=used.path.name if used else job.folder.last.name,
+        run=used.run if used else run.folder.path.resolve().name,
+        name=used.path.name if used else run.folder.last.name,
         epochs=used.epochs if used else None,
         pairs=trained.outcome.pairs,
         evaluation=found,
         best=True,
         painting_seconds=painting_seconds,
-        scoring_seconds=job.clock() - begun,
+        scoring_seconds=context.clock() - begun,
     )
 
 

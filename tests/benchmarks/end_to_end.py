@@ -18,9 +18,11 @@ from typing import Any
 import torch
 
 from monet import recipes
+from monet.api import default_context
 from monet.data.layout import find_layout
 from monet.device import choose_device
-from monet.run.resume import Job
+from monet.run.resume import GivenSettings
+from monet.run.run import Run
 from monet.run.submit import submit
 from monet.run_folder.folder import RunFolder
 from tests.benchmarks.measure import (
@@ -60,15 +62,15 @@ def monet(options: argparse.Namespace, data: Path, folder: Path) -> dict[str, fl
         "data": {"samples_per_epoch": options.pairs},
         "training": {"batch_size": options.batch_size, "epochs": 1, "device": options.device, "compile": "off"},
     }
-    job = Job(
+    run = Run(
         config=recipes.resolve(values, []),
+        given=GivenSettings(),
         layout=find_layout(data),
         folder=RunFolder(folder / f"run-{begun}"),
         checkpoint=None,
-        clock=time.monotonic,
-        started=time.monotonic(),
+        deadline=None,
     )
-    submission = submit(job, job.folder.archive)
+    submission = submit(run, default_context(), run.folder.archive)
     assert submission.num_images == options.photos
     training = submission.outcome.seconds
     return {"training": training, "painting": time.perf_counter() - begun - training}

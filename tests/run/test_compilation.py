@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from monet import recipes
+from monet.clock import Deadline
 from monet.data.layout import find_layout
 from monet.run.compilation import should_compile
-from monet.run.resume import Job
+from monet.run.resume import GivenSettings
+from monet.run.run import Run
 from monet.run_folder.folder import RunFolder
 from monet.training.state import TrainingState
 from tests.conftest import TINY, FakeClock
@@ -37,13 +39,14 @@ def test_the_networks_are_compiled_where_it_earns_its_time_back(
     tiny_data: Path, tmp_path: Path, clock: FakeClock, settings: list[str], device: str, compiled: bool
 ) -> None:
     config = recipes.resolve({}, [*TINY, "--training.epochs", "1", *settings])
-    job = Job(
+    budget = config.budget_seconds
+    run = Run(
         config=config,
+        given=GivenSettings(),
         layout=find_layout(tiny_data),
         folder=RunFolder(tmp_path / "run"),
         checkpoint=None,
-        clock=clock,
-        started=clock.now,
+        deadline=None if budget is None else Deadline(clock, clock.now, budget),
     )
     state = TrainingState.create(config, torch.device("cpu"), "fp32")
-    assert should_compile(job, state, None, torch.device(device)) == compiled
+    assert should_compile(run, state, None, torch.device(device)) == compiled

@@ -20,14 +20,15 @@ from monet.errors import InputError, Interrupted
 from monet.generation.painter import Painter
 from monet.interrupts import Interrupts
 from monet.models import ResnetGenerator
-from monet.run import train as workflow
-from monet.run.resume import Job
+from monet.run import data
+from monet.run.resume import GivenSettings
+from monet.run.run import Run
 from monet.run.scoring import SubmissionScoring
-from monet.run.submit import Submission, submit, summary
+from monet.run.submit import Submission, submit
 from monet.run_folder.folder import RunFolder
 from monet.scoring.scorer import Scorer
 from monet.training.trainer import Trainer
-from tests.conftest import TINY, FakeClock
+from tests.conftest import TINY, FakeClock, context_of
 
 PHOTOS = 60
 SECONDS_A_PHOTO = 1.0
@@ -66,17 +67,17 @@ class Machine:
         scoring: SubmissionScoring | None = None,
     ) -> Submission:
         config = recipes.resolve({}, [*TINY, "--generation.batch_size", "2", "--budget", budget, *overrides])
-        job = Job(
+        assert config.budget_seconds
+        run = Run(
             config=config,
+            given=GivenSettings(explicit=frozenset(explicit)),
             layout=self.layout,
             folder=self.folder,
             checkpoint=self.folder.open(resume=True),
-            clock=self.clock,
-            started=self.start,
-            explicit=frozenset(explicit),
-            interrupts=interrupts or Interrupts(),
+            deadline=Deadline(self.clock, self.start, config.budget_seconds),
         )
-        return submit(job, self.folder.archive, scoring)
+        context = context_of(self.folder.path, self.clock, interrupts=interrupts)
+        return submit(run, context, self.folder.archive, scoring=scoring)
 
     @property
     def painting(self) -> bool:
@@ -184,7 +185,7 @@ def test_a_budget_of_which_reading_leaves_nothing_is_refused_before_training(
         machine.clock.advance(70)
         return load_images(*arguments, **options)
 
-    monkeypatch.setattr(workflow, "load_images", slowly)
+    monkeypatch.setattr(data, "load_images", slowly)
     with pytest.raises(InputError, match=r"leaves no time to train: 3m\d+s are gone, and painting 60 photos takes"):
         machine.submit("300s")
     assert not machine.folder.path.exists()
@@ -251,7 +252,7 @@ def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process
     machine.slow, machine.factor = lambda: machine.elapsed > 130, 2.0
     first = machine.submit("300s")
     assert not first.outcome.decay_finished
-    assert "(decay unfinished: --resume continues it)" in summary(first)[0]
+    assert "(decay unfinished: --resume continues it)" in first.summary[0]
     contents = checkpoint.load(machine.folder.last)
     assert contents["counters"]["progress"] < 0.98
     assert contents["horizon"]["seconds"] > contents["counters"]["seconds"] + 5
@@ -259,7 +260,7 @@ def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process
     second = machine.submit("480s")
     assert second.outcome.pairs > first.outcome.pairs
     assert second.outcome.decay_finished
-    assert "(learning rate decayed to 0)" in summary(second)[0]
+    assert "(learning rate decayed to 0)" in second.summary[0]
 
 
 @pytest.mark.parametrize("end", ["a signal", "a kill"])

@@ -7,12 +7,12 @@ import pytest
 from monet import recipes
 from monet.config import Config, to_dict
 from monet.errors import InputError
-from monet.run.resume import merged_config
+from monet.run.resume import GivenSettings, merged_config
 
 
 def merged(stored: list[str], asked: list[str]) -> Config:
     contents = {"config": to_dict(recipes.resolve({}, stored))}
-    return merged_config(contents, recipes.resolve({}, asked), recipes.names_in(asked))
+    return merged_config(contents, recipes.resolve({}, asked), GivenSettings(explicit=recipes.names_in(asked)))
 
 
 def test_a_run_goes_on_with_its_own_settings() -> None:
@@ -57,7 +57,8 @@ def test_a_recipe_changes_a_run_that_goes_on_but_not_where_it_ends(caplog: pytes
     recipe = {"training": {"epochs": 55, "learning_rate": 2e-4, "precision": "bf16"}, "horizon": None}
     explicit = ["--training.precision", "fp32"]
     asked = recipes.resolve(recipe, explicit)
-    config = merged_config(contents, asked, recipes.names_in(explicit), recipes.names_of(recipe))
+    given = GivenSettings(explicit=recipes.names_in(explicit), in_recipe=recipes.names_of(recipe))
+    config = merged_config(contents, asked, given)
     assert (config.training.epochs, config.horizon) == (100, "9h")
     assert (config.training.learning_rate, config.training.precision) == (2e-4, "fp32")
     assert [record.message for record in caplog.records] == [

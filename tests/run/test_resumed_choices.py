@@ -10,13 +10,15 @@ import torch
 
 from monet import device as devices
 from monet import recipes
+from monet.clock import Deadline
 from monet.data.layout import find_layout
 from monet.run.agreement import shared_precision, stored_workers
 from monet.run.compilation import should_compile
-from monet.run.resume import Job, merged_config
+from monet.run.resume import GivenSettings, merged_config
+from monet.run.run import Run
 from monet.run_folder.folder import RunFolder
 from monet.training.state import TrainingState, run_facts
-from tests.conftest import FakeClock
+from tests.conftest import FakeClock, context_of
 
 MACHINES = {
     "cpu": torch.device("cpu"),
@@ -42,21 +44,20 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def resumed(
     data: Path, folder: Path, stored: list[str], facts: dict[str, Any], explicit: list[str], recipe: dict[str, Any]
-) -> Job:
-    """The job that continues with a run, as the commands make it."""
+) -> Run:
+    """The run as the commands resume it."""
     config = recipes.resolve({}, [*stored, "--training.epochs", "1"])
     contents = {**run_facts(config, "fp32", 1, 1), "compiled": False, **facts}
-    names, in_recipe = recipes.names_in(explicit), recipes.names_of(recipe)
-    clock = FakeClock()
-    return Job(
-        config=merged_config(contents, recipes.resolve(recipe, explicit), names, in_recipe),
+    given = GivenSettings(explicit=recipes.names_in(explicit), in_recipe=recipes.names_of(recipe))
+    config = merged_config(contents, recipes.resolve(recipe, explicit), given)
+    clock, budget = FakeClock(), config.budget_seconds
+    return Run(
+        config=config,
+        given=given,
         layout=find_layout(data),
         folder=RunFolder(folder / "run"),
         checkpoint=contents,
-        explicit=names,
-        asked=names | in_recipe,
-        clock=clock,
-        started=clock.now,
+        deadline=None if budget is None else Deadline(clock, clock.now, budget),
     )
 
 
@@ -93,7 +94,7 @@ def test_a_run_goes_on_in_its_precision_where_the_device_is_made_for_it_and_no_o
     in_recipe: str | None,
     expected: str,
 ) -> None:
-    job = resumed(
+    run = resumed(
         tiny_data,
         tmp_path,
         ["--training.precision", setting],
@@ -101,7 +102,7 @@ def test_a_run_goes_on_in_its_precision_where_the_device_is_made_for_it_and_no_o
         ["--training.precision", explicit] if explicit else [],
         {"training": {"precision": in_recipe}} if in_recipe else {},
     )
-    assert shared_precision(job, on(machine)) == expected
+    assert shared_precision(run, on(machine), context_of(tmp_path, FakeClock())) == expected
 
 
 @pytest.mark.parametrize(
@@ -118,8 +119,8 @@ def test_a_run_keeps_its_number_of_workers_on_a_cpu_unless_another_setting_is_as
 ) -> None:
     facts = {"device": device, "workers": 1 if setting == "1" else 2}
     words = ["--training.workers", explicit] if explicit else []
-    job = resumed(tiny_data, tmp_path, ["--training.workers", setting], facts, words, {})
-    assert stored_workers(job) == expected
+    run = resumed(tiny_data, tmp_path, ["--training.workers", setting], facts, words, {})
+    assert stored_workers(run) == expected
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -139,12 +140,12 @@ def test_on_a_cpu_an_automatic_choice_of_compilation_stays_what_it_was(
     settings = ["--training.compile", stored, "--model.width", "64"]
     for budget, chosen in (("5h", True), ("5m", False)):
         words = [*explicit, *([] if "--budget" in explicit else ["--budget", budget])]
-        job = resumed(tiny_data, tmp_path, settings, {"device": device, "compiled": before}, words, {})
-        state = TrainingState.create(job.config, torch.device("cpu"), "fp32")
+        run = resumed(tiny_data, tmp_path, settings, {"device": device, "compiled": before}, words, {})
+        state = TrainingState.create(run.config, torch.device("cpu"), "fp32")
         expected = before if kept else chosen
-        assert should_compile(job, state, None, torch.device("cpu")) == expected
+        assert should_compile(run, state, None, torch.device("cpu")) == expected
     for word in ("on", "off"):
-        job = resumed(
+        run = resumed(
             tiny_data, tmp_path, settings, {"device": device, "compiled": before}, [f"--training.compile={word}"], {}
         )
-        assert should_compile(job, state, None, torch.device("cpu")) == (word == "on")
+        assert should_compile(run, state, None, torch.device("cpu")) == (word == "on")

@@ -1,0 +1,80 @@
+"""Who is told how the training goes: the run's folder, the progress bar, the sample grids and the trackers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from monet.display import Display
+from monet.reporting.curves import save_curves
+from monet.run.run import Run
+from monet.run.samples import SampleGrids
+from monet.run_folder.folder import RunFolder
+from monet.side_products import described, side_product
+from monet.training.events import CheckpointEvent, EpochEvent, Incident, Listeners, StepEvent
+
+logger = logging.getLogger(__name__)
+
+
+def listeners(run: Run, display: Display, device: torch.device, *, last_checkpoint_counts: bool) -> Listeners:
+    """Returns the listeners of a training. None of them ends it.
+
+    Args:
+        run: the run.
+        display: shows progress.
+        device: where the generators are.
+        last_checkpoint_counts: nothing is painted afterwards, so that a checkpoint that cannot be saved ends the run.
+    """
+    told: set[str] = set()
+    grids: SampleGrids | None = None
+    with side_product("sample grids"):
+        grids = SampleGrids(run.folder.samples, run.layout, run.config.training.seed, device)
+
+    def on_step(event: StepEvent) -> None:
+        with side_product(f"a line in {run.folder.metrics}", told):
+            run.folder.write_step(event)
+        display.update(event.progress, _figures(event), event.time_left)
+        run.tracking.step(event)
+
+    def on_epoch(event: EpochEvent) -> None:
+        if grids:
+            with side_product("a sample grid", told):
+                run.tracking.picture(event.pairs, "samples", grids.save(event))
+
+    def on_checkpoint(event: CheckpointEvent) -> None:
+        run.tracking.model(event.pairs, event.path)
+
+    def on_incident(incident: Incident) -> None:
+        with side_product(f"a line in {run.folder.metrics}", told):
+            run.folder.write_incident(incident)
+
+    def on_unsaved(error: Exception) -> None:
+        if last_checkpoint_counts:
+            raise error
+        logger.warning("%s; the run continues to its archive", described(error))
+
+    return Listeners(on_step, on_epoch, on_checkpoint, on_incident, run.folder.keep_held, on_unsaved)
+
+
+def draw_curves(folder: RunFolder, steps: Sequence[dict[str, Any]]) -> None:
+    """Draws the curves of a run, if it has any; the archive comes first.
+
+    Args:
+        folder: of the run.
+        steps: what `training_steps` returned.
+    """
+    if steps:
+        with side_product(str(folder.curves)):
+            save_curves(steps, folder.curves)
+
+
+def _figures(event: StepEvent) -> str:
+    """Returns a step's figures for a progress bar."""
+    discriminators = event.losses["discriminator_a"] + event.losses["discriminator_b"]
+    return (
+        f"{event.pairs:,} pairs, {event.pairs_per_second:.3g} pairs/s, G {event.losses['generator']:.2f} "
+        f"D {discriminators:.3f}, lr {event.learning_rate:.1e}"
+    )
