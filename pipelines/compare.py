@@ -105,8 +105,8 @@ def _table(comparison: Comparison) -> str:
         ("", "checkpoint", "epochs", "MiFID", "95 %", "behind the best", "FID", "memorization")
     ]
     lines += [
-        _line(str(rank), contender, "tied" if contender.tied else "")
-        for rank, contender in enumerate(comparison.contenders, 1)
+        _line(str(rank), checkpoint, "tied" if checkpoint.tied else "")
+        for rank, checkpoint in enumerate(comparison.ranked, 1)
     ]
     lines.append(_line("", comparison.unpainted, ""))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
@@ -119,17 +119,17 @@ def _table(comparison: Comparison) -> str:
     )
 
 
-def _line(rank: str, contender: RankedCheckpoint, tie: str) -> tuple[str, ...]:
+def _line(rank: str, checkpoint: RankedCheckpoint, tie: str) -> tuple[str, ...]:
     from monet.reporting.report import figure, span
 
-    score, candidate = contender.evaluation.score, contender.candidate
-    behind = "" if rank == "1" else f"{figure(contender.behind.value)} ({tie or span(contender.behind)})"
+    score, candidate = checkpoint.evaluation.score, checkpoint.candidate
+    behind = "" if rank == "1" else f"{figure(checkpoint.behind.value)} ({tie or span(checkpoint.behind)})"
     return (
         rank,
-        contender.name,
+        checkpoint.name,
         f"{candidate.epochs:.3g}" if candidate else "",
         figure(score.mifid),
-        span(contender.evaluation.mifid.interval()),
+        span(checkpoint.evaluation.mifid.interval()),
         behind,
         figure(score.fid),
         figure(score.memorization_distance),

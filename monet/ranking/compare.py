@@ -6,7 +6,7 @@ import logging
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankedCheckpoint:
-    """A checkpoint that has been scored, or the photos as they are."""
+class ScoredCheckpoint:
+    """A checkpoint that has painted and been scored, or the photos as they are."""
 
     candidate: Candidate | None
     """The checkpoint; None for the photos themselves."""
@@ -48,13 +48,24 @@ class RankedCheckpoint:
     """JPEG files: the photos that are shown, painted."""
     closest: tuple[Close, ...]
     """The closest of all to a training painting."""
-    behind: Interval
-    """MiFID less the leader's, from the same resamplings."""
 
     @property
     def name(self) -> str:
         """As it is called in tables."""
         return self.candidate.name if self.candidate else "the photos, unpainted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedCheckpoint(ScoredCheckpoint):
+    """A scored checkpoint beside the best one."""
+
+    behind: Interval
+    """MiFID less the best one's, from the same resamplings."""
+
+    @classmethod
+    def of(cls, scored: ScoredCheckpoint, leader: ScoredCheckpoint) -> RankedCheckpoint:
+        """Compares a scored checkpoint with the best one."""
+        return cls(**vars(scored), behind=(scored.evaluation.mifid - leader.evaluation.mifid).interval())
 
     @property
     def tied(self) -> bool:
@@ -80,7 +91,7 @@ class Repeats:
 class Comparison:
     """Result of a comparison."""
 
-    contenders: tuple[RankedCheckpoint, ...]
+    ranked: tuple[RankedCheckpoint, ...]
     """The best first."""
     unpainted: RankedCheckpoint
     """The photos as they are: what every checkpoint should beat."""
@@ -98,7 +109,7 @@ class Comparison:
     @property
     def leader(self) -> RankedCheckpoint:
         """The checkpoint to submit."""
-        return self.contenders[0]
+        return self.ranked[0]
 
 
 def choose_photos(photos: Sequence[Path], sample: int | None, seed: int) -> tuple[Path, ...]:
@@ -148,10 +159,10 @@ def compare(
         MonetError: no room for an archive.
     """
     scorer.prepare()
-    trial = _Trial(tuple(photos), scorer, clock, display or Display(), device)
+    bench = _Bench(tuple(photos), scorer, clock, display or Display(), device)
     logger.info("%d photos as they are, to compare with", len(photos))
-    unpainted = trial.contend(None, nn.Identity(), "fp32", GenerationConfig())
-    contenders = []
+    unpainted = bench.score(None, nn.Identity(), "fp32", GenerationConfig())
+    scored: list[ScoredCheckpoint] = []
     for number, listed in enumerate(candidates, 1):
         logger.info("%d of %d: %s", number, len(candidates), listed.name)
         try:
@@ -162,36 +173,29 @@ def compare(
         candidate = candidate_of(listed.folder, listed.path, contents, weights, listed.run)  # it may have changed
         precision = suitable_precision(contents["precision"], device, clock)
         generator = generator_from_checkpoint(contents, weights=weights)
-        contender = trial.contend(candidate, generator, precision, candidate.config.generation)
-        contenders.append(contender)
-        on_scored(candidate, precision, contender.evaluation)
+        result = bench.score(candidate, generator, precision, candidate.config.generation)
+        scored.append(result)
+        on_scored(candidate, precision, result.evaluation)
         if left := len(candidates) - number:
-            each = contender.painting_seconds + contender.scoring_seconds
+            each = result.painting_seconds + result.scoring_seconds
             logger.info("about %s to go", format_duration(left * each))
-    if not contenders:
+    if not scored:
         raise InputError("no checkpoint is left to compare")
-    leader = min(contenders, key=lambda contender: contender.evaluation.score.mifid)
-    ranked = sorted(
-        (_placed(contender, leader) for contender in contenders), key=lambda contender: contender.behind.value
-    )
+    leader = min(scored, key=lambda one: one.evaluation.score.mifid)
+    ranked = sorted((RankedCheckpoint.of(one, leader) for one in scored), key=lambda one: one.behind.value)
     return Comparison(
-        contenders=tuple(ranked),
-        unpainted=_placed(unpainted, leader),
-        repeats=_repeats(contenders),
-        photos=trial.photos,
-        shown=trial.shown,
+        ranked=tuple(ranked),
+        unpainted=RankedCheckpoint.of(unpainted, leader),
+        repeats=_repeats(scored),
+        photos=bench.photos,
+        shown=bench.shown,
         found=found,
         weights=weights,
     )
 
 
-def _placed(contender: RankedCheckpoint, leader: RankedCheckpoint) -> RankedCheckpoint:
-    behind = (contender.evaluation.mifid - leader.evaluation.mifid).interval()
-    return replace(contender, behind=behind)
-
-
-class _Trial:
-    """The same for every checkpoint."""
+class _Bench:
+    """Paints and scores the same photos with one checkpoint after the other."""
 
     def __init__(
         self,
@@ -204,9 +208,9 @@ class _Trial:
         self.photos, self.shown = photos, choose_shown(photos)
         self._scorer, self._clock, self._display, self._device = scorer, clock, display, device
 
-    def contend(
+    def score(
         self, candidate: Candidate | None, generator: nn.Module, precision: Precision, settings: GenerationConfig
-    ) -> RankedCheckpoint:
+    ) -> ScoredCheckpoint:
         painter = make_painter(generator, settings, device=self._device, precision=precision)
         with tempfile.TemporaryDirectory(prefix="monet-") as folder:
             archive = Path(folder) / "images.zip"
@@ -216,20 +220,19 @@ class _Trial:
             self._display.end()
             between = self._clock()
             evaluation = self._scorer.evaluate(archive)
-            return RankedCheckpoint(
+            return ScoredCheckpoint(
                 candidate=candidate,
                 evaluation=evaluation,
                 painting_seconds=between - begun,
                 scoring_seconds=self._clock() - between,
                 shown=tuple(painted(archive, self.photos, self.shown)),
                 closest=closest_pictures(archive, self.photos, evaluation, self._scorer.paintings),
-                behind=Interval(0, 0, 0),
             )
 
 
-def _repeats(contenders: Sequence[RankedCheckpoint]) -> tuple[Repeats, ...]:
+def _repeats(scored: Sequence[ScoredCheckpoint]) -> tuple[Repeats, ...]:
     """Groups the last checkpoints of the runs by all that they learned from, but for the seed."""
-    last = {found.candidate.run: found for found in contenders if found.candidate}  # the one with the most pairs stays
+    last = {found.candidate.run: found for found in scored if found.candidate}  # the one with the most pairs stays
     groups: dict[str, list[tuple[Candidate, float]]] = {}
     for found in last.values():
         assert found.candidate

@@ -25,8 +25,8 @@ def write_comparison(comparison: Comparison, scorer: Scorer, path: Path) -> None
     Raises:
         MonetError: it cannot be written.
     """
-    contenders = comparison.contenders
-    in_order = sorted(contenders, key=_in_training_order)
+    ranked = comparison.ranked
+    in_order = sorted(ranked, key=_in_training_order)
     runs = {found.candidate.run: found.candidate for found in in_order if found.candidate}  # the last of each
     several = len(runs) > 1
     report = Report(
@@ -34,7 +34,7 @@ def write_comparison(comparison: Comparison, scorer: Scorer, path: Path) -> None
         verdict=verdict(comparison),
         remarks=REMARKS,
         compared=compared(comparison.leader.evaluation, scorer),
-        rows=[_row(found, several, found is comparison.leader) for found in contenders],
+        rows=[_row(found, several, found is comparison.leader) for found in ranked],
         unpainted=_row(comparison.unpainted, several, False),
         photo_names=[photo.name for photo in comparison.shown],
         columns=[
@@ -49,7 +49,7 @@ def write_comparison(comparison: Comparison, scorer: Scorer, path: Path) -> None
         ],
         closest={
             _title(found, several): found.closest
-            for found in contenders
+            for found in ranked
             if found is comparison.leader or found.tied or found.evaluation.memorized
         },
         runs=[

@@ -12,7 +12,7 @@ def verdict(comparison: Comparison) -> list[str]:
     """Which checkpoint to submit, and why: a sentence or two a line."""
     leader = comparison.leader
     mifid = leader.evaluation.mifid.interval()
-    others = comparison.contenders[1:]
+    others = comparison.ranked[1:]
     best = f"MiFID {figure(mifid.value)} (95 %: {span(mifid)})"
     lines = [f"submit {leader.name}: {best}" + (f", the lowest of {len(others) + 1}" if others else "")]
     if others:
@@ -34,14 +34,14 @@ def verdict(comparison: Comparison) -> list[str]:
 
 
 def _rivals(others: tuple[RankedCheckpoint, ...]) -> str:
-    tied = [contender for contender in others if contender.tied]
+    tied = [checkpoint for checkpoint in others if checkpoint.tied]
     if not tied:
         following = others[0]
         return (
             f"no other is tied with it; {following.name} follows, behind by {figure(following.behind.value)} "
             f"({span(following.behind)})"
         )
-    named = ", ".join(f"{contender.name} (behind by {span(contender.behind)})" for contender in tied)
+    named = ", ".join(f"{checkpoint.name} (behind by {span(checkpoint.behind)})" for checkpoint in tied)
     return f"tied with it, because these photos cannot tell them apart: {named}; between them, let your eyes decide"
 
 
@@ -69,8 +69,8 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "num_photos": len(comparison.photos),
         "sampled_from": comparison.found,
         "weights_used": comparison.weights,
-        "checkpoints": [_contender(contender) for contender in comparison.contenders],
-        "unpainted": _contender(comparison.unpainted),
+        "checkpoints": [_numbers(checkpoint) for checkpoint in comparison.ranked],
+        "unpainted": _numbers(comparison.unpainted),
         "repeats": [
             {"checkpoints": list(repeats.names), "seeds": list(repeats.seeds)}
             | {"mifid_mean": repeats.mean, "mifid_sd": repeats.deviation}
@@ -79,18 +79,18 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _contender(contender: RankedCheckpoint) -> dict[str, Any]:
-    candidate = contender.candidate
+def _numbers(checkpoint: RankedCheckpoint) -> dict[str, Any]:
+    candidate = checkpoint.candidate
     origin = (
         {"checkpoint": str(candidate.path), "epochs": candidate.epochs, "pairs": candidate.pairs} if candidate else {}
     )
     return {
         **origin,
-        **contender.evaluation.numbers(),
-        "behind": contender.behind.value,
-        "behind_low": contender.behind.low,
-        "behind_high": contender.behind.high,
-        "tied": contender.tied,
-        "painting_seconds": contender.painting_seconds,
-        "scoring_seconds": contender.scoring_seconds,
+        **checkpoint.evaluation.numbers(),
+        "behind": checkpoint.behind.value,
+        "behind_low": checkpoint.behind.low,
+        "behind_high": checkpoint.behind.high,
+        "tied": checkpoint.tied,
+        "painting_seconds": checkpoint.painting_seconds,
+        "scoring_seconds": checkpoint.scoring_seconds,
     }

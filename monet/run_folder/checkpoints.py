@@ -66,7 +66,7 @@ def find_all(runs: Sequence[Path], weights: Weights = "ema") -> list[Candidate]:
 
 
 def find_candidates(run: Path, weights: Weights = "ema", name: str | None = None) -> list[Candidate]:
-    """All checkpoints of a run, the youngest first; of several that hold the same generator, the first by name: a
+    """All checkpoints of a run in the order of training; of several that hold the same generator, the first by name: a
     kept one rather than `last.pt`, which changes when the run is resumed.
 
     Args:

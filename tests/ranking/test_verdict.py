@@ -16,7 +16,7 @@ from monet.scoring.evaluation import Evaluation
 from monet.scoring.score import Score
 
 
-def contender(name: str | None, mifid: float, behind: Interval, distance: float = 0.3) -> RankedCheckpoint:
+def ranked(name: str | None, mifid: float, behind: Interval, distance: float = 0.3) -> RankedCheckpoint:
     draws = np.linspace(mifid - 1, mifid + 1, 41)
     candidate = Candidate(
         run="first",
@@ -61,17 +61,17 @@ def contender(name: str | None, mifid: float, behind: Interval, distance: float 
     )
 
 
-BEST = contender("epoch-0002.pt", 40.0, Interval(0, 0, 0))
-CLOSE = contender("epoch-0003.pt", 40.4, Interval(0.4, -0.2, 1.0))
+BEST = ranked("epoch-0002.pt", 40.0, Interval(0, 0, 0))
+CLOSE = ranked("epoch-0003.pt", 40.4, Interval(0.4, -0.2, 1.0))
 CLEARLY_WORSE = Interval(20, 18, 22)
-FAR = contender("epoch-0001.pt", 45.0, Interval(5.0, 4.0, 6.0))
+FAR = ranked("epoch-0001.pt", 45.0, Interval(5.0, 4.0, 6.0))
 
 
-def comparison(*contenders: RankedCheckpoint, unpainted: Interval = CLEARLY_WORSE) -> Comparison:
+def comparison(*checkpoints: RankedCheckpoint, unpainted: Interval = CLEARLY_WORSE) -> Comparison:
     photos = tuple(Path(f"{index}.jpg") for index in range(10))
     return Comparison(
-        contenders=contenders,
-        unpainted=contender(None, 60.0, unpainted),
+        ranked=checkpoints,
+        unpainted=ranked(None, 60.0, unpainted),
         repeats=(),
         photos=photos,
         shown=photos[:2],
@@ -105,7 +105,7 @@ def test_a_checkpoint_that_does_not_beat_the_photos_is_doubted(unpainted: Interv
 
 
 def test_memorization_is_pointed_out() -> None:
-    memorizing = contender("epoch-0002.pt", 40.0, Interval(0, 0, 0), distance=0.08)
+    memorizing = ranked("epoch-0002.pt", 40.0, Interval(0, 0, 0), distance=0.08)
     assert (
         "its memorization distance, 0.08000, is below 0.1, so that its FID is divided"
         in verdict(comparison(memorizing))[1]
