@@ -80,7 +80,7 @@ class Checkpoints:
             report: waits for the device, and rolls a step back that was not finite.
         """
         execution, pairs = self._execution, self._execution.state.counters.pairs
-        if execution.group.rank or not execution.between_steps or pairs == self._saved_pairs:
+        if execution.group.rank or execution.updating or pairs == self._saved_pairs:
             return
         try:
             report()

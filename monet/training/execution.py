@@ -72,8 +72,8 @@ class Execution:
         """Equal parts, at least, that a batch goes through in."""
         self.threads: Executor | None = None
         """Threads that share the tasks and parts of a step; without them these are computed one after the other."""
-        self.between_steps = True
-        """The state is that after a whole step, though gradients may be there for the next one."""
+        self.updating = False
+        """The optimizers are at work on the state, which is no longer that after a whole step."""
         self._eager = recomputing(state.networks) if config.training.activation_checkpointing else state.networks
         self._compiled: Networks | None = None
 
@@ -111,23 +111,23 @@ class Execution:
         try:
             yield
         except Exception as error:
-            if self.between_steps:
+            if not self.updating:
                 with contextlib.suppress(RuntimeError):  # of a device that fails for good: the error before says why
                     self.abandon_step()
             if out_of_memory(error):
                 raise self._too_large(self.config.training.batch_size, error) from error
             raise
-        self.between_steps = True
+        self.updating = False
 
     def abandon_step(self) -> None:
         """Leaves the state as it was before the step."""
         self.guard.abandon_step()
         for pool in self.state.pools.values():
-            pool.settle(torch.zeros((), dtype=torch.bool, device=self.device))
+            pool.finish_exchange(torch.zeros((), dtype=torch.bool, device=self.device))
         for optimizer in self.state.optimizers.values():
             optimizer.zero_grad()
 
-    def backward(self, tasks: Sequence[Task], precision: Precision) -> list[Losses]:
+    def forward_backward(self, tasks: Sequence[Task], precision: Precision) -> list[Losses]:
         """Computes the losses of tasks, and leaves the sums of their gradients with the parameters; once more, with
         twice as many parts, if memory runs out, and without the compiler, if that fails.
 
@@ -177,7 +177,7 @@ class Execution:
         """Computes a task for a part of its images, weighted with the part's share of the batch."""
         with autocast(self.device, precision):
             losses = task.losses(networks, task.images[0][part], task.images[1][part])
-        loss = self.guard.poison(share * losses.total)
+        loss = self.guard.nan_after_bad_step(share * losses.total)
         loss = self.state.scaler.scale(loss) if precision == "fp16" else loss
         gradients = torch.autograd.grad(loss, task.parameters)
         return Losses({name: share * term.detach() for name, term in losses.terms.items()}, losses.fakes), gradients

@@ -33,7 +33,7 @@ class Guard:
         return [buffer for buffer in self._buffers if buffer.is_floating_point()]
 
     @property
-    def good(self) -> Tensor:
+    def all_good(self) -> Tensor:
         """Scalar bool on the device: no bad step so far."""
         return self._bad == 0
 
@@ -43,7 +43,7 @@ class Guard:
         return self._refused
 
     @property
-    def takes(self) -> Tensor:
+    def step_taken(self) -> Tensor:
         """Scalar bool on the device: the step that was checked is taken."""
         return self._refused == 0
 
@@ -64,9 +64,9 @@ class Guard:
         """Sets the buffers to what they were before the step."""
         self.restore(self._saved)
 
-    def poison(self, loss: Tensor) -> Tensor:
+    def nan_after_bad_step(self, loss: Tensor) -> Tensor:
         """Returns the loss, or NaN once a step was bad."""
-        return torch.where(self.good, loss, torch.nan)
+        return torch.where(self.all_good, loss, torch.nan)
 
     def check_finite(
         self, losses: Tensor, parameters: Sequence[nn.Parameter] = (), *, may_overflow: bool = False
@@ -84,9 +84,9 @@ class Guard:
             sound = finite & torch.isfinite(torch.stack(torch._foreach_norm(gradients)).sum())
         self._bad = torch.where(finite if may_overflow else sound, self._bad, 1.0)
         self._refused = torch.where(sound, self._bad, 1.0)
-        self._good_steps += self.good
+        self._good_steps += self.all_good
         for buffer, saved in zip(self._buffers, self._saved, strict=True):
-            buffer.copy_(torch.where(self.takes, buffer, saved))
+            buffer.copy_(torch.where(self.step_taken, buffer, saved))
 
     def read(self) -> int | None:
         """Waits for the device, and resets the guard.

@@ -103,8 +103,8 @@ def in_order_of_names(losses: list[Losses], *, identity: bool) -> Tensor:
     terms = {name: term for each in losses for name, term in each.terms.items()}
     _, *generators, discriminator_a, discriminator_b = loss_names(identity)
     minimised = torch.stack([terms[name] for name in generators])
-    judged = torch.stack([terms[discriminator_a], terms[discriminator_b]])
-    return torch.cat([minimised.sum(0, keepdim=True), minimised, judged])
+    of_discriminators = torch.stack([terms[discriminator_a], terms[discriminator_b]])
+    return torch.cat([minimised.sum(0, keepdim=True), minimised, of_discriminators])
 
 
 def pass_each(network: nn.Module, *batches: Tensor) -> tuple[Tensor, ...]:
@@ -122,9 +122,9 @@ def mixes_images(network: nn.Module) -> bool:
     return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
-def least_squares(verdicts: Tensor, target: float) -> Tensor:
-    """Adversarial loss of Mao et al. 2017: the mean of (verdict − target)², in fp32 or better."""
-    return (_full(verdicts) - target).square().mean()
+def least_squares(predictions: Tensor, target: float) -> Tensor:
+    """Adversarial loss of Mao et al. 2017: the mean of (prediction − target)², in fp32 or better."""
+    return (_full(predictions) - target).square().mean()
 
 
 def l1(images: Tensor, targets: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class ImagePool:
                 shown.append(fake)
         return torch.stack(shown)
 
-    def settle(self, keep: Tensor) -> None:
+    def finish_exchange(self, keep: Tensor) -> None:
         """Ends an exchange: puts the replaced images back, unless the step is kept.
 
         Args:

@@ -36,14 +36,14 @@ def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: rang
     generators, discriminators = state.networks.generators(), state.networks.discriminators()
     with execution.undone_on_failure():
         # Generators: translate there and back; losses and gradients of both directions.
-        ab, ba = execution.backward(generator_tasks(execution, real_a, real_b), precision)
+        ab, ba = execution.forward_backward(generator_tasks(execution, real_a, real_b), precision)
         (fake_b,), (fake_a,) = ab.fakes, ba.fakes
         # Image pools: the discriminators see earlier fakes, too.
         shown_a = exchange(execution, state.pools["a"], fake_a, pairs)
         shown_b = exchange(execution, state.pools["b"], fake_b, pairs)
         wait_for_generators = group.all_reduce_mean(gradients(generators))  # while the discriminators compute
         # Discriminators: losses and gradients on real images and on those fakes.
-        a, b = execution.backward(discriminator_tasks(execution, real_a, real_b, shown_a, shown_b), precision)
+        a, b = execution.forward_backward(discriminator_tasks(execution, real_a, real_b, shown_a, shown_b), precision)
         losses = in_order_of_names([ab, ba, a, b], identity=identity)
         group.all_reduce_mean([losses])()
         wait_for_generators()
@@ -52,9 +52,9 @@ def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: rang
         step_optimizers(execution, losses, scaled=precision == "fp16")
         # Exponential moving average of the generators.
         if state.ema:
-            state.ema.update(pairs.start, len(pairs), execution.guard.takes)
+            state.ema.update(pairs.start, len(pairs), execution.guard.step_taken)
         for pool in state.pools.values():
-            pool.settle(execution.guard.good)
+            pool.finish_exchange(execution.guard.all_good)
     return losses.float()
 
 
@@ -103,7 +103,7 @@ def step_optimizers(execution: Execution, losses: Tensor, *, scaled: bool) -> No
         scaled: the gradients are those of scaled losses (fp16).
     """
     state, guard = execution.state, execution.guard
-    execution.between_steps = False
+    execution.updating = True
     if scaled:
         for optimizer in state.optimizers.values():
             state.scaler.unscale_(optimizer)
@@ -113,7 +113,7 @@ def step_optimizers(execution: Execution, losses: Tensor, *, scaled: bool) -> No
         if optimizer.defaults["fused"]:
             optimizer.found_inf = guard.found_inf  # type: ignore[attr-defined]
             optimizer.step()
-        elif guard.takes:  # waits for the device: only where it has no fused optimizer
+        elif guard.step_taken:  # waits for the device: only where it has no fused optimizer
             optimizer.step()
         optimizer.zero_grad()
     if scaled:

@@ -15,10 +15,10 @@ def trial_step(execution: Execution) -> None:
     images = torch.zeros(execution.config.training.batch_size, 3, side, side, device=device)
     images = images.contiguous(memory_format=memory_format(device))
     try:
-        ab, ba = execution.backward(generator_tasks(execution, images, images), precision)
+        ab, ba = execution.forward_backward(generator_tasks(execution, images, images), precision)
         # Stacked, as the image pool returns them: that is another memory layout, and to a compiler another graph.
         shown_b, shown_a = (torch.stack(tuple(direction.fakes[0])) for direction in (ab, ba))
-        execution.backward(discriminator_tasks(execution, images, images, shown_a, shown_b), precision)
+        execution.forward_backward(discriminator_tasks(execution, images, images, shown_a, shown_b), precision)
     finally:
         for network in execution.state.networks.named().values():
             network.zero_grad()

@@ -58,8 +58,8 @@ class DdpExecution(Execution):
         self._players = [DistributedDataParallel(_Player(player)) for player in players]
         self._calls = 0
 
-    def backward(self, tasks: Sequence[Task], precision: Precision) -> list[Losses]:
-        """As `Execution.backward`, without the threads, which DistributedDataParallel has no room for."""
+    def forward_backward(self, tasks: Sequence[Task], precision: Precision) -> list[Losses]:
+        """As `Execution.forward_backward`, without the threads, which DistributedDataParallel has no room for."""
         player, other = (self._players[(self._calls + turn) % 2] for turn in range(2))
         self._calls += 1
         other.requires_grad_(False)

@@ -111,10 +111,10 @@ def taken(one: Engine) -> None:
 
 
 def _spoil_loss(one: Engine, network: str, *, of_generators: bool) -> list[Any]:
-    """Makes a discriminator's verdicts NaN where generators are judged (their fakes have gradients), or where it is."""
+    """Makes a discriminator's predictions NaN in the generators' losses (where fakes have gradients), or in its own."""
 
-    def spoil(_: nn.Module, inputs: tuple[Tensor, ...], verdicts: Tensor) -> Tensor:
-        return verdicts * torch.nan if inputs[0].requires_grad == of_generators else verdicts
+    def spoil(_: nn.Module, inputs: tuple[Tensor, ...], predictions: Tensor) -> Tensor:
+        return predictions * torch.nan if inputs[0].requires_grad == of_generators else predictions
 
     return [one.state.networks.named()[network].register_forward_hook(spoil)]
 

@@ -128,11 +128,11 @@ def test_before_failing_only_new_pairs_after_a_whole_step_are_saved(tmp_path: Pa
 
     bench.checkpoints.save_before_failing(report)
     bench.count(2)
-    bench.execution.between_steps = False
+    bench.execution.updating = True
     bench.checkpoints.save_before_failing(report)
     assert reports == []
     assert not bench.checkpoints.last.exists()
-    bench.execution.between_steps = True
+    bench.execution.updating = False
     bench.checkpoints.save_before_failing(report)
     assert reports == [1]
     assert checkpoint.load(bench.checkpoints.last)["counters"]["pairs"] == 2

@@ -39,9 +39,9 @@ class Times(nn.Module):
 
 
 def test_least_squares_is_the_mean_of_the_squared_distance_to_the_target() -> None:
-    verdicts = torch.tensor([[0.0, 1.0], [3.0, -1.0]])
-    assert least_squares(verdicts, 1.0).item() == (1 + 0 + 4 + 4) / 4
-    assert least_squares(verdicts, 0.0).item() == (0 + 1 + 9 + 1) / 4
+    predictions = torch.tensor([[0.0, 1.0], [3.0, -1.0]])
+    assert least_squares(predictions, 1.0).item() == (1 + 0 + 4 + 4) / 4
+    assert least_squares(predictions, 0.0).item() == (0 + 1 + 9 + 1) / 4
 
 
 def test_l1_is_the_mean_absolute_difference() -> None:

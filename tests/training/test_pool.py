@@ -21,7 +21,7 @@ def fakes(*values: float) -> Tensor:
 def shown(pool: ImagePool, *values: float, first: int, keep: Tensor = YES) -> list[float]:
     pairs = range(first, first + len(values))
     found = pool.exchange(fakes(*values), pairs, first)[:, 0, 0, 0].tolist()
-    pool.settle(keep)
+    pool.finish_exchange(keep)
     return found
 
 
@@ -78,11 +78,11 @@ def test_a_bad_batch_is_not_stored(filled: int) -> None:
     assert torch.equal(pool.state_dict()["images"], before)  # type: ignore[arg-type]
 
 
-def test_an_exchange_that_is_settled_twice_is_put_back_once() -> None:
+def test_an_exchange_that_is_finished_twice_is_put_back_once() -> None:
     pool = ImagePool(2, 0, Purpose.POOL_A)
     shown(pool, 1, 2, first=0)
     stored = pool.state_dict()["images"].clone()  # type: ignore[union-attr]
-    pool.settle(NO)
+    pool.finish_exchange(NO)
     assert torch.equal(pool.state_dict()["images"], stored)  # type: ignore[arg-type]
 
 

@@ -212,7 +212,7 @@ def test_a_step_moves_all_four_networks_and_leaves_no_gradients() -> None:
         moved = [not torch.equal(one, two) for one, two in zip(network.parameters(), before[name].parameters())]  # noqa: B905
         assert all(moved), name
         assert all(parameter.grad is None for parameter in network.parameters())
-    assert engine.between_steps
+    assert not engine.updating
 
 
 def test_the_order_is_the_papers() -> None:
@@ -260,6 +260,6 @@ def test_a_step_that_fails_before_the_optimizers_leaves_the_state_as_it_was() ->
     engine.state.networks.discriminator_b.register_forward_hook(fail)
     with pytest.raises(ZeroDivisionError):
         first_step(engine)
-    assert engine.between_steps
+    assert not engine.updating
     assert differences(before, engine.state.state_dict()) == []
     assert all(parameter.grad is None for parameter in engine.state.networks.generators())
