@@ -68,7 +68,7 @@ def writing(path: Path) -> Iterator[ArchiveWriter]:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a zip of images and nothing else, by its members' names: no checkpoint, for one."""
+    """Returns whether a file is a zip of images and nothing else, by its members' names: no checkpoint, for one."""
     try:
         with zipfile.ZipFile(path) as archive:
             return all(name.lower().endswith(_IMAGE_SUFFIXES) for name in archive.namelist())
@@ -77,8 +77,8 @@ def is_archive(path: Path) -> bool:
 
 
 def member_names(photos: Iterable[Path]) -> list[str]:
-    """A flat, unique, plain name for each photo's painting: `<stem>.jpg`, with a number where stems meet, `_` for what
-    an archive cannot hold, and without the end of a stem that is too long for a folder."""
+    """Returns a flat, unique, plain name for each photo's painting: `<stem>.jpg`, with a number where stems meet, `_`
+    for what an archive cannot hold, and without the end of a stem that is too long for a folder."""
     taken: set[str] = set()
     names = []
     for photo in photos:
@@ -93,13 +93,13 @@ def member_names(photos: Iterable[Path]) -> list[str]:
 
 
 def _ended(stem: str, ending: str) -> str:
-    """A stem with an ending, no longer than a name may be."""
+    """Returns a stem with an ending, no longer than a name may be."""
     room = _LONGEST_NAME - len(ending.encode())
     return stem.encode(errors="replace")[:room].decode(errors="ignore") + ending
 
 
 def same_name(name: str) -> str:
-    """Equal for the names that are one where files are unpacked: in other case, or in another Unicode form."""
+    """Returns a key that is equal for names that are one where files are unpacked: in other case, or in another Unicode form."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
@@ -182,7 +182,7 @@ def _structure_faults(file: IO[bytes], archive: zipfile.ZipFile) -> list[str]:
 
 
 def _duplicates(members: Iterable[zipfile.ZipInfo]) -> list[Problem]:
-    """Names that several members have."""
+    """Returns the names that several members have."""
     named: dict[str, list[str]] = {}
     for member in members:
         named.setdefault(same_name(member.filename), []).append(member.filename)
@@ -194,7 +194,7 @@ def _duplicates(members: Iterable[zipfile.ZipInfo]) -> list[Problem]:
 
 
 def _name_problem(member: zipfile.ZipInfo) -> Problem | None:
-    """A name must be flat, plain and that of an image."""
+    """Returns what is wrong with a name, which must be flat, plain and that of an image."""
     name = member.orig_filename
     if not member.filename:
         return Problem("name", shown(name), "the member has no name")

@@ -62,7 +62,7 @@ class _Bounded:
 
     @classmethod
     def _or_else(cls, name: str) -> str:
-        """The word that may stand instead of a number."""
+        """Returns the word that may stand instead of a number."""
         annotation = get_type_hints(cls)[name]
         words = [word for part in get_args(annotation) for word in get_args(part)]
         words += ["null"] if type(None) in get_args(annotation) else []
@@ -280,7 +280,7 @@ GROUPS: dict[str, type] = {group.group: group for group in (DataConfig, ModelCon
 
 
 def to_dict(config: Config) -> dict[str, Any]:
-    """The settings as plain nested dicts, lists, numbers and strings: what YAML and checkpoints hold."""
+    """Returns the settings as plain nested dicts, lists, numbers and strings: what YAML and checkpoints hold."""
     values = dataclasses.asdict(config)
     values["training"]["betas"] = list(config.training.betas)
     values["tracking"] = list(config.tracking)
@@ -288,7 +288,7 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
+    """Returns nested settings by their dotted names."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
@@ -296,7 +296,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def as_typed(value: Any, annotation: Any) -> Any:
-    """A value in the type of a setting: lists become tuples, and whole numbers do where any number is allowed.
+    """Returns a value in the type of a setting: lists become tuples, and whole numbers do where any number is allowed.
 
     Raises:
         TypeError: it is of another type.
@@ -333,7 +333,7 @@ def from_dict(values: Mapping[str, Any]) -> Config:
 
 
 def _typed_fields(group: type, values: Any, prefix: str) -> dict[str, Any]:
-    """The fields of a group, each in its type."""
+    """Returns the fields of a group, each in its type."""
     if not isinstance(values, Mapping):
         raise InputError(f"{prefix.rstrip('.')} is {shown(values)}: expected settings by their names")
     hints = {field.name: get_type_hints(group)[field.name] for field in dataclasses.fields(group)}

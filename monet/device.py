@@ -27,7 +27,7 @@ _CLEARLY = 1.2
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that a name stands for; `auto` is the first accelerator that really works, else the CPU.
+    """Returns the device that a name stands for; `auto` is the first accelerator that really works, else the CPU.
 
     Raises:
         InputError: the named device is unknown, absent, or fails a convolution.
@@ -45,7 +45,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def own_device(name: str, group: Group) -> torch.device:
-    """The device of this process; of several on one machine each has a GPU of its own.
+    """Returns the device of this process; of several on one machine each has a GPU of its own.
 
     Raises:
         InputError: as `choose_device`, or there are fewer GPUs than processes, or some of these found none.
@@ -97,7 +97,7 @@ def compile_problem(device: torch.device) -> str | None:
 
 
 def choose_precision(setting: str, device: torch.device, clock: Clock) -> Precision:
-    """The precision of the convolutions: `auto` is bf16 where the hardware has it, fp16 where only that helps.
+    """Returns the precision of the convolutions: `auto` is bf16 where the hardware has it, fp16 where only that helps.
 
     On a CPU both are timed side by side, on the clock: not every processor that accepts bf16 computes faster in it.
 
@@ -116,7 +116,8 @@ def choose_precision(setting: str, device: torch.device, clock: Clock) -> Precis
 
 
 def suitable_precision(stored: Precision, device: torch.device, clock: Clock) -> Precision:
-    """The precision in which a run was trained, where this device is made for it; else the one that `auto` chooses."""
+    """Returns the precision in which a run was trained, where this device is made for it; else the one that `auto`
+    chooses."""
     on_cuda = device.type == "cuda"
     made_for_it = {
         "fp32": True,
@@ -161,7 +162,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """The machine and its software, as `environment.json` holds them."""
+    """Returns the machine and its software, as `environment.json` holds them."""
     return {
         "platform": platform.platform(),
         "python": platform.python_version(),

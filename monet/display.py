@@ -7,10 +7,10 @@ class Display:
     """Receives the progress of long work, a stage at a time."""
 
     def begin(self, stage: str, total: int, unit: str) -> None:
-        """A stage of known length begins: its name, how many units it has, and what they are called."""
+        """Begins a stage of known length: its name, how many units it has, and what they are called."""
 
     def advance(self, count: int = 1) -> None:
-        """So many more units of the stage are done."""
+        """Counts units of the stage that are done."""
 
     def update(self, done: float, note: str, seconds_left: float) -> None:
         """Tells how far a stage is.
@@ -22,4 +22,4 @@ class Display:
         """
 
     def end(self, done: bool = True) -> None:
-        """The stage is over: done, or broken off."""
+        """Ends the stage, which is done or broken off."""

@@ -56,14 +56,14 @@ class Group:
         return [self._measure()]
 
     def any_rank(self, flag: bool) -> bool:
-        """True on all processes where it is on one of them."""
+        """Returns True on all processes if it is on one of them."""
         return flag
 
     def barrier(self) -> None:
         """Waits until all processes are here."""
 
     def shard(self, items: range) -> range:
-        """This process's part of a range: the first process has the first part, and so on."""
+        """Returns this process's part of a range: the first process has the first part, and so on."""
         return items
 
     def all_reduce_mean(self, tensors: Sequence[Tensor]) -> Callable[[], None]:  # noqa: ARG002
@@ -75,7 +75,7 @@ class Group:
         return _nothing
 
     def all_gather(self, tensor: Tensor) -> Tensor:
-        """The tensors of all processes, one after the other: (B, …) => (world_size · B, …)."""
+        """Returns the tensors of all processes, one after the other: (B, …) => (world_size · B, …)."""
         return tensor
 
     def gather_object(self, thing: T) -> list[T]:
@@ -214,7 +214,7 @@ class ProcessGroup(Group):
 
 
 def _nothing() -> None:
-    """There is nothing to wait for."""
+    """Waits for nothing."""
 
 
 def _talk(exchange: Callable[[], T]) -> T:

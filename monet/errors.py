@@ -9,14 +9,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def shortened(text: str, most: int = 2_000) -> str:
-    """A text on one line, with its middle left out where it is longer than `most` characters."""
+    """Shortens a text to one line, with its middle left out where it is longer than `most` characters."""
     line = _CONTROL.sub(" ", text[:most] + text[max(most, len(text) - most) :]).strip()
     half = most // 2
     return line if len(line) <= most else f"{line[: half - 1]} … {line[-half + 2 :]}"
 
 
 def shown(value: object, most: int = 80) -> str:
-    """A value for an error message, text in quotes: on one line, and no longer than `most` characters or so."""
+    """Returns a value for an error message, text in quotes: on one line, and no longer than `most` characters or so."""
     if isinstance(value, str):
         return repr(shortened(value, most))
     try:

@@ -90,7 +90,7 @@ def remove_left_behind(folder: Path, of: Callable[[str], bool] = lambda _: True)
 
 
 def final_name(name: str) -> str:
-    """The name that an unfinished file was to take; other names stay as they are."""
+    """Returns the name that an unfinished file was to take; other names stay as they are."""
     return re.sub(rf"(\.\d+)?{re.escape(_PARTIAL)}$", "", name)
 
 
@@ -216,7 +216,8 @@ def add_line(path: Path, line: str) -> None:
 
 
 def _open_partial(path: Path) -> tuple[Path, IO[bytes]]:
-    """An empty file beside a name, locked, so that two processes that write the same file do not write into one."""
+    """Returns an empty file beside a name, locked, so that two processes that write the same file do not write into
+    one."""
     for number in itertools.count():
         ending = (f".{number}" if number else "") + _PARTIAL
         start = path.name.encode(errors="surrogateescape")[: _LONGEST_NAME - len(ending)].decode(errors="ignore")
@@ -244,7 +245,7 @@ def _close_where_open_files_stay(file: IO[bytes]) -> None:
 
 
 def _is_irregular(path: Path) -> bool:
-    """Something other than a file is here, or a link."""
+    """Returns whether something other than a file is here, or a link."""
     return path.is_symlink() or irregular_kind(path) is not None
 
 

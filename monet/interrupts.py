@@ -13,8 +13,8 @@ class Interrupts:
     """The signal that came, if one did."""
 
     def begin_run(self) -> None:
-        """From here on there is something to save, or to say."""
+        """Tells that from here on there is something to save, or to say."""
 
     def deferred(self) -> contextlib.AbstractContextManager[Callable[[], bool]]:
-        """While it is open, a signal does not raise `Interrupted` but makes the function true."""
+        """Returns a context in which a signal does not raise `Interrupted` but makes the function true."""
         return contextlib.nullcontext(lambda: self.received is not None)

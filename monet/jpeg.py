@@ -52,7 +52,8 @@ def damage(data: bytes) -> str | None:
 
 
 def _read_headers(data: bytes) -> tuple[int, bool]:
-    """The number of components, and whether every scan has its Huffman tables; ValueError where there is no scan."""
+    """Returns the number of components, and whether every scan has its Huffman tables; ValueError where there is no
+    scan."""
     components = frame = scans = 0
     defined: set[int] = set()
     whole = True
@@ -70,7 +71,8 @@ def _read_headers(data: bytes) -> tuple[int, bool]:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and content of each segment, up to the end of the image; what follows a scan's header is passed over."""
+    """Returns marker and content of each segment, up to the end of the image; what follows a scan's header is passed
+    over."""
     position = len(START)
     while (found := _MARKER.search(data, position)) and (marker := found[1][0]) != _END:
         length = int.from_bytes(data[found.end() : found.end() + 2], "big")
@@ -88,7 +90,7 @@ def _tables_defined(segment: bytes) -> set[int]:
 
 
 def _tables_used(scan: bytes, frame: int) -> set[int]:
-    """The same for the tables that a scan's header refers to."""
+    """Returns the same for the tables that a scan's header refers to."""
     first, _, approximation = scan[-3:]
     used = set()
     for selector in scan[2:-3:2]:

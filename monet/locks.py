@@ -61,7 +61,7 @@ def open_locked(path: Path, *, create: bool = True, wait: bool = False) -> IO[by
 
 
 def is_still(path: Path, file: IO[bytes]) -> bool:
-    """The name leads to the file that was opened."""
+    """Returns whether the name leads to the file that was opened."""
     with contextlib.suppress(OSError):
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     return False

@@ -26,12 +26,12 @@ def available_processors(processes: int = 1) -> int:
 
 
 def available_memory() -> int:
-    """Bytes of memory that can be taken without swapping."""
+    """Returns bytes of memory that can be taken without swapping."""
     return int(psutil.virtual_memory().available)
 
 
 def total_memory() -> int:
-    """Bytes of memory in the machine."""
+    """Returns bytes of memory in the machine."""
     return int(psutil.virtual_memory().total)
 
 
@@ -54,7 +54,7 @@ def keep_freed_memory() -> None:
 
 
 def processor_name() -> str:
-    """The processor as its maker names it, where the system tells."""
+    """Returns the processor as its maker names it, where the system tells."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:
             if line.startswith("model name"):
@@ -63,5 +63,5 @@ def processor_name() -> str:
 
 
 def compiler() -> str | None:
-    """The C++ compiler that `torch.compile` would use on a CPU; None where there is none."""
+    """Returns the C++ compiler that `torch.compile` would use on a CPU; None where there is none."""
     return next((path for name in ("c++", "g++", "clang++", "cl") if (path := shutil.which(name))), None)

@@ -43,7 +43,7 @@ def side_product(what: str, told: set[str] | None = None) -> Iterator[None]:
 
 
 def described(error: BaseException) -> str:
-    """An error in one line."""
+    """Returns an error in one line."""
     lines = str(error).strip().splitlines()
     message = lines[0][:_LONGEST] if lines else "no reason given"
     return message if isinstance(error, MonetError) else f"{type(error).__name__}: {message}"

@@ -53,7 +53,8 @@ def compute_threads(workers: int, threads_each: int = 1) -> Iterator[ThreadPoolE
 
 
 def in_order(calls: Sequence[Callable[[], T]], pool: Executor | None = None) -> Iterator[T]:
-    """The results of calls in their order, whether they are made one after the other or, in a pool, at the same time.
+    """Returns the results of calls in their order, whether they are made one after the other or, in a pool, at the same
+    time.
 
     Where one of them raises, those that run already are waited for first.
     """
@@ -71,8 +72,8 @@ def in_order(calls: Sequence[Callable[[], T]], pool: Executor | None = None) -> 
 
 
 def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
-    """The same items, each given out only when `depth` more have been taken: what taking one starts, such as the
-    submission of a future, is under way by then, and no more than that."""
+    """Returns the same items, each given out only when `depth` more have been taken: what taking one starts, such as
+    the submission of a future, is under way by then, and no more than that."""
     started: deque[T] = deque()
     for item in items:
         started.append(item)

@@ -80,7 +80,7 @@ def extent(file: IO[bytes], member: zipfile.ZipInfo) -> Extent:  # noqa: C901
 
 
 def _zip64_sizes(extra: bytes, packed: int, size: int) -> tuple[int, int]:
-    """Compressed and whole size from the extra fields of a member's header, which has both there or none."""
+    """Returns compressed and whole size from the extra fields of a member's header, which has both there or none."""
     position = 0
     while position + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, position)
@@ -92,7 +92,8 @@ def _zip64_sizes(extra: bytes, packed: int, size: int) -> tuple[int, int]:
 
 
 def _descriptor_length(file: IO[bytes], position: int, expected: tuple[int, int, int]) -> int:
-    """The length of the record after a member's data: with or without a signature, with sizes of 32 or 64 bits."""
+    """Returns the length of the record after a member's data: with or without a signature, with sizes of 32 or 64
+    bits."""
     file.seek(position)
     found = file.read(24)
     for signature in (_DESCRIPTOR_SIGNATURE, b""):
@@ -107,7 +108,8 @@ def _descriptor_length(file: IO[bytes], position: int, expected: tuple[int, int,
 
 
 def unclaimed(extents: Sequence[Extent], directory: int) -> Iterator[str]:
-    """Bytes before the directory that belong to no member or to two: one reader passes over them, another does not.
+    """Returns bytes before the directory that belong to no member or to two: one reader passes over them, another does
+    not.
 
     Args:
         extents: of all members.
@@ -166,7 +168,7 @@ def _positions(data: bytes, wanted: bytes) -> Iterator[int]:
 
 
 def _zip64_end(file: IO[bytes], end: int) -> tuple[int, ...] | None:
-    """The fields of the end record's larger twin; None where there is none."""
+    """Returns the fields of the end record's larger twin; None where there is none."""
     position = end - _END_64_LOCATOR.size - _END_64.size
     if position < 0:
         return None

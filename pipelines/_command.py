@@ -126,7 +126,8 @@ def _told(error: Exception) -> tuple[str, int]:
 
 
 def _being_imported(error: Exception) -> str | None:
-    """The library that was being imported when an error came, such as one that a variable tells something odd."""
+    """Returns the library that was being imported when an error came, such as one that a variable tells something
+    odd."""
     library = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         package = frame.f_globals.get("__name__", "").partition(".")[0]

@@ -14,7 +14,7 @@ def credentials() -> dict[str, bool]:
 
 
 def _found(look: Callable[[], bool]) -> bool:
-    """False where a home folder or a file in it cannot be read, whatever the reason."""
+    """Returns False where a home folder or a file in it cannot be read, whatever the reason."""
     try:
         return look()
     except Exception:  # noqa: BLE001
@@ -22,7 +22,7 @@ def _found(look: Callable[[], bool]) -> bool:
 
 
 def has_kaggle() -> bool:
-    """Whether kagglehub finds credentials."""
+    """Returns whether kagglehub finds credentials."""
     try:
         from kagglehub.config import get_kaggle_credentials
 

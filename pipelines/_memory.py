@@ -37,7 +37,7 @@ def require_room_for_torch() -> None:
 
 
 def address_space() -> int | None:
-    """Bytes of address space that this process may take; None where that is not limited."""
+    """Returns bytes of address space that this process may take; None where that is not limited."""
     if sys.platform == "win32":
         return None
     import resource
@@ -47,8 +47,8 @@ def address_space() -> int | None:
 
 
 def is_about_memory(error: BaseException | None) -> bool:
-    """An error says that memory, or room for another thread, is short, or one that led to it does: libraries have many
-    words for it."""
+    """Returns whether an error says that memory, or room for another thread, is short, or one that led to it does: libraries
+    have many words for it."""
     while error is not None:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True

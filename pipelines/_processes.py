@@ -49,13 +49,14 @@ def _is_count(text: str) -> bool:
 
 
 def is_one_of_several() -> bool:
-    """torchrun started this process and others."""
+    """Returns whether torchrun started this process and others."""
     size = os.environ.get("WORLD_SIZE", "1")
     return _is_count(size) and int(size) > 1 and {*_NAMES, "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
 
 
 def join() -> Group:
-    """The processes that torchrun started, or this one alone. Of several, only the first one tells what it does.
+    """Returns the processes that torchrun started, or this one alone. Of several, only the first one tells what it
+    does.
 
     Raises:
         MonetError: the others cannot be met.
@@ -103,7 +104,7 @@ def leave(code: int) -> NoReturn:
 
 
 def is_first() -> bool:
-    """This process speaks for all: it is alone, or the first one."""
+    """Returns whether this process speaks for all: it is alone, or the first one."""
     return not is_one_of_several() or os.environ["RANK"] == "0"
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """The options of a command that trains; settings (`--training.epochs 3`) are left to `read_request`."""
+    """Returns the options of a command that trains; settings (`--training.epochs 3`) are left to `read_request`."""
     from monet import recipes
 
     parser = command_parser(name, description)

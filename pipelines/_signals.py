@@ -41,11 +41,11 @@ class Signals(Interrupts):
         sys.unraisablehook = self._unraisable
 
     def begin_run(self) -> None:
-        """The command begins a run: from here on there is something to save, or to say."""
+        """Begins a run: from here on there is something to save, or to say."""
         self._in_run = True
 
     def end(self) -> None:
-        """The command has its exit code: from here on signals change nothing."""
+        """Ends the command, which has its exit code: from here on signals change nothing."""
         self._over = True
 
     @contextlib.contextmanager
@@ -72,7 +72,7 @@ class Signals(Interrupts):
         _say("\nstopping after this step; once more to stop at once\n")
 
     def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
-        """Where Python tidies up an object, an error is shown and lost: a signal that came just then comes again."""
+        """Catches errors in objects that Python tidies up, which are shown and lost: a signal that came just then comes again."""
         if not isinstance(lost.exc_value, Interrupted):
             sys.__unraisablehook__(lost)
             return
@@ -85,7 +85,8 @@ SIGNALS = Signals()
 
 
 def _is_importing(frame: FrameType | None) -> bool:
-    """An import is under way. It cannot be broken off by an error: libraries that are half there raise others."""
+    """Returns whether an import is under way. It cannot be broken off by an error: libraries that are half there raise
+    others."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

@@ -37,5 +37,5 @@ def _fill_standard_streams() -> None:
 
 
 def _end(number: int, _: FrameType | None) -> None:
-    """There is nothing yet to save."""
+    """Ends the process, which has nothing yet to save."""
     os._exit(128 + number)

@@ -77,7 +77,7 @@ def _report(submission: Submission) -> None:
 
 
 def _is_fine(submission: Submission) -> bool:
-    """The archive is valid, or could not be checked."""
+    """Returns whether the archive is valid, or could not be checked."""
     return submission.report is None or submission.report.valid
 
 

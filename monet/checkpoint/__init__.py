@@ -30,7 +30,7 @@ LAST = "last.pt"
 
 
 def epoch_name(epoch: int) -> str:
-    """The name of the checkpoint that is kept for an epoch: `epoch-0010.pt`."""
+    """Returns the name of the checkpoint that is kept for an epoch: `epoch-0010.pt`."""
     return f"epoch-{epoch:04d}.pt"
 
 
@@ -116,7 +116,7 @@ def _read(path: Path) -> bytes:
 
 
 def _version(contents: Any) -> int:
-    """The format version, where the mark and the version are those of a checkpoint that this monet can read."""
+    """Returns the format version, where the mark and the version are those of a checkpoint that this monet can read."""
     mark, version = (contents.get(name) if isinstance(contents, dict) else None for name in ("format", "version"))
     if type(mark) is not str or mark != FORMAT:
         raise Foreign(f"is not one of monet's: it holds no {FORMAT!r} mark")

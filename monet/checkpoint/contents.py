@@ -36,13 +36,13 @@ def plain(contents: Any, size: int) -> Any:
 
 
 def digest(contents: dict[str, Any]) -> str:
-    """SHA-256 of contents: of all names, numbers and words, and of the type, shape and values of all tensors, wherever
-    and in whatever layout those are kept."""
+    """Returns the SHA-256 of contents: of all names, numbers and words, and of the type, shape and values of all tensors,
+    wherever and in whatever layout those are kept."""
     return hashlib.sha256(json.dumps(_described(contents)).encode()).hexdigest()
 
 
 def not_finite(contents: Any, where: str = "") -> str | None:
-    """The place of a tensor that holds numbers that are not finite, if there is one."""
+    """Returns the place of a tensor that holds numbers that are not finite, if there is one."""
     if isinstance(contents, Tensor):
         return None if _is_finite(contents) else where
     items: Iterable[tuple[Any, Any]] = ()
@@ -89,7 +89,7 @@ class _Copy:
         return self._scalar(value, where)
 
     def _name(self, name: Any, where: str) -> str:
-        """How a name is written behind those of the levels above it."""
+        """Returns how a name is written behind those of the levels above it."""
         if type(self._scalar(name, where)) is str and name.isprintable():
             return f".{name}" if where else name
         if type(name) is int:

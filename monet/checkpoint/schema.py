@@ -62,19 +62,19 @@ Schema = Rule | Unless | ListOf | MapOf | Added | Mapping[str, "Schema"]
 
 
 def integer(least: int = 0, most: int = _MOST) -> Rule:
-    """A whole number within bounds."""
+    """Returns a whole number within bounds."""
     bounds = f"at least {least}" if most == _MOST else f"{least} to {most}"
     return Rule(f"an integer of {bounds}", lambda value: type(value) is int and least <= value <= most)
 
 
 def number(least: float = 0, most: float = _MOST) -> Rule:
-    """A number within bounds."""
+    """Returns a number within bounds."""
     bounds = f"at least {least}" if most == _MOST else f"{least} to {most}"
     return Rule(f"a number of {bounds}", lambda value: type(value) in (int, float) and least <= value <= most)
 
 
 def word(*choices: str) -> Rule:
-    """One of some words."""
+    """Returns one of some words."""
     return Rule(" or ".join(choices), lambda value: type(value) is str and value in choices)
 
 

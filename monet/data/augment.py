@@ -60,7 +60,7 @@ class Augmentation:
         return values * 2 - 1
 
     def affine_maps(self, draws: NDArray[np.float64], stored_side: int) -> NDArray[np.float64]:
-        """The map from stored pixels to training pixels.
+        """Returns the map from stored pixels to training pixels.
 
         Args:
             draws: shape (B, 8), uniform in [0, 1).

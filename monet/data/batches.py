@@ -48,7 +48,7 @@ class PairSource:
         )
 
     def batch(self, pairs: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """The photos and the paintings of several pairs, each (B, 3, crop_size, crop_size), float32, −1…1."""
+        """Returns the photos and the paintings of several pairs, each (B, 3, crop_size, crop_size), float32, −1…1."""
         photos, paintings = self.stream.indices(pairs)
         return (
             self._augment(self._take(self._photos, photos), pairs, Purpose.AUGMENT_A),

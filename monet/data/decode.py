@@ -50,7 +50,7 @@ def decode(file: Path | bytes, side: int | None = None) -> NDArray[np.uint8]:
 
 
 def read_size(file: Path | bytes) -> tuple[int, int]:
-    """Width and height as stored, from the header alone.
+    """Returns width and height as stored, from the header alone.
 
     Raises:
         UnreadableImage: empty, not an image, or larger than `MAX_PIXELS`.
@@ -84,7 +84,7 @@ def to_rgb(image: Image.Image, white_level: float | None = None) -> Image.Image:
 
 
 def _to_8_bit(values: NDArray[np.float64], white_level: float | None) -> NDArray[np.uint8]:
-    """Grey values of an unknown depth: up to 1 they are shares, up to 255 they are 8-bit, above that 16-bit."""
+    """Returns grey values of an unknown depth: up to 1 they are shares, up to 255 they are 8-bit, above that 16-bit."""
     largest = values.max(initial=0.0)
     white = white_level or (1.0 if largest <= 1.0 else 255.0 if largest <= 255.0 else 65535.0)
     return np.clip(np.rint(values * (255.0 / white)), 0, 255).astype(np.uint8)

@@ -42,7 +42,7 @@ def demo_data(
     begin: Callable[[int], None] = lambda _: None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Layout:
-    """The demo set; drawn at the first call, found in the cache at later ones.
+    """Returns the demo set; drawn at the first call, found in the cache at later ones.
 
     Args:
         cache_folder: where it is kept.
@@ -112,7 +112,7 @@ def _new_folder(folder: Path, alone: bool) -> Iterator[Path]:
 
 
 def _whole(folder: Path, photos: int, paintings: int) -> bool:
-    """All pictures of a cached set are there."""
+    """Returns whether all pictures of a cached set are there."""
     counts = [len(list((folder / name).glob("*.jpg"))) for name in (_FOLDERS["photo"], _FOLDERS["painting"])]
     return counts == [photos, paintings]
 

@@ -29,7 +29,7 @@ def draw(seed: int, kind: Kind, index: int) -> Image.Image:
 
 @cache
 def _noise_bank() -> list[Field]:
-    """Fractal noise fields of 640×640, mean 0, standard deviation 1; pictures take crops of them."""
+    """Draws fractal noise fields of 640×640, mean 0, standard deviation 1; pictures take crops of them."""
     rng = np.random.default_rng(20)
     return [_fractal(rng, roughness) for roughness in (0.45, 0.55, 0.7, 0.95) for _ in range(6)]
 
@@ -44,7 +44,8 @@ def _fractal(rng: np.random.Generator, roughness: float) -> Field:
 
 
 def _noise(rng: np.random.Generator, roughness: int, stretch: float = 1.0) -> Field:
-    """A crop of 256×256 from the bank. `roughness` 0 to 3; `stretch` above 1 flattens it into horizontal streaks."""
+    """Returns a crop of 256×256 from the bank. `roughness` 0 to 3; `stretch` above 1 flattens it into horizontal
+    streaks."""
     field = _noise_bank()[6 * roughness + int(rng.integers(6))]
     height = min(int(SIDE * stretch), _NOISE_SIDE)
     top, left = rng.integers(0, [_NOISE_SIDE - height + 1, _NOISE_SIDE - SIDE + 1])
@@ -55,7 +56,7 @@ def _noise(rng: np.random.Generator, roughness: int, stretch: float = 1.0) -> Fi
 
 
 def _step(values: Field, low: float, high: float) -> Field:
-    """Smoothly from 0 at `low` to 1 at `high`."""
+    """Rises smoothly from 0 at `low` to 1 at `high`."""
     share = np.clip((values - low) / (high - low), 0, 1)
     return share * share * (3 - 2 * share)
 
@@ -80,7 +81,7 @@ _GROUNDS = np.array(
 
 
 def _scene(rng: np.random.Generator, *, bright: bool) -> Field:
-    """A landscape: sky, clouds, hills, water or meadow, trees. Shape (256, 256, 3), 0 to 1."""
+    """Draws a landscape: sky, clouds, hills, water or meadow, trees. Shape (256, 256, 3), 0 to 1."""
     light = _LIGHTS[rng.integers(len(_LIGHTS))] + rng.normal(0, 0.025, (4, 3)).astype(np.float32)
     if bright:
         light = np.clip(light * 1.05 + 0.03, 0, 1)
@@ -172,7 +173,7 @@ def _meadow(rng: np.random.Generator, image: Field, light: Field, ground: Field,
 
 
 def _bank(rng: np.random.Generator, image: Field, light: Field, ground: Field) -> Field:
-    """A near shore that closes the picture below."""
+    """Draws a near shore that closes the picture below."""
     edge = SIDE * rng.uniform(0.82, 0.95) - _noise(rng, 1)[int(rng.integers(SIDE))] * 7
     edge = edge + np.linspace(-1, 1, SIDE, dtype=np.float32) * rng.uniform(-30, 30)
     mask = _step(np.arange(SIDE, dtype=np.float32)[:, None] - edge[None], -1, 1)[..., None]
@@ -239,7 +240,7 @@ def _photographed(scene: Field, rng: np.random.Generator) -> Image.Image:
 
 
 def _brushed(scene: Field, rng: np.random.Generator) -> Image.Image:
-    """Three layers of strokes, broad to fine, that follow the forms and the brush's own swing."""
+    """Draws three layers of strokes, broad to fine, that follow the forms and the brush's own swing."""
     scene = _palette(scene, rng)
     picture = Image.fromarray((scene * 255).astype(np.uint8))
     canvas = picture.filter(ImageFilter.GaussianBlur(9))
@@ -256,7 +257,7 @@ def _brushed(scene: Field, rng: np.random.Generator) -> Image.Image:
 
 
 def _palette(scene: Field, rng: np.random.Generator) -> Field:
-    """Purer, lighter colours; shadows lean to violet and blue."""
+    """Returns purer, lighter colours; shadows lean to violet and blue."""
     grey = scene.mean(-1, keepdims=True)
     values = grey + (scene - grey) * rng.uniform(1.15, 1.5)
     shadow = np.clip(0.55 - grey, 0, 1)
@@ -265,7 +266,8 @@ def _palette(scene: Field, rng: np.random.Generator) -> Field:
 
 
 def _flow(scene: Field, rng: np.random.Generator) -> Field:
-    """Direction of the brush at every pixel, in radians: along edges where there are some, else in slow curves."""
+    """Returns the direction of the brush at every pixel, in radians: along edges where there are some, else in slow
+    curves."""
     grey = np.asarray(
         Image.fromarray((scene.mean(-1) * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4)), np.float32
     )

@@ -78,12 +78,12 @@ def list_images(folder: Path) -> tuple[Path, ...]:
 
 
 def find_auto(places: Sequence[Path]) -> Path | None:
-    """The first of several places that holds a data set's folder."""
+    """Returns the first of several places that holds a data set's folder."""
     return next((place for place in places if place.is_dir()), None)
 
 
 def identity_of(photos: Sequence[Path]) -> str:
-    """A digest by which sets of photos are told apart: of their names and sizes, in order."""
+    """Returns a digest by which sets of photos are told apart: of their names and sizes, in order."""
     lines = [f"{photo.name} {_size(photo)}" for photo in photos]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 

@@ -47,7 +47,8 @@ class ImageStore:
         return len(self.paths)
 
     def to(self, device: torch.device) -> ImageStore:
-        """The same store with its tensor on the device, if it takes no more than a quarter of the free memory there.
+        """Returns the same store with its tensor on the device, if it takes no more than a quarter of the free memory
+        there.
 
         Elsewhere the tensor stays where it is, and batches are copied as they are needed.
         """
@@ -106,13 +107,13 @@ def load_images(
 
 
 def summary_of_bad(bad: Sequence[BadImage], most: int = 10) -> str:
-    """One line that names the files and the reasons."""
+    """Returns one line that names the files and the reasons."""
     named = ", ".join(f"{item.path} ({item.reason})" for item in bad[:most])
     return named + (f" and {len(bad) - most} more" if len(bad) > most else "")
 
 
 def paintable(photos: Sequence[Path], bad: Sequence[BadImage], skip_bad: bool) -> tuple[Path, ...]:
-    """The photos that can be painted.
+    """Returns the photos that can be painted.
 
     Args:
         photos: all of them.

@@ -30,7 +30,7 @@ class Purpose(IntEnum):
 
 
 def uniforms(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.float64]:
-    """Uniform random numbers for one purpose at one index.
+    """Returns uniform random numbers for one purpose at one index.
 
     Counter-based (Philox 4×64, Salmon et al. 2011): the key is (seed, purpose), the counter starts at (0, index).
 
@@ -42,7 +42,7 @@ def uniforms(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.
 
 
 def permutation(seed: int, purpose: Purpose, index: int, size: int) -> NDArray[np.int64]:
-    """A random order of `size` things, for one purpose at one index.
+    """Returns a random order of `size` things, for one purpose at one index.
 
     Returns:
         Array of shape (size,), int64, holding 0 to size − 1 once each.
@@ -51,7 +51,7 @@ def permutation(seed: int, purpose: Purpose, index: int, size: int) -> NDArray[n
 
 
 def epoch_length(samples_per_epoch: int | Literal["all"], photos: int, paintings: int) -> int:
-    """Pairs an epoch: as set, or as many as the larger domain has images."""
+    """Returns the pairs of an epoch: as set, or as many as the larger domain has images."""
     return max(photos, paintings) if samples_per_epoch == "all" else samples_per_epoch
 
 
@@ -91,19 +91,19 @@ class PairStream:
         self._order = lru_cache(maxsize=4)(self._permutation)
 
     def photo(self, pair: int) -> int:
-        """The photo of a pair: each is seen once before any is seen again."""
+        """Returns the photo of a pair: each is seen once before any is seen again."""
         turn, position = divmod(pair, len(self._photos))
         return int(self._photos[self._order(Purpose.PHOTO_ORDER, turn, len(self._photos))[position]])
 
     def painting(self, pair: int) -> int:
-        """The painting of a pair: each is seen once before any is seen again."""
+        """Returns the painting of a pair: each is seen once before any is seen again."""
         if self._aligned:
             return self.photo(pair)
         turn, position = divmod(pair, self._paintings)
         return int(self._order(Purpose.PAINTING_ORDER, turn, self._paintings)[position])
 
     def indices(self, pairs: Sequence[int]) -> tuple[list[int], list[int]]:
-        """The photos and the paintings of several pairs."""
+        """Returns the photos and the paintings of several pairs."""
         return [self.photo(pair) for pair in pairs], [self.painting(pair) for pair in pairs]
 
     def _permutation(self, purpose: Purpose, turn: int, size: int) -> NDArray[np.int64]:

@@ -137,7 +137,7 @@ class Painter:
         return self._encode(self._translate([_decoded(photo)])[0])
 
     def _translate(self, photos: list[Pixels]) -> Pixels:
-        """Photos, (256, 256, 3) uint8 each => (B, 256, 256, 3) uint8, painted."""
+        """Paints photos: (256, 256, 3) uint8 each => (B, 256, 256, 3) uint8."""
         batch = to_network(torch.from_numpy(np.stack(photos)), self.device)
         return to_pixels(run_generator(self._generator, batch, self.device, self._precision))
 
@@ -155,7 +155,7 @@ def make_painter(
     precision: Precision,
     workers: int | None = None,
 ) -> Painter:
-    """A painter with the settings of a run."""
+    """Returns a painter with the settings of a run."""
     return Painter(
         generator,
         device=device,
@@ -235,7 +235,7 @@ def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at
 
 
 def unreadable(photos: Sequence[Path], workers: int | None = None) -> list[BadImage]:
-    """The photos that cannot be read: every one is decoded, and nothing is kept."""
+    """Returns the photos that cannot be read: every one is decoded, and nothing is kept."""
 
     def problem(photo: Path) -> BadImage | None:
         try:

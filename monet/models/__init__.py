@@ -49,20 +49,20 @@ class Networks:
     """Real painting or not."""
 
     def named(self) -> dict[str, nn.Module]:
-        """The networks by name."""
+        """Returns the networks by name."""
         return dict(vars(self))
 
     def generators(self) -> list[nn.Parameter]:
-        """The parameters of both generators."""
+        """Returns the parameters of both generators."""
         return [*self.generator_ab.parameters(), *self.generator_ba.parameters()]
 
     def discriminators(self) -> list[nn.Parameter]:
-        """The parameters of both discriminators."""
+        """Returns the parameters of both discriminators."""
         return [*self.discriminator_a.parameters(), *self.discriminator_b.parameters()]
 
 
 def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator:
-    """A generator with PyTorch's own initialisation; `initialise` gives it the paper's."""
+    """Returns a generator with PyTorch's own initialisation; `initialise` gives it the paper's."""
     if config.generator == "unet":
         return UnetGenerator(
             width=config.width,
@@ -82,14 +82,14 @@ def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator:
 
 
 def build_discriminator(config: ModelConfig) -> PatchDiscriminator:
-    """A discriminator with PyTorch's own initialisation; `initialise` gives it the paper's."""
+    """Returns a discriminator with PyTorch's own initialisation; `initialise` gives it the paper's."""
     return PatchDiscriminator(
         width=config.discriminator_width, norm=config.norm, pooled=config.discriminator == "pooled"
     )
 
 
 def build_networks(config: ModelConfig, seed: int) -> Networks:
-    """All four networks, initialised from the seed, on the CPU, in fp32."""
+    """Returns all four networks, initialised from the seed, on the CPU, in fp32."""
     networks = _uninitialised(config)
     generator = torch.Generator().manual_seed(seed)
     for network in networks.named().values():
@@ -101,7 +101,7 @@ def build_networks(config: ModelConfig, seed: int) -> Networks:
 
 
 def networks_without_memory(config: ModelConfig) -> Networks:
-    """All four networks on the `meta` device: names and shapes, without values."""
+    """Returns all four networks on the `meta` device: names and shapes, without values."""
     with torch.device("meta"):
         return _uninitialised(config)
 
@@ -115,7 +115,7 @@ def _uninitialised(config: ModelConfig) -> Networks:
 def generator_from_checkpoint(
     contents: dict[str, Any], *, direction: Direction = "ab", weights: Literal["ema", "raw"] = "ema"
 ) -> nn.Module:
-    """The generator of a loaded checkpoint, on the CPU, ready to paint.
+    """Returns the generator of a loaded checkpoint, on the CPU, ready to paint.
 
     Args:
         contents: a checkpoint whose tensors fit its settings.

@@ -55,7 +55,8 @@ class ResizeConvolution(nn.Conv2d):
 
 
 def _replicated(x: Tensor) -> Tensor:
-    """Replication padding by 1. What PyTorch's own takes for the layout of its gradient is wrong when compiled."""
+    """Pads by 1, replicating the edges. What PyTorch's own takes for the layout of its gradient is wrong when
+    compiled."""
     if not torch.compiler.is_compiling():
         return F.pad(x, (1, 1, 1, 1), mode="replicate")
     x = torch.cat((x[..., :1, :], x, x[..., -1:, :]), -2)
@@ -84,7 +85,7 @@ class HeadConvolution(nn.Conv2d):
 
 
 def norm_layer(kind: Norm) -> Callable[[int], nn.Module]:
-    """The constructor of a normalisation layer: channels => module."""
+    """Returns the constructor of a normalisation layer: channels => module."""
     return InstanceNorm if kind == "instance" else nn.BatchNorm2d
 
 

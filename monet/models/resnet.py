@@ -86,7 +86,7 @@ class ResidualBlock(nn.Module):
 
 
 def _upsampling(channels: int, kind: Literal["transpose", "resize"], bias: bool) -> nn.Module:
-    """A layer that doubles the resolution and halves the channels."""
+    """Returns a layer that doubles the resolution and halves the channels."""
     if kind == "resize":
         return ResizeConvolution(channels, channels // 2, bias)
     return nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1, bias=bias)

@@ -113,7 +113,7 @@ class Comparison:
 
 
 def choose_photos(photos: Sequence[Path], sample: int | None, seed: int) -> tuple[Path, ...]:
-    """All photos, or a random choice of them, in their order.
+    """Returns all photos, or a random choice of them, in their order.
 
     Raises:
         InputError: the sample is smaller than two, or larger than what is there, or the seed is out of range.
@@ -255,7 +255,7 @@ def _repeats(scored: Sequence[ScoredCheckpoint]) -> tuple[Repeats, ...]:
 
 
 def _recipe(candidate: Candidate) -> str:
-    """The settings and the data that make a difference to what is learned, less the seed."""
+    """Returns the settings and the data that make a difference to what is learned, less the seed."""
     values: dict[str, Any] = to_dict(candidate.config)
     for name in ("seed", "device", "save_every", "compile", "accumulation", "activation_checkpointing"):
         del values["training"][name]

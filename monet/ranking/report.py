@@ -65,7 +65,7 @@ def _in_training_order(found: RankedCheckpoint) -> tuple[str, int]:
 
 
 def _title(found: RankedCheckpoint, several: bool) -> str:
-    """The checkpoint; with its run where there is more than one."""
+    """Returns the checkpoint; with its run where there is more than one."""
     if found.candidate is None or several:
         return found.name
     return found.candidate.path.name

@@ -9,7 +9,7 @@ from monet.reporting.report import figure, span
 
 
 def verdict(comparison: Comparison) -> list[str]:
-    """Which checkpoint to submit, and why: a sentence or two a line."""
+    """Returns which checkpoint to submit, and why: a sentence or two a line."""
     leader = comparison.leader
     mifid = leader.evaluation.mifid.interval()
     others = comparison.ranked[1:]
@@ -61,7 +61,7 @@ def _doubts(comparison: Comparison) -> list[str]:
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """All of it, for other programs."""
+    """Returns all of it, for other programs."""
     assert comparison.leader.candidate
     return {
         "recommended": str(comparison.leader.candidate.path),

@@ -40,7 +40,7 @@ def score_chart(runs: Mapping[str, Sequence[tuple[float, Interval]]], unpainted:
 
 
 def training_charts(steps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The curves of a training, a chart for each title.
+    """Returns the curves of a training, a chart for each title.
 
     Args:
         steps: what `read_metrics` returned; none give no charts.
@@ -49,7 +49,8 @@ def training_charts(steps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    """A name as a label: matplotlib takes dollars for mathematics, and leaves out what begins with an underscore."""
+    """Returns a name as a label: matplotlib takes dollars for mathematics, and leaves out what begins with an
+    underscore."""
     return f" {name}".replace("$", r"\$")
 
 

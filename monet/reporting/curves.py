@@ -89,7 +89,7 @@ def panels(steps: Sequence[Mapping[str, Any]]) -> dict[str, Callable[[Any], None
 def thinned(
     pairs: NDArray[np.float64], values: NDArray[np.float64], most: int = 600
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Every so many points, so that at most `most` and the last one are left."""
+    """Returns every so many points, so that at most `most` and the last one are left."""
     stride = max(1, len(pairs) // most)
     chosen = np.unique([*range(0, len(pairs), stride), *([len(pairs) - 1] if len(pairs) else [])]).astype(int)
     return pairs[chosen], values[chosen]
@@ -101,8 +101,8 @@ def _finish(axis: Any) -> None:
 
 
 def smoothed(values: NDArray[np.float64], share: float = 0.02) -> NDArray[np.float64]:
-    """A centred moving average over a share of the points, and at least one; shorter at both ends, and over what is
-    known where some values are NaN."""
+    """Returns a centred moving average over a share of the points, and at least one; shorter at both ends, and over
+    what is known where some values are NaN."""
     reach = max(1, int(len(values) * share)) // 2
     known = np.isfinite(values)
     centres = np.arange(len(values))

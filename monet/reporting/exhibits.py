@@ -19,13 +19,13 @@ _SHOWN, _CLOSEST = 6, 4
 
 
 def choose_shown(photos: Sequence[Path]) -> tuple[Path, ...]:
-    """The few photos that are shown: always the same ones of the same set."""
+    """Returns the few photos that are shown: always the same ones of the same set."""
     chosen = permutation(0, Purpose.SAMPLE_GRID, 2, len(photos))[:_SHOWN]
     return tuple(photos[index] for index in sorted(chosen))
 
 
 def painted(archive: Path, photos: Sequence[Path], chosen: Sequence[Path]) -> list[bytes]:
-    """The JPEG files of some photos' paintings.
+    """Returns the JPEG files of some photos' paintings.
 
     Args:
         archive: made of `photos`, in this order.
@@ -39,7 +39,7 @@ def painted(archive: Path, photos: Sequence[Path], chosen: Sequence[Path]) -> li
 def closest_pictures(
     archive: Path, photos: Sequence[Path], evaluation: Evaluation, paintings: ImageSet
 ) -> tuple[Close, ...]:
-    """The generated images that come closest to a training painting, each between its photo and that painting.
+    """Returns the generated images that come closest to a training painting, each between its photo and that painting.
 
     Args:
         archive: made of `photos`, and evaluated.
@@ -67,7 +67,7 @@ def closest_pictures(
 
 
 def photo_jpeg(photo: Path) -> bytes:
-    """A photo as the generator sees it: 256×256."""
+    """Returns a photo as the generator sees it: 256×256."""
     buffer = io.BytesIO()
     Image.fromarray(decode(photo, SIDE)).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

@@ -46,7 +46,7 @@ def image_grid(rows: Sequence[Sequence[Pixels]], titles: Sequence[str], group: i
 
 @torch.no_grad()
 def translation_grid(networks: Networks, photos: Tensor, paintings: Tensor) -> Image.Image:
-    """Photo → painting → reconstruction and back, a row for each photo and painting.
+    """Draws photo → painting → reconstruction and back, a row for each photo and painting.
 
     Args:
         networks: the generators; left in the mode in which they came.

@@ -22,9 +22,9 @@ _RATES = ("learning_rate", "pairs_per_second")
 
 
 def read_metrics(path: Path, most: int = MOST_POINTS) -> list[dict[str, Any]]:
-    """The steps in a `metrics.jsonl`, in order; where there are many, neighbours are averaged while they are read, so
-    that memory stays small. Torn lines, numbers that cannot be drawn and lines about other things are left out; a file
-    that cannot be read has no steps, which is logged.
+    """Returns the steps in a `metrics.jsonl`, in order; where there are many, neighbours are averaged while they are
+    read, so that memory stays small. Torn lines, numbers that cannot be drawn and lines about other things are left
+    out; a file that cannot be read has no steps, which is logged.
 
     Args:
         path: the file.
@@ -49,7 +49,7 @@ def read_metrics(path: Path, most: int = MOST_POINTS) -> list[dict[str, Any]]:
 
 
 def _steps(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines that tell of a step."""
+    """Returns the lines that tell of a step."""
     try:
         require_regular(path)
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -75,7 +75,7 @@ def _can_be_drawn(value: Any) -> bool:
 
 
 def _mean(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Several neighbouring steps, or points of equally many steps, as one point."""
+    """Returns several neighbouring steps, or points of equally many steps, as one point."""
     last = steps[-1]
     losses: dict[str, list[float]] = {}
     for step in steps:

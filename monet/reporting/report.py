@@ -101,7 +101,7 @@ class Report:
 
 
 def render(report: Report) -> str:
-    """The page."""
+    """Returns the page."""
     charts: dict[str, list[tuple[float, Interval]]] = {}
     for row in sorted(report.rows, key=lambda row: row.epochs or 0.0):
         charts.setdefault(row.run, []).append((row.epochs or 0.0, row.evaluation.mifid.interval()))
@@ -122,7 +122,7 @@ def render(report: Report) -> str:
 
 
 def is_report(path: Path) -> bool:
-    """Whether a file is a page that `render` made."""
+    """Returns whether a file is a page that `render` made."""
     try:
         with open(path, "rb") as file:
             return b'<meta name="generator" content="monet">' in file.read(1000)
@@ -131,12 +131,12 @@ def is_report(path: Path) -> bool:
 
 
 def figure(value: float) -> str:
-    """A score to four significant digits, with a true minus sign."""
+    """Returns a score to four significant digits, with a true minus sign."""
     return f"{value:#.4g}".rstrip(".").replace("-", "−")
 
 
 def span(interval: Interval) -> str:
-    """An interval, as it follows its value."""
+    """Returns an interval, as it follows its value."""
     return f"{figure(interval.low)} to {figure(interval.high)}"
 
 

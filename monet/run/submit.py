@@ -310,7 +310,7 @@ def _score(
 
 
 def generated_grid(photos: tuple[Path, ...], path: Path, seed: int) -> Image.Image:
-    """Photos chosen at random beside their paintings.
+    """Draws photos chosen at random beside their paintings.
 
     Args:
         photos: in the order in which they were painted.

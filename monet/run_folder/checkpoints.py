@@ -54,8 +54,8 @@ class Candidate:
 
 
 def find_all(runs: Sequence[Path], weights: Weights = "ema") -> list[Candidate]:
-    """The checkpoints of several runs; see `find_candidates`. Runs are called by their folder's name, or by the whole
-    path where two have the same name. A run that is named twice counts once."""
+    """Returns the checkpoints of several runs; see `find_candidates`. Runs are called by their folder's name, or by the
+    whole path where two have the same name. A run that is named twice counts once."""
     folders = {Path(os.path.realpath(path)): path for path in reversed(runs)}
     names = Counter(folder.name for folder in folders)
     return [
@@ -66,8 +66,8 @@ def find_all(runs: Sequence[Path], weights: Weights = "ema") -> list[Candidate]:
 
 
 def find_candidates(run: Path, weights: Weights = "ema", name: str | None = None) -> list[Candidate]:
-    """All checkpoints of a run in the order of training; of several that hold the same generator, the first by name: a
-    kept one rather than `last.pt`, which changes when the run is resumed.
+    """Returns all checkpoints of a run in the order of training; of several that hold the same generator, the first by
+    name: a kept one rather than `last.pt`, which changes when the run is resumed.
 
     Args:
         run: its folder.
@@ -101,7 +101,7 @@ def read_candidate(folder: RunFolder, path: Path, weights: Weights = "ema", name
 def candidate_of(
     folder: RunFolder, path: Path, contents: dict[str, Any], weights: Weights = "ema", name: str | None = None
 ) -> Candidate:
-    """The same for a checkpoint that is loaded."""
+    """Returns the same for a checkpoint that is loaded."""
     config, counters = from_dict(contents["config"]), contents["counters"]
     photos, paintings = contents["data"]["photos"], contents["data"]["paintings"]
     return Candidate(
@@ -119,7 +119,7 @@ def candidate_of(
 
 
 def generator_digest(generator: nn.Module) -> str:
-    """SHA-256 of a network's weights."""
+    """Returns the SHA-256 of a network's weights."""
     whole = hashlib.sha256()
     for name, value in sorted(generator.state_dict().items()):
         whole.update(name.encode() + value.cpu().contiguous().numpy().tobytes())

@@ -154,7 +154,7 @@ class RunFolder:
                 raise InputError(f"{path} is for another file of the run in {self.path}: give the output another name")
 
     def _found(self) -> set[str]:
-        """The names in the folder, but for the lock and unfinished files; none where there is no folder yet.
+        """Returns the names in the folder, but for the lock and unfinished files; none where there is no folder yet.
 
         Raises:
             InputError: it is not the folder of a run, or cannot be read.
@@ -238,7 +238,7 @@ class RunFolder:
         logger.warning("the run resumes after epoch %d: %s, of later epochs, moved to %s", epochs, names, place)
 
     def processes(self) -> list[dict[str, Any]]:
-        """The machine and the software of each process that trained this run, as far as they are known."""
+        """Returns the machine and the software of each process that trained this run, as far as they are known."""
         try:
             require_regular(self.environment)
             found = json.loads(self.environment.read_text(encoding="utf-8"))["processes"]
@@ -273,13 +273,13 @@ class RunFolder:
 
 
 def _epoch(path: Path) -> int:
-    """The epoch in a file's name; 0 where the name is none that a run gives."""
+    """Returns the epoch in a file's name; 0 where the name is none that a run gives."""
     found = re.fullmatch(r"epoch-(\d{4,9})", path.stem)
     return int(found[1]) if found else 0
 
 
 def _pairs(line: bytes) -> float:
-    """The pairs that were seen when a line was written; infinite for a torn line."""
+    """Returns the pairs that were seen when a line was written; infinite for a torn line."""
     try:
         return float(json.loads(line)["pairs"]) if line.endswith(b"\n") else math.inf
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
@@ -287,7 +287,7 @@ def _pairs(line: bytes) -> float:
 
 
 def _compact(value: Any) -> Any:
-    """Numbers to seven significant digits, which is what fp32 holds."""
+    """Returns numbers to seven significant digits, which is what fp32 holds."""
     if isinstance(value, float):
         return float(f"{value:.7g}")
     if isinstance(value, Mapping):

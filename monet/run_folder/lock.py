@@ -104,7 +104,7 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock, as far as the file says so."""
+    """Returns who holds a lock, as far as the file says so."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         words = {name: shortened(str(found[name]), 300) for name in ("pid", "host", "since", "command")}

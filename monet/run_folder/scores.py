@@ -50,7 +50,8 @@ def keep_score(
 
 
 def read_scores(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `scores.jsonl`; damaged ones are left out, which is logged. There are none where there is no file.
+    """Returns the lines of a `scores.jsonl`; damaged ones are left out, which is logged. There are none where there is
+    no file.
 
     Raises:
         InputError: it cannot be read.
@@ -81,7 +82,7 @@ def _score(line: str) -> dict[str, Any] | None:
 
 
 def best_candidate(folder: RunFolder, weights: Weights = "ema") -> Candidate:
-    """The checkpoint of a run with the lowest MiFID.
+    """Returns the checkpoint of a run with the lowest MiFID.
 
     Scores count for the generators that are there now, whatever their files are called; of each, its last score. They
     are compared where they were made in the same way (photos, references, network, precision): of several ways the one

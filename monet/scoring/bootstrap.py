@@ -47,17 +47,17 @@ class Resampled:
     draws: Array
 
     def __sub__(self, other: Resampled) -> Resampled:
-        """The difference of two estimates from the same resamplings: what the photos share cancels out."""
+        """Returns the difference of two estimates from the same resamplings: what the photos share cancels out."""
         return Resampled(self.value - other.value, self.draws - other.draws)
 
     def interval(self, level: float = 0.95) -> Interval:
-        """The middle `level` of the resampled values."""
+        """Returns the middle `level` of the resampled values."""
         low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
         return Interval(self.value, float(low), float(high))
 
 
 def resampled_counts(images: int, draws: int, seed: int) -> NDArray[np.int64]:
-    """How often each image is drawn in each resampling: (draws, images), each row sums to `images`.
+    """Returns how often each image is drawn in each resampling: (draws, images), each row sums to `images`.
 
     The same for every set of the same photos: that is what pairs them.
     """
@@ -67,7 +67,7 @@ def resampled_counts(images: int, draws: int, seed: int) -> NDArray[np.int64]:
 def resampled_distances(
     generated: NDArray[np.floating], reference: FrechetReference, counts: NDArray[np.int64]
 ) -> Array:
-    """The Fréchet distance of each resampling of a set, with its bias.
+    """Returns the Fréchet distance of each resampling of a set, with its bias.
 
     Args:
         generated: (N, D) features.
@@ -94,7 +94,7 @@ def resampled_distances(
 
 
 def resampled_fid(generated: NDArray[np.floating], reference: FrechetReference, counts: NDArray[np.int64]) -> Resampled:
-    """The Fréchet distance of a set with its uncertainty. Arguments as for `resampled_distances`."""
+    """Returns the Fréchet distance of a set with its uncertainty. Arguments as for `resampled_distances`."""
     value = reference.distance(generated)
     draws = resampled_distances(generated, reference, counts)
     return Resampled(value, draws - (draws.mean() - value))

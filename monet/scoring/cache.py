@@ -65,7 +65,7 @@ class FeatureCache:
         self._folder = folder
 
     def get(self, key: FeatureKey, shape: tuple[int, int] | None = None) -> NDArray[np.float32] | None:
-        """The features, or None where they are not there whole.
+        """Returns the features, or None where they are not there whole.
 
         Args:
             key: what they depend on.
@@ -115,7 +115,8 @@ def _read(path: Path, key: FeatureKey, shape: tuple[int, int] | None) -> NDArray
 
 
 def _parse(data: bytes) -> NDArray[np.float32]:
-    """The matrix in a `.npy` file; what its header says is compared with its length before there is an array."""
+    """Returns the matrix in a `.npy` file; what its header says is compared with its length before there is an
+    array."""
     file = io.BytesIO(data)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("it has another format")
@@ -126,7 +127,7 @@ def _parse(data: bytes) -> NDArray[np.float32]:
 
 
 def _packed(text: str) -> bytes:
-    """A text as `np.savez` writes it."""
+    """Returns a text as `np.savez` writes it."""
     file = io.BytesIO()
     np.save(file, np.array(text))
     return file.getvalue()

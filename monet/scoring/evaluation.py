@@ -56,7 +56,7 @@ class Evaluation:
         return self.score.memorization_distance < self.score.epsilon
 
     def numbers(self) -> dict[str, Any]:
-        """All that is said about the set as a whole, as JSON has it; intervals are those of 95 %."""
+        """Returns all that is said about the set as a whole, as JSON has it; intervals are those of 95 %."""
         fid, mifid = self.fid.interval(), self.mifid.interval()
         return {
             **asdict(self.score),

@@ -53,7 +53,7 @@ class FrechetReference:
         self.spread = float(np.square(centred).sum())
 
     def distance(self, generated: NDArray[np.floating]) -> float:
-        """The distance of a set, (N, D), to this one."""
+        """Returns the distance of a set, (N, D), to this one."""
         count = len(generated)
         total, squares, products = np.zeros_like(self.mean), 0.0, []
         precision = np.float32 if generated.dtype == np.float32 else np.float64
@@ -71,7 +71,8 @@ class FrechetReference:
         return float(gap @ gap + spread + self.spread - 2 * trace)
 
     def shifted(self, generated: NDArray[np.floating]) -> Iterator[Array]:
-        """A set's features in float64, with this set's mean as the origin, in blocks that fit a processor's caches.
+        """Returns a set's features in float64, with this set's mean as the origin, in blocks that fit a processor's
+        caches.
 
         Raises:
             ValueError: fewer than two rows, or another width than this set's.
@@ -86,13 +87,13 @@ class FrechetReference:
 
 
 def nuclear_norm(gram: Array) -> float:
-    """The sum of the singular values of P, from PᵀP."""
+    """Returns the sum of the singular values of P, from PᵀP."""
     eigenvalues = np.linalg.eigvalsh(gram)
     return float(np.sqrt(np.clip(eigenvalues, 0, None)).sum())
 
 
 def checked(features: NDArray[np.floating]) -> Array:
-    """Features in float64, of at least two images, all finite."""
+    """Returns features in float64, checked: at least two images, all finite."""
     values: Array = np.asarray(features, dtype=np.float64)
     _require_rows(values)
     _require_finite(float(np.vdot(values, values)))

@@ -42,7 +42,7 @@ class ImageSet:
     names: tuple[str, ...]
 
     def files(self) -> Iterator[bytes]:
-        """The bytes of each image, in order; one at a time is in memory.
+        """Returns the bytes of each image, in order; one at a time is in memory.
 
         Raises:
             InputError: one cannot be read.
@@ -50,7 +50,7 @@ class ImageSet:
         return self.read(self.names)
 
     def read(self, names: Iterable[str]) -> Iterator[bytes]:
-        """The bytes of some images, in the order in which they are asked for.
+        """Returns the bytes of some images, in the order in which they are asked for.
 
         Raises:
             InputError: one cannot be read.
@@ -71,14 +71,14 @@ class ImageSet:
                     raise InputError(f"{name} in {self.path} cannot be unpacked: {error}") from error
 
     def digest(self) -> str:
-        """SHA-256 of the content: of every image's own digest, in order. Names and compression play no part."""
+        """Returns the SHA-256 of the content: of every image's own digest, in order. Names and compression play no part."""
         whole = hashlib.sha256()
         for data in self.files():
             whole.update(hashlib.sha256(data).digest())
         return whole.hexdigest()
 
     def batches(self, size: int, workers: int) -> Iterator[NDArray[np.uint8]]:
-        """Decoded images, (B, H, W, 3) uint8 RGB; a few batches ahead are decoded in threads.
+        """Returns decoded images, (B, H, W, 3) uint8 RGB; a few batches ahead are decoded in threads.
 
         Raises:
             InputError: an image cannot be decoded, or differs in size from the first.
@@ -135,7 +135,7 @@ def open_images(path: Path) -> ImageSet:
 
 
 def _member_names(path: Path, archive: zipfile.ZipFile) -> list[str]:
-    """The images in an archive, if all of them may be unpacked."""
+    """Returns the images in an archive, if all of them may be unpacked."""
     members = [member for member in archive.infolist() if Path(member.filename).suffix.lower() in _SUFFIXES]
     for member in members:
         if problem := safety_problem(member):

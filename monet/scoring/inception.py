@@ -59,7 +59,7 @@ class FeatureExtractor:
     def features(
         self, batches: Iterable[NDArray[np.uint8]], on_batch: Callable[[int], None] = lambda _: None
     ) -> NDArray[np.float32]:
-        """Features of images.
+        """Computes the features of images.
 
         Args:
             batches: (B, H, W, 3) uint8 RGB.
@@ -83,7 +83,7 @@ class FeatureExtractor:
             return self._network(_prepared(images.to(self.device))).mean((2, 3)).cpu().numpy()
 
     def _refuse_a_constant_layer(self) -> None:
-        """Two different pictures must differ in most of a layer's numbers."""
+        """Checks that two different pictures differ in most of a layer's numbers."""
         ramp = torch.arange(64, dtype=torch.uint8).mul(4).expand(1, 3, 64, 64)
         noise = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
         with full_fp32(self.device):
@@ -106,8 +106,8 @@ def _prepared(images: Tensor) -> Tensor:
 
 @cache
 def _resizing(size: int) -> Tensor:
-    """The (299, size) matrix of TensorFlow 1's bilinear resize: position i comes from i · size / 299, without the half
-    pixel by which later definitions differ, between its two neighbours."""
+    """Returns the (299, size) matrix of TensorFlow 1's bilinear resize: position i comes from i · size / 299, without
+    the half pixel by which later definitions differ, between its two neighbours."""
     positions = torch.arange(_SIDE, dtype=torch.float32) * (size / _SIDE)
     lower = positions.floor().long()
     upper, share = (lower + 1).clamp(max=size - 1), (positions - lower)[:, None]

@@ -10,7 +10,8 @@ Array = NDArray[np.float64]
 
 
 def nearest(generated: NDArray[np.floating], reference: NDArray[np.floating]) -> tuple[Array, NDArray[np.intp]]:
-    """The training painting that is nearest to each generated image: d_ij = 1 − |cos(g_i, r_j)|, minimum over j.
+    """Returns the training painting that is nearest to each generated image: d_ij = 1 − |cos(g_i, r_j)|, minimum over
+    j.
 
     Args:
         generated: (N, D) features.
@@ -35,7 +36,8 @@ def nearest(generated: NDArray[np.floating], reference: NDArray[np.floating]) ->
 
 
 def memorization_distance(generated: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
-    """The mean over the generated images of the distance to the nearest training painting, 0…1. See `nearest`."""
+    """Returns the mean over the generated images of the distance to the nearest training painting, 0…1. See
+    `nearest`."""
     return float(np.nanmean(nearest(generated, reference)[0]))
 
 

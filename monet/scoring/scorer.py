@@ -129,7 +129,7 @@ class Scorer:
         }
 
     def extraction_seconds(self, images: int, clock: Clock) -> float:
-        """How long the network takes here for so many images, measured with a few.
+        """Returns how long the network takes here for so many images, measured with a few.
 
         As in `seconds_per_photo`, what is queued is waited for, and a first batch is not timed.
         """
@@ -142,7 +142,7 @@ class Scorer:
         return (clock() - start) / len(batch) * images
 
     def seconds(self, images: int, clock: Clock) -> float:
-        """How long `evaluate` takes here for so many images, measured with a few images and a few resamplings.
+        """Returns how long `evaluate` takes here for so many images, measured with a few images and a few resamplings.
 
         Args:
             images: in the set.
@@ -174,7 +174,7 @@ class Scorer:
         return _Read(images, digest, self._features(images, digest))
 
     def _features(self, images: ImageSet, digest: str) -> NDArray[np.float32]:
-        """Features of a set, (N, D), from the cache where they are there whole."""
+        """Returns features of a set, (N, D), from the cache where they are there whole."""
         key = FeatureKey(digest, self._extractor.weights.sha256, self._extractor.layer)
         if (known := self._cache.get(key, (len(images.names), int(self._extractor.layer)))) is not None:
             return known

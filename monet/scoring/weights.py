@@ -47,7 +47,7 @@ class InceptionWeights:
         return self.sha256 == SHA256
 
     def state_dict(self) -> Mapping[str, Any]:
-        """The tensors by name.
+        """Returns the tensors by name.
 
         Raises:
             InputError: the file is damaged, or holds more than tensors.
@@ -62,12 +62,12 @@ class InceptionWeights:
 
 
 def _fits(name: object, value: object) -> bool:
-    """A network may have a tensor like this."""
+    """Returns whether a network may have a tensor like this."""
     return isinstance(name, str) and isinstance(value, torch.Tensor) and not (value.is_sparse or value.is_complex())
 
 
 def named_weights(path: Path) -> InceptionWeights:
-    """Weights that a user names; `known` tells whether they are the released ones.
+    """Returns weights that a user names; `known` tells whether they are the released ones.
 
     Raises:
         InputError: the file cannot be read.
@@ -76,7 +76,7 @@ def named_weights(path: Path) -> InceptionWeights:
 
 
 def cached_weights(hub_folder: Path) -> InceptionWeights | None:
-    """The released weights in torch's hub cache; None where they are not there or not whole.
+    """Returns the released weights in torch's hub cache; None where they are not there or not whole.
 
     Args:
         hub_folder: as `torch.hub.get_dir()` gives it.
@@ -92,7 +92,7 @@ def cached_weights(hub_folder: Path) -> InceptionWeights | None:
 
 
 def downloaded_weights(hub_folder: Path) -> InceptionWeights:
-    """The released weights from torch's hub cache, or from torch-fidelity's release on the network.
+    """Returns the released weights from torch's hub cache, or from torch-fidelity's release on the network.
 
     Raises:
         NoWeights: there is no network, or what came is not the released file; the message says how to get them by hand.

@@ -60,7 +60,7 @@ class Checkpoints:
         self._saved_pairs = execution.state.counters.pairs
 
     def due(self) -> bool:
-        """Whether the last save is longer ago than the interval."""
+        """Returns whether the last save is longer ago than the interval."""
         return self._clock() - self._saved_at >= self._saving.interval
 
     def save(self) -> bool:
@@ -92,7 +92,7 @@ class Checkpoints:
             logger.info("saved all %s pairs in %s", f"{execution.state.counters.pairs:,}", self.last)
 
     def keeps(self, epoch: int) -> bool:
-        """Whether a checkpoint is kept under the name of this epoch."""
+        """Returns whether a checkpoint is kept under the name of this epoch."""
         every = self._execution.config.training.save_every
         return every > 0 and epoch > 0 and epoch % every == 0
 

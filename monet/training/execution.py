@@ -83,7 +83,7 @@ class Execution:
         return self._compiled is not None
 
     def networks_in(self, precision: Precision) -> Networks:
-        """The networks as steps in a precision call them: they share their weights with the state's.
+        """Returns the networks as steps in a precision call them: they share their weights with the state's.
 
         Compiled ones take only steps in the run's precision: another one would compile them again.
         """

@@ -89,7 +89,7 @@ def discriminator_losses(networks: Networks, real: Tensor, fake: Tensor, *, doma
 
 
 def loss_names(identity: bool) -> list[str]:
-    """The names of the losses that a step returns, in their order.
+    """Returns the names of the losses that a step returns, in their order.
 
     Args:
         identity: there is an identity loss.
@@ -118,17 +118,17 @@ def pass_each(network: nn.Module, *batches: Tensor) -> tuple[Tensor, ...]:
 
 
 def mixes_images(network: nn.Module) -> bool:
-    """Some layer looks at more than one image at a time."""
+    """Returns whether some layer looks at more than one image at a time."""
     return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
 def least_squares(predictions: Tensor, target: float) -> Tensor:
-    """Adversarial loss of Mao et al. 2017: the mean of (prediction − target)², in fp32 or better."""
+    """Computes the adversarial loss of Mao et al. 2017: the mean of (prediction − target)², in fp32 or better."""
     return (_full(predictions) - target).square().mean()
 
 
 def l1(images: Tensor, targets: Tensor) -> Tensor:
-    """The mean absolute difference, in fp32 or better."""
+    """Returns the mean absolute difference, in fp32 or better."""
     return (_full(images) - _full(targets)).abs().mean()
 
 

@@ -60,7 +60,8 @@ def slices(size: int, least: int) -> list[tuple[slice, float]]:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error means that memory ran out: Python and PyTorch on CUDA have classes for it, others only words."""
+    """Returns whether an error means that memory ran out: Python and PyTorch on CUDA have classes for it, others only
+    words."""
     said = isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
     return said or isinstance(error, (torch.OutOfMemoryError, MemoryError))
 

@@ -66,7 +66,7 @@ class StepReports:
         self._times.append((step.pairs.stop, self._clock()))
 
     def due(self) -> bool:
-        """On a CPU, which never queues anything, after each step; else about every second."""
+        """Returns whether to report: on a CPU, which never queues anything, after each step; else about every second."""
         return self._execution.device.type == "cpu" or self._clock() - self._reported >= _INTERVAL
 
     def report(self) -> NonFiniteStep | None:
@@ -96,6 +96,6 @@ class StepReports:
         return None if good is None else NonFiniteStep(first + good, pending[good].pairs, losses[good])
 
     def _speed(self) -> float:
-        """Pairs a second over the last steps; 0 while unknown."""
+        """Returns the pairs per second over the last steps; 0 while unknown."""
         (first_pairs, first_time), (last_pairs, last_time) = self._times[0], self._times[-1]
         return (last_pairs - first_pairs) / (last_time - first_time) if last_time > first_time else 0.0

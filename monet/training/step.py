@@ -59,7 +59,7 @@ def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: rang
 
 
 def generator_tasks(execution: Execution, real_a: Tensor, real_b: Tensor) -> list[Task]:
-    """The two directions of the cycle: each has gradients for both generators."""
+    """Returns the two directions of the cycle: each has gradients for both generators."""
     training, parameters = execution.config.training, execution.state.networks.generators()
     losses = functools.partial(
         generator_losses, lambda_cycle=training.lambda_cycle, lambda_identity=training.lambda_identity
@@ -72,7 +72,7 @@ def generator_tasks(execution: Execution, real_a: Tensor, real_b: Tensor) -> lis
 def discriminator_tasks(
     execution: Execution, real_a: Tensor, real_b: Tensor, shown_a: Tensor, shown_b: Tensor
 ) -> list[Task]:
-    """The two discriminators, each with the images of its domain."""
+    """Returns the two discriminators, each with the images of its domain."""
     networks, images = execution.state.networks.named(), ((real_a, shown_a), (real_b, shown_b))
     return [
         Task(
@@ -121,5 +121,5 @@ def step_optimizers(execution: Execution, losses: Tensor, *, scaled: bool) -> No
 
 
 def gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
-    """The gradients of parameters."""
+    """Returns the gradients of parameters."""
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
