@@ -99,7 +99,8 @@ def _ended(stem: str, ending: str) -> str:
 
 
 def same_name(name: str) -> str:
-    """Returns a key that is equal for names that are one where files are unpacked: in other case, or in another Unicode form."""
+    """Returns a key that is equal for names that are one where files are unpacked: in other case, or in another Unicode
+    form."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 

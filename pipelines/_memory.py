@@ -47,8 +47,8 @@ def address_space() -> int | None:
 
 
 def is_about_memory(error: BaseException | None) -> bool:
-    """Returns whether an error says that memory, or room for another thread, is short, or one that led to it does: libraries
-    have many words for it."""
+    """Returns whether an error says that memory, or room for another thread, is short, or one that led to it does:
+    libraries have many words for it."""
     while error is not None:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True

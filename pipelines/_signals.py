@@ -72,7 +72,8 @@ class Signals(Interrupts):
         _say("\nstopping after this step; once more to stop at once\n")
 
     def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
-        """Catches errors in objects that Python tidies up, which are shown and lost: a signal that came just then comes again."""
+        """Catches errors in objects that Python tidies up, which are shown and lost: a signal that came just then comes
+        again."""
         if not isinstance(lost.exc_value, Interrupted):
             sys.__unraisablehook__(lost)
             return

@@ -36,8 +36,8 @@ def plain(contents: Any, size: int) -> Any:
 
 
 def digest(contents: dict[str, Any]) -> str:
-    """Returns the SHA-256 of contents: of all names, numbers and words, and of the type, shape and values of all tensors,
-    wherever and in whatever layout those are kept."""
+    """Returns the SHA-256 of contents: of all names, numbers and words, and of the type, shape and values of all
+    tensors, wherever and in whatever layout those are kept."""
     return hashlib.sha256(json.dumps(_described(contents)).encode()).hexdigest()
 
 

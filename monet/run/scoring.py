@@ -55,8 +55,8 @@ class SubmissionScoring:
             self._give_up(described(error))
 
     def measure(self, images: int, clock: Clock) -> float:
-        """Returns the seconds that scoring so many images takes now; 0 where nothing is scored. A measurement that fails,
-        as where training has taken the memory, leaves the last one."""
+        """Returns the seconds that scoring so many images takes now; 0 where nothing is scored. A measurement that
+        fails, as where training has taken the memory, leaves the last one."""
         if self.scorer is not None:
             try:
                 self._expected = self.scorer.seconds(images, clock)

@@ -71,7 +71,8 @@ class ImageSet:
                     raise InputError(f"{name} in {self.path} cannot be unpacked: {error}") from error
 
     def digest(self) -> str:
-        """Returns the SHA-256 of the content: of every image's own digest, in order. Names and compression play no part."""
+        """Returns the SHA-256 of the content: of every image's own digest, in order. Names and compression play no
+        part."""
         whole = hashlib.sha256()
         for data in self.files():
             whole.update(hashlib.sha256(data).digest())

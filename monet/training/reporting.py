@@ -66,7 +66,8 @@ class StepReports:
         self._times.append((step.pairs.stop, self._clock()))
 
     def due(self) -> bool:
-        """Returns whether to report: on a CPU, which never queues anything, after each step; else about every second."""
+        """Returns whether to report: on a CPU, which never queues anything, after each step; else about every
+        second."""
         return self._execution.device.type == "cpu" or self._clock() - self._reported >= _INTERVAL
 
     def report(self) -> NonFiniteStep | None:

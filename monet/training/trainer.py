@@ -211,8 +211,8 @@ class Trainer:
         return self._group.broadcast_object(decide)
 
     def _pause(self) -> float:
-        """Returns the seconds that will follow the next step: for the end of an epoch, if it ends one, and for a save, if
-        due."""
+        """Returns the seconds that will follow the next step: for the end of an epoch, if it ends one, and for a save,
+        if due."""
         crosses = self._epochs(self._batch_size) > self._epochs()
         return self._seconds_an_epoch_end * crosses + self._checkpoints.seconds_a_save * self._checkpoints.due()
 
