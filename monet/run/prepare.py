@@ -23,6 +23,7 @@ from monet.run.data import find_data
 from monet.run.request import RunRequest
 from monet.run.resume import Job, merged_config
 from monet.run_folder.folder import RunFolder
+from monet.settings import names_in, names_of, resolve
 from monet.tracking.tracking import Tracking
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,9 @@ def check_settings(request: RunRequest) -> None:
     """
     if request.resume and request.run is None:
         raise InputError("--resume needs to know which run: name its folder with --run")
-    recipes.resolve({}, request.overrides)
+    resolve({}, request.overrides)
     if request.recipe is not None:
-        recipes.resolve(recipes.read(request.recipe), request.overrides, source=f"recipe {request.recipe}")
+        resolve(recipes.read(request.recipe), request.overrides, source=f"recipe {request.recipe}")
 
 
 @contextlib.contextmanager
@@ -110,8 +111,8 @@ def _settings(
     values = named
     if request.recipe is None and stored is None:
         values = recipes.read(context.group.broadcast_object(lambda: _default_recipe(request.data)))
-    config = recipes.resolve(values, request.overrides)
-    explicit, in_recipe = recipes.names_in(request.overrides), recipes.names_of(named)
+    config = resolve(values, request.overrides)
+    explicit, in_recipe = names_in(request.overrides), names_of(named)
     if stored is not None:
         config = merged_config(stored, config, explicit, in_recipe)
     return config, explicit, in_recipe

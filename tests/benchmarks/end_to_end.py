@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 
-from monet import recipes
 from monet.data.layout import find_layout
 from monet.device import choose_device
 from monet.run.resume import Job
 from monet.run.submit import submit
 from monet.run_folder.folder import RunFolder
+from monet.settings import resolve
 from tests.benchmarks.measure import (
     benchmark_parser,
     draw_files,
@@ -61,7 +61,7 @@ def monet(options: argparse.Namespace, data: Path, folder: Path) -> dict[str, fl
         "training": {"batch_size": options.batch_size, "epochs": 1, "device": options.device, "compile": "off"},
     }
     job = Job(
-        config=recipes.resolve(values, []),
+        config=resolve(values, []),
         layout=find_layout(data),
         folder=RunFolder(folder / f"run-{begun}"),
         checkpoint=None,

@@ -71,7 +71,7 @@ def test_it_runs_through_and_goes_on_from_an_earlier_output(tiny_data: Path, tmp
         "competitions",
         settings={"MINUTES": 3, "OPTIONS": ["--device", "cpu", "--tiny"], "ONLY": []},
         inputs=[tmp_path / "monet-gpu"],
-        absent=["torch_fidelity", "clearml", "jsonargparse"],
+        absent=["torch_fidelity", "clearml"],
         limit=200,
         rules="any",
         environment={name: value for name, value in os.environ.items() if name in ("PATH", "LANG")}

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from monet import recipes
 from monet.data.layout import find_layout
 from monet.run.compilation import should_compile
 from monet.run.resume import Job
 from monet.run_folder.folder import RunFolder
+from monet.settings import resolve
 from monet.training.state import TrainingState
 from tests.conftest import TINY, FakeClock
 
@@ -36,7 +36,7 @@ WIDE = ["--model.width", "64"]
 def test_the_networks_are_compiled_where_it_earns_its_time_back(
     tiny_data: Path, tmp_path: Path, clock: FakeClock, settings: list[str], device: str, compiled: bool
 ) -> None:
-    config = recipes.resolve({}, [*TINY, "--training.epochs", "1", *settings])
+    config = resolve({}, [*TINY, "--training.epochs", "1", *settings])
     job = Job(
         config=config,
         layout=find_layout(tiny_data),

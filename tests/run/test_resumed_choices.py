@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from monet import device as devices
-from monet import recipes
 from monet.data.layout import find_layout
 from monet.run.agreement import shared_precision, stored_workers
 from monet.run.compilation import should_compile
 from monet.run.resume import Job, merged_config
 from monet.run_folder.folder import RunFolder
+from monet.settings import names_in, names_of, resolve
 from monet.training.state import TrainingState, run_facts
 from tests.conftest import FakeClock
 
@@ -44,12 +44,12 @@ def resumed(
     data: Path, folder: Path, stored: list[str], facts: dict[str, Any], explicit: list[str], recipe: dict[str, Any]
 ) -> Job:
     """The job that continues with a run, as the commands make it."""
-    config = recipes.resolve({}, [*stored, "--training.epochs", "1"])
+    config = resolve({}, [*stored, "--training.epochs", "1"])
     contents = {**run_facts(config, "fp32", 1, 1), "compiled": False, **facts}
-    names, in_recipe = recipes.names_in(explicit), recipes.names_of(recipe)
+    names, in_recipe = names_in(explicit), names_of(recipe)
     clock = FakeClock()
     return Job(
-        config=merged_config(contents, recipes.resolve(recipe, explicit), names, in_recipe),
+        config=merged_config(contents, resolve(recipe, explicit), names, in_recipe),
         layout=find_layout(data),
         folder=RunFolder(folder / "run"),
         checkpoint=contents,
