@@ -21,8 +21,10 @@ import torch
 
 from monet import checkpoint, recipes
 from monet.errors import InputError
-from monet.kernel.build import EDITIONS, LONG, METADATA, SHORT, Edition, build, metadata, notebook, pack
+from monet.kernel.build import METADATA, build, metadata
 from monet.kernel.check import Checked, run_notebook, static_problems, this_machine
+from monet.kernel.editions import EDITIONS, LONG, SHORT, Edition
+from monet.kernel.notebook import notebook, pack
 from monet.settings import resolve
 from tests.conftest import TINY
 from tests.pipelines.conftest import ROOT, command, finish, started

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from monet.kernel.build import GPU, METADATA, build, metadata, notebook, pack
+from monet.kernel.build import METADATA, build, metadata
 from monet.kernel.check import run_notebook, static_problems, this_machine
+from monet.kernel.editions import GPU
+from monet.kernel.notebook import notebook, pack
 from tests.gpu.parts import PARTS
 from tests.gpu.results import Result, Results
 from tests.pipelines.conftest import ROOT
