@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import signal
+from collections.abc import Iterable
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -23,6 +25,17 @@ def shown(value: object, most: int = 80) -> str:
         return shortened(repr(value), most)
     except ValueError:
         return "a number of thousands of digits"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` for a near miss, else nothing. A bare field name finds its group."""
+    known = list(known)
+    by_field = {key.rsplit(".", 1)[-1].lstrip("-"): key for key in known}
+    if close := difflib.get_close_matches(name, known, n=1):
+        return f"; did you mean {close[0]}?"
+    if close := difflib.get_close_matches(name.rsplit(".", 1)[-1].lstrip("-"), by_field, n=1):
+        return f"; did you mean {by_field[close[0]]}?"
+    return ""
 
 
 class MonetError(Exception):

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 def run_parser(name: str, description: str) -> argparse.ArgumentParser:
     """Returns the options of a command that trains; settings (`--training.epochs 3`) are left to `read_request`."""
     from monet import recipes
+    from monet.settings import describe_settings
 
     parser = command_parser(name, description)
     parser.epilog = (
         "settings (defaults are those of no recipe; a recipe changes them, the command line overrides both):\n"
     )
-    parser.epilog += recipes.describe_settings()
+    parser.epilog += describe_settings()
     parser.add_argument(
         "--data",
         default="auto",

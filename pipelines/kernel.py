@@ -78,9 +78,9 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     check.add_argument(
         "--absent",
         nargs="*",
-        default=["torch_fidelity", "clearml", "jsonargparse"],
+        default=["torch_fidelity", "clearml"],
         metavar="MODULE",
-        help="what the image is to lack (default: torch_fidelity clearml jsonargparse)",
+        help="what the image is to lack (default: torch_fidelity clearml)",
     )
     check.add_argument(
         "--output",

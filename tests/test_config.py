@@ -110,13 +110,3 @@ def test_stored_settings_of_the_wrong_type_are_named(change, message: str) -> No
         from_dict({**to_dict(Config()), **change})
     assert len(str(caught.value)) < 150
     assert "\n" not in str(caught.value)
-
-
-def test_every_field_has_a_docstring() -> None:
-    from monet import recipes
-
-    described = recipes.describe_settings()
-    for name in recipes.setting_types():
-        if "." in name:
-            assert f"--{name}  " in described
-    assert "None" not in described

@@ -218,7 +218,7 @@ def test_without_a_gpu_it_says_how_to_rehearse() -> None:
 
 
 def test_the_list_needs_nothing_but_torch() -> None:
-    lacking = ["kornia", "torch_fidelity", "clearml", "jsonargparse", "platformdirs", "matplotlib", "jinja2"]
+    lacking = ["kornia", "torch_fidelity", "clearml", "platformdirs", "matplotlib", "jinja2"]
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({lacking})); from tests.gpu.__main__ import main; "
         "sys.exit(main(['--list']))"

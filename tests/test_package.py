@@ -142,6 +142,7 @@ def test_wrong_words_for_the_command_say_what_to_do(installed: Installed) -> Non
     assert wrong.stderr.count("\n") == 1
     told = installed.run("monet", "train", "--help").stdout
     assert told.startswith("usage: monet train ")
+    assert "Pairs an epoch: a count, or `all`" in told  # from the source of monet/config.py
     listed = installed.run("monet").stdout
     for name in ("submit", "train", "generate", "validate", "evaluate", "compare", "kernel", "doctor"):
         assert f"\n  {name} " in listed

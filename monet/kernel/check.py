@@ -17,6 +17,8 @@ from monet import archive
 from monet.archive import Rules
 from monet.data.layout import COMPETITION
 from monet.errors import InputError
+from monet.files import write_json
+from monet.kernel import offline
 
 Mount = Literal["competitions", "plain"]
 """Where Kaggle puts a competition's data: `/kaggle/input/competitions/SLUG`, or `/kaggle/input/SLUG` as it used to."""
@@ -28,36 +30,6 @@ _SECRET = re.compile(
     r"(?i)\b(?:api[_-]?key|access[_-]?key|secret|token|password|passwd)\b[\"']?\s*[:=]\s*[\"'][^\"'\s]{8,}[\"']"
     r"|\bKGAT_[0-9a-f]{16,}|\bhf_[A-Za-z0-9]{20,}|\bAKIA[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
-_FRONT = '''"""In front of all that the checked notebook starts: no network, and nothing installed that is to lack."""
-
-import socket
-import sys
-from importlib.machinery import PathFinder
-
-NAMES, SITE = NAMES_HERE, SITE_HERE
-_connect, _resolve, _find = socket.socket.connect, socket.getaddrinfo, PathFinder.find_spec
-
-
-def connect(self, address):
-    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
-        raise OSError(101, "Network is unreachable")
-    return _connect(self, address)
-
-
-def resolve(host, *rest, **options):
-    if host not in (None, "", "0.0.0.0", "127.0.0.1", "::1", "localhost", socket.gethostname()):
-        raise socket.gaierror(-3, "Temporary failure in name resolution")
-    return _resolve(host, *rest, **options)
-
-
-def find(name, path=None, target=None):
-    found = _find(name, path, target)
-    lacking = found and name.split(".")[0] in NAMES and not str(found.origin).startswith(SITE)
-    return None if lacking else found
-
-
-socket.socket.connect, socket.getaddrinfo, PathFinder.find_spec = connect, resolve, find
-'''
 
 
 @dataclass
@@ -214,8 +186,8 @@ def _inherited(environment: Mapping[str, str], place: Path, absent: Sequence[str
     front, site = place / "front", place / "site"
     for folder in (front, site, place / "home"):
         folder.mkdir()
-    code = _FRONT.replace("NAMES_HERE", repr(set(absent))).replace("SITE_HERE", repr(str(site)))
-    (front / "sitecustomize.py").write_text(code, encoding="utf-8")
+    shutil.copyfile(offline.__file__, front / "sitecustomize.py")
+    write_json(front / "sitecustomize.json", {"modules": list(absent), "site": str(site)})
     paths = os.pathsep.join([str(front), str(site)])  # what pip installs goes into a folder of its own
     own = {"HOME": str(place / "home"), "PYTHONPATH": paths, "PIP_TARGET": str(site), "PIP_NO_INPUT": "1"}
     return {**environment, **own}

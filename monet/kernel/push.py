@@ -18,7 +18,7 @@ from monet.errors import InputError, MonetError
 from monet.files import write_json
 from monet.kernel.build import METADATA, require_address
 
-LACKING = ("jsonargparse", "torch-fidelity", "clearml", "furl", "orderedmultidict", "pathlib2")
+LACKING = ("torch-fidelity", "clearml", "furl", "orderedmultidict", "pathlib2")
 """Packages that Kaggle's image does not hold; what else they need, it does."""
 
 _PUSHED = re.compile(r"Kernel version (\d+) successfully pushed.*?(https?://\S+)?\s*$", re.MULTILINE)

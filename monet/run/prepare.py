@@ -24,6 +24,7 @@ from monet.run.request import RunRequest
 from monet.run.resume import GivenSettings, merged_config
 from monet.run.run import Run
 from monet.run_folder.folder import RunFolder
+from monet.settings import names_in, names_of, resolve
 from monet.tracking.tracking import Tracking
 
 logger = logging.getLogger(__name__)
@@ -38,9 +39,9 @@ def check_settings(request: RunRequest) -> None:
     """
     if request.resume and request.run is None:
         raise InputError("--resume needs to know which run: name its folder with --run")
-    recipes.resolve({}, request.overrides)
+    resolve({}, request.overrides)
     if request.recipe is not None:
-        recipes.resolve(recipes.read(request.recipe), request.overrides, source=f"recipe {request.recipe}")
+        resolve(recipes.read(request.recipe), request.overrides, source=f"recipe {request.recipe}")
 
 
 @contextlib.contextmanager
@@ -98,8 +99,8 @@ def _settings(request: RunRequest, context: Context, stored: dict[str, Any] | No
     values = named
     if request.recipe is None and stored is None:
         values = recipes.read(context.group.broadcast_object(lambda: _default_recipe(request.data)))
-    config = recipes.resolve(values, request.overrides)
-    given = GivenSettings(explicit=recipes.names_in(request.overrides), in_recipe=recipes.names_of(named))
+    config = resolve(values, request.overrides)
+    given = GivenSettings(explicit=names_in(request.overrides), in_recipe=names_of(named))
     if stored is not None:
         config = merged_config(stored, config, given)
     if not request.train and "budget" not in given.explicit:

@@ -146,7 +146,7 @@ def import_command(archive: Path, task: str | None) -> str:
 
 
 _FRAMEWORKS = (
-    *("artifacts", "catboost", "detect_repository", "fastai", "gradio", "hydra", "joblib", "jsonargparse", "lightgbm"),
+    *("artifacts", "catboost", "detect_repository", "fastai", "gradio", "hydra", "joblib", "lightgbm"),
     *("matplotlib", "megengine", "pytorch", "scikit", "tensorboard", "tensorflow", "tfdefines", "xgboost"),
 )
 """Libraries that ClearML would otherwise patch."""

@@ -23,6 +23,7 @@ from monet.device import choose_precision
 from monet.generation.painter import make_painter
 from monet.machine import available_processors
 from monet.models import build_generator
+from monet.settings import resolve
 from monet.threads import compute_threads
 from monet.training.workers import shared_steps
 from tests.benchmarks.measure import benchmark_parser, draw_files, machine, print_table, write_json
@@ -89,7 +90,7 @@ def steps_for(config: Config, seconds: float) -> dict[str, Callable[[], tuple[in
 
 def painting_for(photos: list[Path], seconds: float) -> Callable[[], tuple[int, float]]:
     """Paints for so long; returns how many photos, and the seconds."""
-    config = recipes.resolve(_NETWORKS["quick-cpu"], [])
+    config = resolve(_NETWORKS["quick-cpu"], [])
     precision = choose_precision("auto", _CPU, time.perf_counter)
     painter = make_painter(build_generator(config.model), config.generation, device=_CPU, precision=precision)
 
@@ -153,7 +154,7 @@ def main() -> None:
     found: dict[str, dict[str, dict[str, float]]] = {}
     for name, values in _NETWORKS.items():
         if options.only in (None, name):
-            found[f"pairs/s, {name}"] = rates(steps_for(recipes.resolve(values, []), options.seconds), options.turns)
+            found[f"pairs/s, {name}"] = rates(steps_for(resolve(values, []), options.seconds), options.turns)
     if options.only in (None, "ceiling"):
         ways = {"one thread a processor, none waits": ceiling_for(options.seconds)}
         found["convolutions/s"] = rates(ways, options.turns)

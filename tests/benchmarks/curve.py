@@ -20,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from monet import recipes
 from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.store import ImageStore, load_images
 from monet.device import choose_device
+from monet.settings import resolve
 from tests.benchmarks.measure import benchmark_parser, draw_files, machine, print_table, write_json
 from tests.benchmarks.reference import CycleGan
 from tests.benchmarks.train_step import trainer
@@ -123,7 +123,7 @@ def _config(options: argparse.Namespace, words: list[str]) -> Config:
     settings = {"width": options.width, "residual_blocks": options.blocks, "discriminator_width": 64}
     data = {"load_size": options.size + 16, "crop_size": options.size}
     training = {"batch_size": options.batch_size, "device": options.device}
-    return recipes.resolve({"model": settings, "data": data, "training": training}, words)
+    return resolve({"model": settings, "data": data, "training": training}, words)
 
 
 def main() -> None:

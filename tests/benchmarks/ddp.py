@@ -25,6 +25,7 @@ from monet import recipes
 from monet.device import Precision, autocast
 from monet.distributed import Group, ProcessGroup
 from monet.errors import MonetError
+from monet.settings import resolve
 from monet.training.execution import Execution, Task
 from monet.training.losses import Losses
 from monet.training.memory import slices
@@ -124,7 +125,7 @@ class _AveragedAlready(Group):
 
 
 def _execution(kind: str, settings: list[str], group: ProcessGroup, dtype: torch.dtype, recipe: str) -> Execution:
-    config = recipes.resolve(recipes.read(recipe), ["--training.device", "cpu", *settings])
+    config = resolve(recipes.read(recipe), ["--training.device", "cpu", *settings])
     torch.manual_seed(0)
     state = TrainingState.create(config, torch.device("cpu"), "fp32")
     for network in state.networks.named().values():

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 
-from monet import recipes
 from monet.api import default_context
 from monet.data.layout import find_layout
 from monet.device import choose_device
@@ -25,6 +24,7 @@ from monet.run.resume import GivenSettings
 from monet.run.run import Run
 from monet.run.submit import submit
 from monet.run_folder.folder import RunFolder
+from monet.settings import resolve
 from tests.benchmarks.measure import (
     benchmark_parser,
     draw_files,
@@ -63,7 +63,7 @@ def monet(options: argparse.Namespace, data: Path, folder: Path) -> dict[str, fl
         "training": {"batch_size": options.batch_size, "epochs": 1, "device": options.device, "compile": "off"},
     }
     run = Run(
-        config=recipes.resolve(values, []),
+        config=resolve(values, []),
         given=GivenSettings(),
         layout=find_layout(data),
         folder=RunFolder(folder / f"run-{begun}"),

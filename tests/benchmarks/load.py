@@ -21,6 +21,7 @@ from monet import recipes
 from monet.data.batches import PairSource
 from monet.data.store import load_images
 from monet.device import choose_device
+from monet.settings import resolve
 from tests.benchmarks.measure import benchmark_parser, draw_files, in_turns, machine, print_table, write_json
 from tests.benchmarks.reference import load
 from tests.benchmarks.train_step import step, trainer
@@ -30,7 +31,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Times batches of both, and a training step of the recipe."""
     device = choose_device(options.device)
     described = machine(device)
-    config = recipes.resolve(recipes.read(options.recipe), ["--training.device", str(device)])
+    config = resolve(recipes.read(options.recipe), ["--training.device", str(device)])
     data, size = config.data, config.training.batch_size
     with tempfile.TemporaryDirectory() as folder:
         photos = draw_files(Path(folder), options.images)

@@ -21,6 +21,7 @@ import torch
 from monet import checkpoint, recipes
 from monet.clock import Horizon
 from monet.device import choose_device
+from monet.settings import resolve
 from monet.training.state import TrainingState, run_facts
 from tests.benchmarks.measure import (
     benchmark_parser,
@@ -45,7 +46,7 @@ _STEPS = {
 
 def painting(counts: list[int], folder: Path) -> dict[int, dict[str, float]]:
     """Paints ever more photos with a tiny network, through `pipelines.generate`."""
-    config = recipes.resolve({}, ["--model.width", "2", "--model.residual_blocks", "0", "--model.downsamplings", "1"])
+    config = resolve({}, ["--model.width", "2", "--model.residual_blocks", "0", "--model.downsamplings", "1"])
     state = TrainingState.create(config, torch.device("cpu"), "fp32")
     facts = run_facts(config, "fp32", 1, 1)
     checkpoint.save(folder / "tiny.pt", {**state.state_dict(), "horizon": asdict(Horizon(pairs=1)), **facts})
@@ -80,7 +81,7 @@ def _steps(options: argparse.Namespace) -> None:
     """Prints the peak of a process that does nothing but three steps, and what the quicker of the last two took."""
     device = choose_device(options.device)
     words = ["--training.accumulation", "1", "--training.device", str(device), *json.loads(options.steps_with)]
-    engine = trainer(recipes.resolve(recipes.read(options.recipe), words), device, False)
+    engine = trainer(resolve(recipes.read(options.recipe), words), device, False)
     took = []
     for _ in range(3):
         begun = time.perf_counter()

@@ -22,6 +22,7 @@ from monet import recipes
 from monet.config import to_dict
 from monet.device import choose_device
 from monet.machine import available_processors
+from monet.settings import resolve
 from monet.tracking.tracking import Tracking
 from monet.training.events import Listeners, StepEvent
 from tests.benchmarks.measure import benchmark_parser, draw_files, machine, print_table, synchronize, write_json
@@ -32,7 +33,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Times blocks of steps with and without trackers, in turns."""
     device = choose_device(options.device)
     described = machine(device)
-    config = recipes.resolve(recipes.read(options.recipe), ["--training.device", str(device)])
+    config = resolve(recipes.read(options.recipe), ["--training.device", str(device)])
     names = options.trackers.split(",")
     with tempfile.TemporaryDirectory() as folder:
         (sample,) = draw_files(Path(folder) / "samples", 1)

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from monet import recipes
 from monet.clock import Horizon, Timekeeper
 from monet.config import Config
 from monet.data.batches import PairSource
 from monet.data.store import ImageStore
 from monet.device import choose_device, choose_precision
+from monet.settings import resolve
 from monet.training.checkpoints import Saving
 from monet.training.compiling import compile_networks
 from monet.training.events import Listeners
@@ -77,7 +77,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     device = choose_device(options.device)
     described = machine(device)
     settings = {"width": options.width, "residual_blocks": options.blocks, "discriminator_width": 64}
-    config = recipes.resolve(
+    config = resolve(
         {
             "model": settings,
             "data": {"load_size": options.size, "crop_size": options.size},

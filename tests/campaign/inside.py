@@ -33,7 +33,7 @@ def import_everything() -> None:
     """Imports what commands import, and computes nothing: a fork with threads or pools in it would hang."""
     for name in ("torch", "torchvision", "kornia", "scipy.linalg", "torch_fidelity", "matplotlib.figure"):
         import_module(name)
-    for name in ("matplotlib.backends.backend_agg", "jsonargparse", "jinja2", "kagglehub"):
+    for name in ("matplotlib.backends.backend_agg", "jinja2", "kagglehub"):
         with contextlib.suppress(ImportError):
             import_module(name)
     import monet

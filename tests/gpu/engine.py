@@ -16,6 +16,7 @@ from monet import recipes
 from monet.config import Config
 from monet.device import Precision, choose_precision
 from monet.distributed import Group
+from monet.settings import resolve
 from monet.training.execution import Execution
 from monet.training.state import TrainingState, memory_format
 from monet.training.step import train_step
@@ -83,9 +84,7 @@ class Engine:
 
 def config_of(place: Place, recipe: str, words: Sequence[str] = ()) -> Config:
     """The settings of a recipe, tiny in a rehearsal."""
-    return recipes.resolve(
-        recipes.read(recipe), [*(TINY if place.tiny else []), "--training.device", place.device, *words]
-    )
+    return resolve(recipes.read(recipe), [*(TINY if place.tiny else []), "--training.device", place.device, *words])
 
 
 def engine(

@@ -21,8 +21,11 @@ import torch
 
 from monet import checkpoint, recipes
 from monet.errors import InputError
-from monet.kernel.build import EDITIONS, LONG, METADATA, SHORT, Edition, build, metadata, notebook, pack
+from monet.kernel.build import METADATA, build, metadata
 from monet.kernel.check import Checked, run_notebook, static_problems, this_machine
+from monet.kernel.editions import EDITIONS, LONG, SHORT, Edition
+from monet.kernel.notebook import notebook, pack
+from monet.settings import resolve
 from tests.conftest import TINY
 from tests.pipelines.conftest import ROOT, command, finish, started
 from tests.training.comparison import differences
@@ -132,7 +135,7 @@ def test_the_metadata_says_what_kaggle_is_to_do() -> None:
 def test_the_long_notebook_trains_155_epochs_over_several_kernels_with_clearml() -> None:
     settings = next("".join(cell["source"]) for cell in notebook(None, LONG)["cells"] if cell["cell_type"] == "code")
     assert 'RECIPE = "kaggle-top15-long"' in settings
-    config = recipes.resolve(recipes.read(LONG.recipe))
+    config = resolve(recipes.read(LONG.recipe))
     assert (config.training.epochs, config.tracking, config.budget) == (155, ("clearml",), "4h45m")
     assert config.horizon is not None
     text = json.dumps(notebook(None, LONG))
@@ -205,7 +208,7 @@ def train_in_notebook(runs: Runs, monkeypatch: pytest.MonkeyPatch, *, gpus: int,
     known = {
         **{"RECIPE": "kaggle-top15", "SETTINGS": [], "HORIZON": None, "weights": None},
         **{"INPUT": runs.root / "input", "WORKING": runs.root, "run": runs},
-        "config": recipes.resolve(recipes.read("kaggle-top15")),
+        "config": resolve(recipes.read("kaggle-top15")),
         "time_left": lambda: f"{17100 - runs.now}s",
     }
     exec(compile(source, "cell", "exec"), known)
@@ -310,7 +313,7 @@ def run(
         mount,
         settings={"RECIPE": "quick-cpu", "BUDGET": "3m", "HORIZON": horizon, "SETTINGS": [*TINY, *words]},
         inputs=inputs,
-        absent=["torch_fidelity", "clearml", "jsonargparse"],
+        absent=["torch_fidelity", "clearml"],
         limit=300,
         rules="any",
         environment={name: value for name, value in os.environ.items() if name in ("PATH", "LD_LIBRARY_PATH", "LANG")}
@@ -333,7 +336,7 @@ def test_the_notebook_runs_through_offline_with_nothing_but_the_image(tiny_data:
     assert (checked.images, checked.mount) == (6, "competitions")
     assert checked.files < 30
     text = said(tmp_path)
-    assert "continuing without jsonargparse, torch-fidelity, clearml" in text
+    assert "continuing without torch-fidelity, clearml" in text
     assert "trained on 24 pairs" in text
     assert "trained in this kernel alone" in text
     executed = nbformat.read(tmp_path / "executed.ipynb", as_version=4)

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from monet.kernel.build import GPU, METADATA, build, metadata, notebook, pack
+from monet.kernel.build import METADATA, build, metadata
 from monet.kernel.check import run_notebook, static_problems, this_machine
+from monet.kernel.editions import GPU
+from monet.kernel.notebook import notebook, pack
 from tests.gpu.parts import PARTS
 from tests.gpu.results import Result, Results
 from tests.pipelines.conftest import ROOT
@@ -71,7 +73,7 @@ def test_it_runs_through_and_goes_on_from_an_earlier_output(tiny_data: Path, tmp
         "competitions",
         settings={"MINUTES": 3, "OPTIONS": ["--device", "cpu", "--tiny"], "ONLY": []},
         inputs=[tmp_path / "monet-gpu"],
-        absent=["torch_fidelity", "clearml", "jsonargparse"],
+        absent=["torch_fidelity", "clearml"],
         limit=200,
         rules="any",
         environment={name: value for name, value in os.environ.items() if name in ("PATH", "LANG")}

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from monet import checkpoint, recipes
+from monet import checkpoint
 from monet.archive import validate
 from monet.clock import Horizon
+from monet.settings import resolve
 from monet.training.state import TrainingState, run_facts
 from tests.conftest import TINY, fill_folder
 from tests.pipelines.conftest import command
@@ -16,7 +17,7 @@ from tests.pipelines.conftest import command
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = recipes.resolve({}, TINY)
+    config = resolve({}, TINY)
     state = TrainingState.create(config, torch.device("cpu"), "fp32")
     path = tmp_path_factory.mktemp("c") / "last.pt"
     checkpoint.save(

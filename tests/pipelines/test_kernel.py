@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from monet.errors import MonetError
-from monet.kernel.build import LONG, METADATA, SHORT
+from monet.kernel.build import METADATA
+from monet.kernel.editions import LONG, SHORT
 from monet.kernel.push import LACKING, collect_wheels, prepare
 from tests.pipelines.conftest import ROOT, command
 

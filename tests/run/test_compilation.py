@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from monet import recipes
 from monet.clock import Deadline
 from monet.data.layout import find_layout
 from monet.run.compilation import should_compile
 from monet.run.resume import GivenSettings
 from monet.run.run import Run
 from monet.run_folder.folder import RunFolder
+from monet.settings import resolve
 from monet.training.state import TrainingState
 from tests.conftest import TINY, FakeClock
 
@@ -38,7 +38,7 @@ WIDE = ["--model.width", "64"]
 def test_the_networks_are_compiled_where_it_earns_its_time_back(
     tiny_data: Path, tmp_path: Path, clock: FakeClock, settings: list[str], device: str, compiled: bool
 ) -> None:
-    config = recipes.resolve({}, [*TINY, "--training.epochs", "1", *settings])
+    config = resolve({}, [*TINY, "--training.epochs", "1", *settings])
     budget = config.budget_seconds
     run = Run(
         config=config,

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from torch import Tensor
 
-from monet import checkpoint, recipes
+from monet import checkpoint
 from monet.clock import Clock, Deadline
 from monet.data.layout import Layout, find_layout
 from monet.data.store import ImageStore, load_images
@@ -27,6 +27,7 @@ from monet.run.scoring import SubmissionScoring
 from monet.run.submit import Submission, submit
 from monet.run_folder.folder import RunFolder
 from monet.scoring.scorer import Scorer
+from monet.settings import resolve
 from monet.training.trainer import Trainer
 from tests.conftest import TINY, FakeClock, context_of
 
@@ -66,7 +67,7 @@ class Machine:
         interrupts: Interrupts | None = None,
         scoring: SubmissionScoring | None = None,
     ) -> Submission:
-        config = recipes.resolve({}, [*TINY, "--generation.batch_size", "2", "--budget", budget, *overrides])
+        config = resolve({}, [*TINY, "--generation.batch_size", "2", "--budget", budget, *overrides])
         assert config.budget_seconds
         run = Run(
             config=config,

@@ -4,21 +4,21 @@ import logging
 
 import pytest
 
-from monet import recipes
 from monet.config import Config, to_dict
 from monet.errors import InputError
 from monet.run.resume import GivenSettings, merged_config
+from monet.settings import names_in, names_of, resolve
 
 
 def merged(stored: list[str], asked: list[str]) -> Config:
-    contents = {"config": to_dict(recipes.resolve({}, stored))}
-    return merged_config(contents, recipes.resolve({}, asked), GivenSettings(explicit=recipes.names_in(asked)))
+    contents = {"config": to_dict(resolve({}, stored))}
+    return merged_config(contents, resolve({}, asked), GivenSettings(explicit=names_in(asked)))
 
 
 def test_a_run_goes_on_with_its_own_settings() -> None:
     stored = ["--model.width", "8", "--training.epochs", "5", "--budget", "1h"]
-    assert merged(stored, []) == recipes.resolve({}, stored)
-    assert merged(stored, stored) == recipes.resolve({}, stored)
+    assert merged(stored, []) == resolve({}, stored)
+    assert merged(stored, stored) == resolve({}, stored)
 
 
 def test_what_may_change_changes_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -53,11 +53,11 @@ def test_a_recipe_changes_a_run_that_goes_on_but_not_where_it_ends(caplog: pytes
     """What is said to change is what is used: the horizon obeys the command line alone."""
     caplog.set_level(logging.INFO)
     stored = ["--training.epochs", "100", "--horizon", "9h", "--training.learning_rate", "1e-3"]
-    contents = {"config": to_dict(recipes.resolve({}, stored))}
+    contents = {"config": to_dict(resolve({}, stored))}
     recipe = {"training": {"epochs": 55, "learning_rate": 2e-4, "precision": "bf16"}, "horizon": None}
     explicit = ["--training.precision", "fp32"]
-    asked = recipes.resolve(recipe, explicit)
-    given = GivenSettings(explicit=recipes.names_in(explicit), in_recipe=recipes.names_of(recipe))
+    asked = resolve(recipe, explicit)
+    given = GivenSettings(explicit=names_in(explicit), in_recipe=names_of(recipe))
     config = merged_config(contents, asked, given)
     assert (config.training.epochs, config.horizon) == (100, "9h")
     assert (config.training.learning_rate, config.training.precision) == (2e-4, "fp32")

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from monet import device as devices
-from monet import recipes
 from monet.clock import Deadline
 from monet.data.layout import find_layout
 from monet.run.agreement import shared_precision, stored_workers
@@ -17,6 +16,7 @@ from monet.run.compilation import should_compile
 from monet.run.resume import GivenSettings, merged_config
 from monet.run.run import Run
 from monet.run_folder.folder import RunFolder
+from monet.settings import names_in, names_of, resolve
 from monet.training.state import TrainingState, run_facts
 from tests.conftest import FakeClock, context_of
 
@@ -46,10 +46,10 @@ def resumed(
     data: Path, folder: Path, stored: list[str], facts: dict[str, Any], explicit: list[str], recipe: dict[str, Any]
 ) -> Run:
     """The run as the commands resume it."""
-    config = recipes.resolve({}, [*stored, "--training.epochs", "1"])
+    config = resolve({}, [*stored, "--training.epochs", "1"])
     contents = {**run_facts(config, "fp32", 1, 1), "compiled": False, **facts}
-    given = GivenSettings(explicit=recipes.names_in(explicit), in_recipe=recipes.names_of(recipe))
-    config = merged_config(contents, recipes.resolve(recipe, explicit), given)
+    given = GivenSettings(explicit=names_in(explicit), in_recipe=names_of(recipe))
+    config = merged_config(contents, resolve(recipe, explicit), given)
     clock, budget = FakeClock(), config.budget_seconds
     return Run(
         config=config,

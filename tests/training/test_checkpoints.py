@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from monet import checkpoint, recipes
+from monet import checkpoint
 from monet.clock import Horizon, Timekeeper
 from monet.distributed import Group
+from monet.settings import resolve
 from monet.training.checkpoints import Checkpoints, Saving
 from monet.training.events import CheckpointEvent, Listeners
 from monet.training.execution import Execution
@@ -27,7 +28,7 @@ class Bench:
     """The checkpoints of a tiny run in a folder."""
 
     def __init__(self, folder: Path, clock: FakeClock, *overrides: str, group: Group | None = None) -> None:
-        config = recipes.resolve({}, [*TINY, *overrides])
+        config = resolve({}, [*TINY, *overrides])
         cpu = torch.device("cpu")
         self.clock, self.execution = (
             clock,

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from monet import recipes
 from monet.config import Config
 from monet.device import compile_problem
 from monet.models import DIRECTIONS, Direction, Networks
+from monet.settings import resolve
 from monet.training import step
 from monet.training.compiling import compile_networks
 from monet.training.execution import Execution
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 def tiny(**model: str) -> Config:
-    return recipes.resolve({"model": model}, TINY)
+    return resolve({"model": model}, TINY)
 
 
 def snapshot(state: TrainingState) -> list[Tensor]:
@@ -40,7 +40,7 @@ def same(state: TrainingState, before: list[Tensor]) -> bool:
 def test_compiled_networks_are_the_same_functions_and_trying_them_out_leaves_nothing(
     model: dict[str, str], training: dict[str, object]
 ) -> None:
-    config = recipes.resolve({"model": model, "training": training}, TINY)
+    config = resolve({"model": model, "training": training}, TINY)
     state = TrainingState.create(config, CPU, "fp32")
     before = snapshot(state)
     execution = Execution(config, state, CPU, "fp32")

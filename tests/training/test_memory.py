@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from monet import recipes
 from monet.errors import MonetError
+from monet.settings import resolve
 from monet.training.execution import Execution
 from monet.training.memory import OutOfMemory, Recomputing
 from monet.training.state import TrainingState
@@ -61,7 +61,7 @@ def test_activations_that_are_computed_once_more_give_the_same_gradients(tmp_pat
 
 def test_recomputed_activations_take_less_memory() -> None:
     def kept(activation_checkpointing: bool) -> int:
-        config = recipes.resolve(
+        config = resolve(
             {"model": {"width": 8, "discriminator_width": 4}},
             ["--training.activation_checkpointing", str(activation_checkpointing).lower()],
         )
@@ -170,4 +170,4 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None
 
 def test_recomputing_is_refused_where_it_would_count_statistics_twice() -> None:
     with pytest.raises(MonetError, match="activation_checkpointing with model.norm batch"):
-        recipes.resolve({"model": {"norm": "batch"}}, ["--training.activation_checkpointing", "true"])
+        resolve({"model": {"norm": "batch"}}, ["--training.activation_checkpointing", "true"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from monet import recipes
+from monet.settings import resolve
 from monet.training.state import TrainingState
 from tests.conftest import TINY
 
@@ -16,7 +16,7 @@ CPU, OTHER = torch.device("cpu"), torch.device("meta")
 
 def state(device: torch.device, *, fused: bool) -> TrainingState:
     """A state whose optimizers are fused, as on CUDA, or not, as on MPS."""
-    made = TrainingState.create(recipes.resolve({}, TINY), device, "fp32")
+    made = TrainingState.create(resolve({}, TINY), device, "fp32")
     for optimizer in made.optimizers.values():
         optimizer.defaults["fused"] = fused
         for group in optimizer.param_groups:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from monet import checkpoint, recipes
+from monet import checkpoint
 from monet.clock import Decision, Horizon, State, Timekeeper
 from monet.config import Config
 from monet.data.batches import PairSource
@@ -21,6 +21,7 @@ from monet.data.layout import find_layout
 from monet.data.store import load_images
 from monet.device import Precision
 from monet.errors import InputError
+from monet.settings import resolve
 from monet.training.checkpoints import Saving
 from monet.training.events import EpochEvent, Incident, Listeners, StepEvent
 from monet.training.execution import Execution
@@ -38,7 +39,7 @@ class Bench:
     """Runs trainers on one folder, as processes would, and keeps what they report."""
 
     def __init__(self, data: Path, folder: Path, *overrides: str, precision: Precision = "fp32") -> None:
-        self.config: Config = recipes.resolve({}, [*TINY, *overrides])
+        self.config: Config = resolve({}, [*TINY, *overrides])
         self.folder, self.precision = folder, precision
         layout = find_layout(data)
         side = self.config.data.load_size

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from monet import checkpoint, recipes
+from monet import checkpoint
 from monet.clock import Horizon
 from monet.device import Precision
 from monet.errors import MonetError
+from monet.settings import resolve
 from monet.training import workers as workers_module
 from monet.training.execution import Execution
 from monet.training.losses import Losses
@@ -41,7 +42,7 @@ def two_threads() -> Iterator[None]:
 
 
 def execution_of(*overrides: str, precision: Precision = "fp32") -> Execution:
-    config = recipes.resolve({}, [*TINY, *overrides])
+    config = resolve({}, [*TINY, *overrides])
     return Execution(config, TrainingState.create(config, CPU, precision), CPU, precision)
 
 
@@ -255,4 +256,4 @@ def test_one_processor_shares_nothing() -> None:
 @pytest.mark.parametrize("workers", ["0", "-1", "1025", "many"])
 def test_a_number_of_workers_that_makes_no_sense_is_refused(workers: str) -> None:
     with pytest.raises(MonetError, match="workers"):
-        recipes.resolve({}, ["--training.workers", workers])
+        resolve({}, ["--training.workers", workers])
