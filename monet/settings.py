@@ -45,7 +45,7 @@ def resolve(values: Mapping[str, Any], overrides: Sequence[str] = (), *, source:
 
 @cache
 def setting_types() -> dict[str, Any]:
-    """The type of every setting by its dotted name."""
+    """Returns the type of every setting by its dotted name."""
     hints = typing.get_type_hints(Config)
     found: dict[str, Any] = {name: hints[name] for name in ("budget", "horizon", "tracking")}
     for name, group in GROUPS.items():
@@ -55,17 +55,17 @@ def setting_types() -> dict[str, Any]:
 
 
 def names_of(values: Mapping[str, Any]) -> frozenset[str]:
-    """The dotted names of the settings in a recipe's values."""
+    """Returns the dotted names of the settings in a recipe's values."""
     return frozenset(_by_name(values))
 
 
 def names_in(overrides: Sequence[str]) -> frozenset[str]:
-    """The dotted names of the settings among command-line words."""
+    """Returns the dotted names of the settings among command-line words."""
     return frozenset(word[2:].split("=", 1)[0] for word in overrides if word.startswith("--"))
 
 
 def settings_among(words: Sequence[str]) -> list[str]:
-    """The settings among a command's words, with their values; its other options are left out."""
+    """Returns the settings among a command's words, with their values; its other options are left out."""
     found: list[str] = []
     for word, following in zip(words, [*words, "--"][1:], strict=True):
         name, given, _ = word.removeprefix("--").partition("=")
@@ -75,7 +75,7 @@ def settings_among(words: Sequence[str]) -> list[str]:
 
 
 def describe_settings() -> str:
-    """Every setting with its type, default and meaning, a paragraph each, as `--help` shows them."""
+    """Returns every setting with its type, default and meaning, a paragraph each, as `--help` shows them."""
     defaults, meanings = flat(dataclasses.asdict(Config())), _meanings()
     lines = []
     for name in [*(name for name in setting_types() if "." in name), "tracking"]:  # the others are options
@@ -86,7 +86,7 @@ def describe_settings() -> str:
 
 
 def describe(annotation: Any) -> str:
-    """A type as a person would say it."""
+    """Returns a type as a person would say it."""
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
     if annotation in words:
         return words[annotation]
@@ -101,7 +101,7 @@ def describe(annotation: Any) -> str:
 
 
 def _meanings() -> dict[str, str]:
-    """The docstring below every field of the dataclasses in `monet.config`, by the setting's dotted name."""
+    """Returns the docstring below every field of the dataclasses in `monet.config`, by the setting's dotted name."""
     prefixes = {group.__name__: f"{name}." for name, group in GROUPS.items()} | {Config.__name__: ""}
     found = {}
     for node in ast.parse(inspect.getsource(config)).body:
@@ -114,7 +114,7 @@ def _meanings() -> dict[str, str]:
 
 
 def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings by their dotted names; the values as they are, whatever they hold."""
+    """Returns nested settings by their dotted names; the values as they are, whatever they hold."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -125,8 +125,8 @@ def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_words(values: dict[str, Any]) -> dict[str, Any]:
-    """The values with `on` and `off` as words where they are meant so: YAML reads them as true and false. One tracker,
-    or none, is a list, too."""
+    """Returns the values with `on` and `off` as words where they are meant so: YAML reads them as true and false. One
+    tracker, or none, is a list, too."""
     found, compiled, trackers = dict(values), values.get("training.compile"), values.get("tracking", [])
     if isinstance(compiled, bool):
         found["training.compile"] = "on" if compiled else "off"
@@ -136,7 +136,7 @@ def _with_words(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_options(words: Sequence[str]) -> dict[str, Any]:
-    """The settings on a command line by their dotted names; their values are read as those of a recipe."""
+    """Returns the settings on a command line by their dotted names; their values are read as those of a recipe."""
     found, rest = {}, iter(words)
     for word in rest:
         if not word.startswith("--"):
@@ -152,7 +152,7 @@ def _read_options(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_word(text: str, annotation: Any) -> Any:
-    """A word of the command line as a recipe's value; text where it is none, or where text is wanted."""
+    """Returns a word of the command line as a recipe's value; text where it is none, or where text is wanted."""
     if annotation is str or text in _choices(annotation) or not text.strip():
         return text
     try:
@@ -163,7 +163,7 @@ def _read_word(text: str, annotation: Any) -> Any:
 
 
 def _typed(name: str, value: Any) -> Any:
-    """A value in its setting's type, if it is of that, or a whole number where any number will do."""
+    """Returns a value in its setting's type, if it is of that, or a whole number where any number will do."""
     annotation = setting_types()[name]
     try:
         return as_typed(value, annotation)
@@ -203,7 +203,7 @@ def _listed(text: Any) -> list[str]:
 
 
 def _choices(annotation: Any) -> list[str]:
-    """The words that a type allows, if it is made of such."""
+    """Returns the words that a type allows, if it is made of such."""
     if typing.get_origin(annotation) is Literal:
         return list(typing.get_args(annotation))
     return [choice for part in typing.get_args(annotation) for choice in _choices(part)]

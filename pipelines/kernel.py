@@ -171,7 +171,7 @@ def _push(options: argparse.Namespace) -> int:
 
 
 def _kaggle_user() -> str | None:
-    """The name that goes with the credentials, where they have one."""
+    """Returns the name that goes with the credentials, where they have one."""
     if name := os.environ.get("KAGGLE_USERNAME"):
         return name
     folder = Path(os.environ.get("KAGGLE_CONFIG_DIR", "~/.kaggle")).expanduser()

@@ -59,7 +59,7 @@ def build(
 
 
 def is_built(path: Path) -> bool:
-    """Whether a file is a notebook, or the metadata of one of these kernels."""
+    """Returns whether a file is a notebook, or the metadata of one of these kernels."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

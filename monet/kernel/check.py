@@ -165,7 +165,7 @@ def _look_at_output(checked: Checked, working: Path, rules: Rules) -> None:
 
 
 def _with_settings(notebook: Any, values: dict[str, Any]) -> Any:
-    """The notebook with a cell behind its first code cell that gives its settings other values."""
+    """Returns the notebook with a cell behind its first code cell that gives its settings other values."""
     import nbformat
 
     copy: Any = nbformat.from_dict(notebook)  # type: ignore[no-untyped-call]

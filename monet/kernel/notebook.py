@@ -24,7 +24,7 @@ _LINE = 120
 
 
 def pack(root: Path, folders: Sequence[str] = SHORT.packs) -> bytes:
-    """All of monet's modules and what they read, as a zip.
+    """Returns all of monet's modules and what they read, as a zip.
 
     Members are in order, have no times and are not compressed: compressors differ from build to build.
 
@@ -49,7 +49,7 @@ def pack(root: Path, folders: Sequence[str] = SHORT.packs) -> bytes:
 
 
 def notebook(packed: bytes | None, edition: Edition = SHORT) -> dict[str, Any]:
-    """The notebook, in Jupyter's format 4.5.
+    """Returns the notebook, in Jupyter's format 4.5.
 
     Args:
         packed: what `pack` returned, or None where a dataset holds it.
@@ -75,7 +75,7 @@ def notebook(packed: bytes | None, edition: Edition = SHORT) -> dict[str, Any]:
 
 
 def _software(packed: bytes | None) -> str:
-    """How the notebook finds the software, in Markdown."""
+    """Returns how the notebook finds the software, in Markdown."""
     if packed is None:
         return _read("cells/from_dataset.md")
     text = base64.b64encode(packed).decode()
@@ -86,7 +86,7 @@ def _software(packed: bytes | None) -> str:
 
 
 def _section(heading: str) -> str:
-    """A section of the first notebook, with its heading."""
+    """Returns a section of the first notebook, with its heading."""
     return next(section for section in _SECTION.split(_read(SHORT.text)) if section.startswith(f"{heading}\n"))
 
 

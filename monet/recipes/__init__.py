@@ -15,7 +15,7 @@ _MOST_BYTES = 64 * 1024
 
 
 def names() -> list[str]:
-    """The recipes that come with monet."""
+    """Returns the recipes that come with monet."""
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 
