@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import platformdirs
 import torch
@@ -19,31 +18,27 @@ from monet.data.layout import identity_of, list_images
 from monet.data.store import paintable
 from monet.device import Precision, choose_device, choose_precision
 from monet.display import Display
-from monet.errors import InputError, shown
-from monet.files import is_json_with, require_output, require_writable, write_json
+from monet.errors import InputError
+from monet.files import write_json
 from monet.generation.painter import unreadable
 from monet.generation.translator import Translator
 from monet.inference.paint import Painted, generate
-from monet.machine import available_processors
 from monet.ranking import compare as comparing
 from monet.ranking.compare import Comparison, choose_photos
-from monet.ranking.report import write_comparison
+from monet.ranking.report import require_places, write_comparison
 from monet.ranking.verdict import as_dict
-from monet.reporting.report import is_report
 from monet.run import submit as submitting
 from monet.run import train as training
 from monet.run.prepare import prepared_run
-from monet.run.request import RunRequest
+from monet.run.request import Settings, run_request
 from monet.run.reserve import AfterTraining
-from monet.run.run import Run
-from monet.run.scoring import submission_scoring
+from monet.run.submission_scoring import submission_scoring
 from monet.run.submit import Submission
-from monet.run_folder.checkpoints import Candidate, find_all, read_candidate
+from monet.run_folder.checkpoints import Candidate, find_all
 from monet.run_folder.folder import RunFolder
-from monet.run_folder.scores import best_candidate, keep_score
+from monet.run_folder.scores import keep_score, named_checkpoint
 from monet.scoring.accumulator import ScoreAccumulator
 from monet.scoring.evaluation import Evaluation
-from monet.scoring.inception import FeatureExtractor
 from monet.scoring.options import ScoreOptions
 from monet.scoring.score import Score
 from monet.training.stored import load_checkpoint
@@ -71,8 +66,6 @@ __all__ = [
 ]
 
 PathLike = str | os.PathLike[str]
-Settings = Mapping[str, Any] | Sequence[str]
-"""Settings by their dotted names, or as words of a command line."""
 Weights = Literal["ema", "raw"]
 
 
@@ -193,7 +186,9 @@ def submit(
     context, options = context or default_context(), score_options or ScoreOptions()
     request = run_request(data, run, recipe, budget, horizon, resume, settings, train=paint_with is None)
     with prepared_run(request, context) as prepared:
-        candidate = context.group.broadcast_object(lambda: _candidate(paint_with, prepared))
+        candidate = context.group.broadcast_object(
+            lambda: named_checkpoint(paint_with, prepared.folder) if paint_with else None
+        )
         path = Path(zip) if zip is not None else prepared.folder.archive
         if context.group.rank:
             submitting.assist(prepared, context, path, paint_with=candidate, skip_bad=skip_bad)
@@ -299,14 +294,7 @@ def score_accumulator(options: ScoreOptions | None = None, *, device: str = "aut
         InputError: the weights cannot be had or used.
     """
     options = options or ScoreOptions()
-    if options.train_paintings:
-        raise InputError("an accumulator has no training paintings of their own: its real images are the reference")
-    weights = options.find_weights(default_context().weights_folder, download=True)
-    assert weights
-    extractor = FeatureExtractor(
-        weights, options.feature_layer, device=choose_device(device), workers=available_processors()
-    )
-    return ScoreAccumulator(extractor, epsilon=options.epsilon)
+    return options.accumulator(default_context().weights_folder, device=choose_device(device))
 
 
 def compare(
@@ -351,7 +339,7 @@ def compare(
         raise InputError("no runs to compare: name the folder of one at least")
     page = Path(report) if report is not None else RunFolder(folders[0]).report
     inputs = [Path(photos), Path(reference), *options.inputs]
-    _require_places(folders, page, report is not None, Path(json_file) if json_file else None, inputs)
+    require_places(folders, page, report is not None, Path(json_file) if json_file else None, inputs)
     where = choose_device(device)
     candidates = find_all(folders, weights)
     found = list_images(Path(photos))
@@ -393,92 +381,3 @@ def default_context() -> Context:
         weights_folder=Path(torch.hub.get_dir()),
         command=("python",),
     )
-
-
-def run_request(
-    data: PathLike,
-    run: PathLike | None,
-    recipe: str | None,
-    budget: str | None,
-    horizon: str | None,
-    resume: bool,
-    settings: Settings,
-    *,
-    train: bool = True,
-) -> RunRequest:
-    """Returns the request that the arguments of `train` and `submit` make."""
-    if isinstance(settings, str):
-        raise InputError(f"settings are a text, {shown(settings)}: give a mapping or a list of words")
-    words = _words(settings) if isinstance(settings, Mapping) else list(settings)
-    words += _words({name: value for name, value in (("budget", budget), ("horizon", horizon)) if value is not None})
-    return RunRequest(
-        data=os.fspath(data),
-        run=None if run is None else Path(run),
-        recipe=recipe,
-        overrides=words,
-        resume=resume,
-        train=train,
-    )
-
-
-def _words(settings: Mapping[str, Any]) -> list[str]:
-    """Returns settings by their dotted names as words of a command line.
-
-    Raises:
-        InputError: a value is not one that YAML has.
-    """
-    words = []
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            raise InputError(f"settings give {name} fields: write them as '{name}.NAME'")
-        try:
-            words += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]
-        except TypeError:
-            kind = type(value).__name__
-            raise InputError(f"{name} is a {kind}: give a number, a text, a list, true, false or None") from None
-    return words
-
-
-def _candidate(paint_with: str | None, run: Run) -> Candidate | None:
-    """Returns the checkpoint that is to paint in place of more training.
-
-    Raises:
-        InputError: there is no run yet, or the checkpoint belongs to another one.
-    """
-    if paint_with is None:
-        return None
-    if run.checkpoint is None:
-        raise InputError(
-            f"--paint-with needs a run that was trained: {run.folder.path} holds none; name one with --run"
-        )
-    if paint_with == "best":
-        return best_candidate(run.folder)
-    path = Path(paint_with)
-    there = Path(os.path.realpath(path)).parent
-    if path.parent != Path() and there != Path(os.path.realpath(run.folder.checkpoints)):
-        raise InputError(
-            f"{path} belongs to another run: paint with python -m pipelines.generate --checkpoint {path} …"
-        )
-    return read_candidate(run.folder, run.folder.checkpoints / path.name)
-
-
-def _require_places(
-    folders: Sequence[Path], report: Path, named: bool, json_file: Path | None, inputs: Sequence[Path]
-) -> None:
-    """Checks that the report and the numbers of a comparison replace nothing else.
-
-    Raises:
-        InputError: they do.
-    """
-    runs = [RunFolder(folder) for folder in folders]
-    if named:
-        require_output(report, "a report of monet", is_report, inputs)
-    require_writable(report)
-    for run in runs:
-        run.require_apart(report, run.report)
-    if json_file:
-        require_output(json_file, "a comparison of monet", is_json_with("recommended"), inputs)
-        for run in runs:
-            run.require_apart(json_file)
-        if os.path.realpath(json_file) == os.path.realpath(report):
-            raise InputError(f"--json and the report are both {json_file}: give two names")

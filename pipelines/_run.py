@@ -67,13 +67,13 @@ def read_request(
     Raises:
         InputError: something on the command line cannot be used.
     """
-    from monet import api
     from monet.run.prepare import check_settings
+    from monet.run.request import run_request
 
     options, words = parser.parse_known_args(arguments)
     asked = {name: getattr(options, name) for name in ("data", "run", "recipe", "budget", "horizon", "resume")}
     asked["settings"] = words
-    check_settings(api.run_request(**asked))  # before processes wait for each other
+    check_settings(run_request(**asked))  # before processes wait for each other
     return options, asked, _context(parser, arguments)
 
 

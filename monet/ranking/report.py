@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from monet.files import write_text
+from monet.errors import InputError
+from monet.files import is_json_with, require_output, require_writable, write_text
 from monet.ranking.compare import Comparison, RankedCheckpoint
 from monet.ranking.verdict import verdict
 from monet.reporting.exhibits import photo_jpeg
-from monet.reporting.report import Column, Report, Row, render
+from monet.reporting.report import Column, Report, Row, is_report, render
+from monet.run_folder.folder import RunFolder
 from monet.run_folder.report import compared, run_facts, training_steps
 from monet.scoring.score import REMARKS
 from monet.scoring.scorer import Scorer
+
+
+def require_places(
+    folders: Sequence[Path], report: Path, named: bool, json_file: Path | None, inputs: Sequence[Path]
+) -> None:
+    """Checks that the report and the numbers of a comparison replace nothing else.
+
+    Args:
+        folders: of the runs that are compared.
+        report: the page.
+        named: a user gave its name.
+        json_file: file for the numbers, if any.
+        inputs: further files and folders that are read.
+
+    Raises:
+        InputError: they do.
+    """
+    runs = [RunFolder(folder) for folder in folders]
+    if named:
+        require_output(report, "a report of monet", is_report, inputs)
+    require_writable(report)
+    for run in runs:
+        run.require_apart(report, run.report)
+    if json_file:
+        require_output(json_file, "a comparison of monet", is_json_with("recommended"), inputs)
+        for run in runs:
+            run.require_apart(json_file)
+        if os.path.realpath(json_file) == os.path.realpath(report):
+            raise InputError(f"--json and the report are both {json_file}: give two names")
 
 
 def write_comparison(comparison: Comparison, scorer: Scorer, path: Path) -> None:

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from monet import archive
 from monet.clock import format_duration
 from monet.context import Context
-from monet.data.decode import decode
 from monet.data.layout import identity_of
 from monet.data.store import BadImage
-from monet.data.stream import Purpose, permutation
 from monet.errors import InputError, Interrupted, MonetError
 from monet.files import require_output, require_writable
-from monet.reporting.grids import image_grid, save_image
-from monet.reporting.report import Row, figure, span
+from monet.reporting.grids import save_image
+from monet.reporting.report import Row
 from monet.run.listeners import draw_curves
 from monet.run.reserve import AfterTraining
 from monet.run.run import Run
-from monet.run.scoring import SubmissionScoring
+from monet.run.submission_scoring import SubmissionScoring
+from monet.run.summary import generated_grid, result_lines, score_line
 from monet.run.train import Trained, ready_to_paint, train
 from monet.run_folder.checkpoints import Candidate, read_candidate
 from monet.run_folder.folder import RunFolder
@@ -41,9 +35,6 @@ logger = logging.getLogger(__name__)
 
 GENERATED = "generated.png"
 """The grid of generated images, among the samples."""
-_GRID_ROWS, _GRID_PAIRS = 4, 3
-"""The grid of generated images: rows, and photos with their paintings in a row."""
-
 
 _COMPLETE = "stopped after the painting; {} is complete"
 
@@ -148,8 +139,8 @@ def _finish(
     with side_product("a score"):
         row = _score(run, context, trained, path, scoring, painting_seconds)
     evaluation = row.evaluation if row else None
-    scored = _scored(evaluation) if evaluation else f"not scored: {scoring.why_not or 'see above'}"
-    summary = _summary(trained, path, _checks(report, run.layout.rules), scored)
+    scored = score_line(evaluation) if evaluation else f"not scored: {scoring.why_not or 'see above'}"
+    summary = result_lines(trained, path, report, run.layout.rules, scored)
     steps = training_steps(run.folder)
     if trained.checkpoint is None:
         draw_curves(run.folder, steps)
@@ -220,32 +211,6 @@ def _require_place(run: Run, path: Path, inputs: Sequence[Path]) -> None:
     run.folder.require_apart(path)
 
 
-def _summary(trained: Trained, path: Path, checked: str, scored: str) -> list[str]:
-    """Returns the result, a sentence a line."""
-    outcome = trained.outcome
-    lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})"]
-    if trained.checkpoint:
-        lines.append(f"painted with {trained.checkpoint.path}, as asked for")
-    lines.append(f"wrote {path}: {len(trained.photos):,} images, {checked}")
-    if trained.skipped:
-        lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in trained.skipped)}")
-    return [*lines, scored]
-
-
-def _checks(report: archive.Report | None, rules: archive.Rules) -> str:
-    """Returns what the validation says, in a few words."""
-    return f"{'valid' if report.valid else 'NOT VALID'} by the {rules} rules" if report else "not checked"
-
-
-def _scored(evaluation: Evaluation) -> str:
-    """Returns a score as a sentence."""
-    mifid, score = evaluation.mifid.interval(), evaluation.score
-    return (
-        f"MiFID {figure(mifid.value)} (95 %: {span(mifid)}), FID {figure(score.fid)}, memorization distance "
-        f"{figure(score.memorization_distance)}, layer {evaluation.feature_layer}"
-    )
-
-
 def _track(run: Run, trained: Trained, report: archive.Report | None, evaluation: Evaluation | None) -> None:
     """Tells the trackers the result."""
     run.tracking.picture(trained.outcome.pairs, "generated", run.folder.samples / GENERATED)
@@ -307,27 +272,3 @@ def _score(
         painting_seconds=painting_seconds,
         scoring_seconds=context.clock() - begun,
     )
-
-
-def generated_grid(photos: tuple[Path, ...], path: Path, seed: int) -> Image.Image:
-    """Draws photos chosen at random beside their paintings.
-
-    Args:
-        photos: in the order in which they were painted.
-        path: the archive.
-        seed: of the choice.
-    """
-    chosen = permutation(seed, Purpose.SAMPLE_GRID, 1, len(photos))[: _GRID_ROWS * _GRID_PAIRS]
-    names = archive.member_names(photos)
-    with zipfile.ZipFile(path) as images:
-        shown = [
-            pixels
-            for index in chosen
-            for pixels in (
-                decode(photos[index], archive.SIDE),
-                np.asarray(Image.open(io.BytesIO(images.read(names[index])))),
-            )
-        ]
-    columns = 2 * min(_GRID_PAIRS, len(chosen))
-    rows = [shown[start : start + columns] for start in range(0, len(shown) - columns + 1, columns)]
-    return image_grid(rows, ["photo", "painted"] * (columns // 2), group=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from monet.device import Precision
 from monet.errors import InputError
 from monet.files import add_line, require_regular
-from monet.run_folder.checkpoints import Candidate, Weights, find_candidates
+from monet.run_folder.checkpoints import Candidate, Weights, find_candidates, read_candidate
 from monet.run_folder.folder import RunFolder
 from monet.scoring.evaluation import Evaluation
 
@@ -108,3 +109,26 @@ def best_candidate(folder: RunFolder, weights: Weights = "ema") -> Candidate:
         "%s has the lowest MiFID of %d that were scored, of %d checkpoints", best.path, len(scores), len(candidates)
     )
     return best
+
+
+def named_checkpoint(name: str, folder: RunFolder) -> Candidate:
+    """Returns a checkpoint of a run that a user names to paint with.
+
+    Args:
+        name: its file, with its folder or without; or `best` for the lowest MiFID.
+        folder: of the run.
+
+    Raises:
+        InputError: there is no run yet, or the checkpoint belongs to another one.
+    """
+    if not folder.last.exists():
+        raise InputError(f"--paint-with needs a run that was trained: {folder.path} holds none; name one with --run")
+    if name == "best":
+        return best_candidate(folder)
+    path = Path(name)
+    there = Path(os.path.realpath(path)).parent
+    if path.parent != Path() and there != Path(os.path.realpath(folder.checkpoints)):
+        raise InputError(
+            f"{path} belongs to another run: paint with python -m pipelines.generate --checkpoint {path} …"
+        )
+    return read_candidate(folder, folder.checkpoints / path.name)

@@ -11,6 +11,7 @@ import torch
 from monet.context import Context
 from monet.errors import InputError
 from monet.machine import available_processors
+from monet.scoring.accumulator import ScoreAccumulator
 from monet.scoring.cache import FeatureCache
 from monet.scoring.images import open_images
 from monet.scoring.inception import LAYERS, FeatureExtractor, Layer
@@ -96,3 +97,20 @@ class ScoreOptions:
             workers=workers,
             display=context.display,
         )
+
+    def accumulator(self, weights_folder: Path, *, device: torch.device) -> ScoreAccumulator:
+        """Returns an accumulator of images in memory.
+
+        Args:
+            weights_folder: PyTorch hub's; the weights are downloaded there where they are needed.
+            device: where Inception runs.
+
+        Raises:
+            InputError: there are training paintings, or the weights cannot be had or used.
+        """
+        if self.train_paintings:
+            raise InputError("an accumulator has no training paintings of their own: its real images are the reference")
+        weights = self.find_weights(weights_folder, download=True)
+        assert weights
+        extractor = FeatureExtractor(weights, self.feature_layer, device=device, workers=available_processors())
+        return ScoreAccumulator(extractor, epsilon=self.epsilon)

@@ -23,7 +23,7 @@ from monet.models import ResnetGenerator
 from monet.run import data
 from monet.run.resume import GivenSettings
 from monet.run.run import Run
-from monet.run.scoring import SubmissionScoring
+from monet.run.submission_scoring import SubmissionScoring
 from monet.run.submit import Submission, submit
 from monet.run_folder.folder import RunFolder
 from monet.scoring.scorer import Scorer

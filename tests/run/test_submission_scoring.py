@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monet.clock import Deadline
 from monet.errors import InputError
-from monet.run.scoring import SubmissionScoring
+from monet.run.submission_scoring import SubmissionScoring
 from monet.scoring.cache import FeatureCache
 from monet.scoring.inception import FeatureExtractor
 from monet.scoring.scorer import Scorer
