@@ -99,9 +99,16 @@ def loss_names(identity: bool) -> list[str]:
 
 
 def in_order_of_names(losses: list[Losses], *, identity: bool) -> Tensor:
-    """Joins the terms of both directions and of both discriminators into one vector, in the order of `loss_names`."""
+    """Joins the terms of both directions and of both discriminators into one vector, in the order of `loss_names`.
+
+    Raises:
+        ValueError: the terms are others than those names.
+    """
     terms = {name: term for each in losses for name, term in each.terms.items()}
-    _, *generators, discriminator_a, discriminator_b = loss_names(identity)
+    _, *names = loss_names(identity)
+    if terms.keys() != set(names):
+        raise ValueError(f"losses {sorted(terms)}: expected those of loss_names, {sorted(names)}")
+    *generators, discriminator_a, discriminator_b = names
     minimised = torch.stack([terms[name] for name in generators])
     of_discriminators = torch.stack([terms[discriminator_a], terms[discriminator_b]])
     return torch.cat([minimised.sum(0, keepdim=True), minimised, of_discriminators])

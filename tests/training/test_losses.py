@@ -110,9 +110,10 @@ def test_losses_are_joined_in_the_order_of_their_names() -> None:
     assert joined.tolist() == [sum(values.values()) - judged, *values.values()]
 
 
-def test_a_loss_that_is_missing_is_an_error() -> None:
-    terms = {name: torch.tensor(1.0) for name in loss_names(False)[1:]}
-    with pytest.raises(KeyError):
+@pytest.mark.parametrize("others", [{}, {"identity_a": 1.0, "identity_b": 1.0, "total_variation": 1.0}])
+def test_a_loss_that_is_missing_or_has_no_name_to_be_reported_by_is_an_error(others: dict[str, float]) -> None:
+    terms = {name: torch.tensor(1.0) for name in (*loss_names(False)[1:], *others)}
+    with pytest.raises(ValueError, match="expected those of loss_names"):
         in_order_of_names([Losses(terms)], identity=True)
 
 
