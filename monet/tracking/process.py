@@ -1,4 +1,4 @@
-"""Hands messages to a tracker that works in a process of its own, so that nothing it does can slow or end the run.
+"""A tracker that works in a process of its own, so that nothing it does can slow or end the run.
 
 A tracker's library is much code of others: it starts threads, takes over signals, waits for servers. In the run's own
 process all of that would share the interpreter with the training step.
@@ -18,8 +18,8 @@ from typing import IO
 
 from monet.tracking.tracker import Close, Ending, Message, OpenTracker, RunInfo
 
-_ROOT = Path(__file__).parents[2]
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from monet.tracking.worker import work; work()"
+_WORKER = Path(__file__).with_name("worker")
+"""What its process runs, which finds `monet` by this path."""
 _MOST_WAITING = 10_000
 """Messages kept for a tracker that does not take them; at one a second nearly three hours."""
 
@@ -106,7 +106,7 @@ class TrackerProcess:
         self._opening.folder.mkdir(parents=True, exist_ok=True)
         with open(self._opening.log, "ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-c", _START, str(_ROOT)],
+                [sys.executable, str(_WORKER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
