@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError, shortened
+from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError, first_line, shortened
 from pipelines import _program
 from pipelines._logging import set_up_logging
 from pipelines._memory import is_about_memory, require_room_for_torch
@@ -110,7 +110,7 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
 
 def _told(error: Exception) -> tuple[str, int]:
     """Returns message and exit code for an error that the system or a library raised."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    first = first_line(error, type(error).__name__)
     if is_about_memory(error):
         return f"not enough memory ({first}): end other programs, or ask for less", MonetError.exit_code
     if isinstance(error, OSError):
