@@ -21,6 +21,7 @@ from monet import jpeg
 from monet.errors import InputError, shown
 from monet.files import kind_of_mode, require_regular, written_whole
 from monet.machine import available_processors
+from monet.sizes import MAX_PIXELS, SIDE
 from monet.threads import thread_pool
 from monet.zips import Contradiction, end_faults, extent, read_member, unclaimed
 
@@ -29,13 +30,10 @@ Code = Literal["count", "name", "format", "size", "mode", "corrupt", "duplicate"
 
 KAGGLE_COUNT = range(7_000, 10_001)
 """How many images the competition takes."""
-SIDE = 256
-"""Width and height of an image that the competition takes."""
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _UNFIT = re.compile(r"^\.|[\x00-\x1f\\:\ud800-\udfff]")
 """Parts that no member's name may have: a leading dot, control characters, parts of a path, bytes that are no text."""
 _LONGEST_NAME = 255
-_MAX_PIXELS = 80_000_000
 _MAX_MEMBER = 64 * 2**20
 _MAX_RATIO = 200
 
@@ -265,7 +263,7 @@ def _image_problem(name: str, data: bytes, rules: Rules) -> Problem | None:
                 return Problem("size", name, f"{image.width}×{image.height}: expected {SIDE}×{SIDE}")
             if rules == "kaggle" and image.mode != "RGB":
                 return Problem("mode", name, f"mode {image.mode}: expected RGB")
-            if image.width * image.height > _MAX_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 return Problem("unsafe", name, f"{image.width}×{image.height}: too large to decode")
             image.load()
         if data.startswith(jpeg.START) and (fault := jpeg.damage(data)):

@@ -33,6 +33,7 @@ from monet.run_folder.report import training_steps, write_submission
 from monet.run_folder.scores import keep_score
 from monet.scoring.evaluation import Evaluation
 from monet.side_products import side_product
+from monet.sizes import SIDE
 from monet.training.trainer import Outcome
 
 logger = logging.getLogger(__name__)
@@ -316,7 +317,7 @@ def generated_grid(photos: tuple[Path, ...], path: Path, seed: int) -> Image.Ima
             pixels
             for index in chosen
             for pixels in (
-                decode(photos[index], archive.SIDE),
+                decode(photos[index], SIDE),
                 np.asarray(Image.open(io.BytesIO(images.read(names[index])))),
             )
         ]
