@@ -112,7 +112,7 @@ class Problem:
 
 
 @dataclass
-class Report:
+class Validation:
     """Result of a validation."""
 
     num_images: int = 0
@@ -124,7 +124,7 @@ class Report:
         return not self.problems
 
 
-def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None) -> Report:
+def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None) -> Validation:
     """Checks every member of an archive.
 
     Args:
@@ -148,25 +148,25 @@ def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None)
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _validate(file: IO[bytes], archive: zipfile.ZipFile, rules: Rules, workers: int) -> Report:
+def _validate(file: IO[bytes], archive: zipfile.ZipFile, rules: Rules, workers: int) -> Validation:
     members = archive.infolist()
-    report = Report(problems=[Problem("archive", "", fault) for fault in _structure_faults(file, archive)])
+    found = Validation(problems=[Problem("archive", "", fault) for fault in _structure_faults(file, archive)])
     safe = []
     for member in members:
         problem = _name_problem(member) or safety_problem(member)
         if problem:
-            report.problems.append(problem)
+            found.problems.append(problem)
         else:
             safe.append(member)
-    report.problems += _duplicates(members)
-    report.num_images = len(safe)
-    report.problems += _image_problems(file, archive, safe, rules, workers)
-    if rules == "kaggle" and report.num_images not in KAGGLE_COUNT:
+    found.problems += _duplicates(members)
+    found.num_images = len(safe)
+    found.problems += _image_problems(file, archive, safe, rules, workers)
+    if rules == "kaggle" and found.num_images not in KAGGLE_COUNT:
         least, most = KAGGLE_COUNT[0], KAGGLE_COUNT[-1]
-        report.problems.append(Problem("count", "", f"{report.num_images} images: expected {least} to {most}"))
-    elif report.num_images == 0:
-        report.problems.append(Problem("count", "", "no images: expected at least one"))
-    return report
+        found.problems.append(Problem("count", "", f"{found.num_images} images: expected {least} to {most}"))
+    elif found.num_images == 0:
+        found.problems.append(Problem("count", "", "no images: expected at least one"))
+    return found
 
 
 def _structure_faults(file: IO[bytes], archive: zipfile.ZipFile) -> list[str]:

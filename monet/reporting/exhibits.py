@@ -9,7 +9,7 @@ from monet.archive import member_names
 from monet.data.decode import decode
 from monet.data.pixels import to_jpeg
 from monet.data.stream import Purpose, permutation
-from monet.reporting.report import Close
+from monet.reporting.report import ClosestPainting
 from monet.scoring.evaluation import Evaluation
 from monet.scoring.images import ImageSet, open_images
 from monet.sizes import SIDE
@@ -39,7 +39,7 @@ def painted(archive: Path, photos: Sequence[Path], chosen: Sequence[Path]) -> li
 
 def closest_pictures(
     archive: Path, photos: Sequence[Path], evaluation: Evaluation, paintings: ImageSet
-) -> tuple[Close, ...]:
+) -> tuple[ClosestPainting, ...]:
     """The generated images that come closest to a training painting, each between its photo and that painting.
 
     Args:
@@ -53,7 +53,7 @@ def closest_pictures(
     names = [images.names[item.image] for item in found]
     titles = [paintings.names[item.painting] for item in found]
     return tuple(
-        Close(
+        ClosestPainting(
             photo=photo_jpeg(by_name[name]),
             painted=made,
             painting=painting,

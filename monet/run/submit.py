@@ -59,7 +59,7 @@ class Submission:
     """The archive."""
     num_images: int
     """Images in it."""
-    report: archive.Report | None
+    report: archive.Validation | None
     """Result of the validation; None where it could not be done."""
     skipped: tuple[BadImage, ...]
     """Photos that could not be read and were left out on request."""
@@ -128,7 +128,7 @@ def _afterwards(
     painting_seconds: float,
 ) -> Submission:
     """All that follows the archive. It is what counts: nothing here ends the command but being told to end."""
-    report: archive.Report | None = None
+    report: archive.Validation | None = None
     with side_product("a check of the archive"):
         report = _checked(path, job.layout.rules)
     with side_product(GENERATED):
@@ -168,12 +168,12 @@ def _afterwards(
     return dataclasses.replace(submission, late=late)
 
 
-def _checked(path: Path, rules: archive.Rules) -> archive.Report:
+def _checked(path: Path, rules: archive.Rules) -> archive.Validation:
     """Validates an archive, also one that cannot even be opened."""
     try:
         return archive.validate(path, rules)
     except InputError as error:
-        return archive.Report(problems=[archive.Problem("archive", "", str(error))])
+        return archive.Validation(problems=[archive.Problem("archive", "", str(error))])
 
 
 def _last(job: Job, trained: Trained) -> Candidate:

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import IO
 
-from monet.tracking.tracker import Close, Ending, Message, OpenTracker, RunInfo
+from monet.tracking.tracker import Ending, Message, OpenTracker, RunInfo, Shutdown
 
 _WORKER = Path(__file__).with_name("worker")
 """What its process runs, which finds `monet` by this path."""
@@ -74,7 +74,7 @@ class TrackerProcess:
         Args:
             ending: how the run's process ends.
         """
-        self.send(Close(ending))
+        self.send(Shutdown(ending))
 
     def wait(self, patience: float) -> bool:
         """Waits for the tracker to end. After that it continues by itself for a time, while the run's process may end.
@@ -119,7 +119,7 @@ class TrackerProcess:
                 message = self._waiting.get()
                 pickle.dump(message, pipe)
                 pipe.flush()
-                if isinstance(message, Close):
+                if isinstance(message, Shutdown):
                     return
 
     def _hear_all(self, pipe: IO[bytes]) -> None:
