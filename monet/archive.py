@@ -21,6 +21,7 @@ from monet import jpeg
 from monet.errors import InputError, shown
 from monet.files import kind_of_mode, require_regular, written_whole
 from monet.machine import available_processors
+from monet.sizes import MAX_PIXELS, SIDE
 from monet.threads import thread_pool
 from monet.zips import Contradiction, end_faults, extent, read_member, unclaimed
 
@@ -29,13 +30,10 @@ Code = Literal["count", "name", "format", "size", "mode", "corrupt", "duplicate"
 
 KAGGLE_COUNT = range(7_000, 10_001)
 """How many images the competition takes."""
-SIDE = 256
-"""Width and height of an image that the competition takes."""
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _UNFIT = re.compile(r"^\.|[\x00-\x1f\\:\ud800-\udfff]")
 """Parts that no member's name may have: a leading dot, control characters, parts of a path, bytes that are no text."""
 _LONGEST_NAME = 255
-_MAX_PIXELS = 80_000_000
 _MAX_MEMBER = 64 * 2**20
 _MAX_RATIO = 200
 
@@ -115,7 +113,7 @@ class Problem:
 
 
 @dataclass
-class Report:
+class Validation:
     """Result of a validation."""
 
     num_images: int = 0
@@ -127,7 +125,7 @@ class Report:
         return not self.problems
 
 
-def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None) -> Report:
+def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None) -> Validation:
     """Checks every member of an archive.
 
     Args:
@@ -151,25 +149,25 @@ def validate(path: Path, rules: Rules = "kaggle", *, workers: int | None = None)
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _validate(file: IO[bytes], archive: zipfile.ZipFile, rules: Rules, workers: int) -> Report:
+def _validate(file: IO[bytes], archive: zipfile.ZipFile, rules: Rules, workers: int) -> Validation:
     members = archive.infolist()
-    report = Report(problems=[Problem("archive", "", fault) for fault in _structure_faults(file, archive)])
+    found = Validation(problems=[Problem("archive", "", fault) for fault in _structure_faults(file, archive)])
     safe = []
     for member in members:
         problem = _name_problem(member) or safety_problem(member)
         if problem:
-            report.problems.append(problem)
+            found.problems.append(problem)
         else:
             safe.append(member)
-    report.problems += _duplicates(members)
-    report.num_images = len(safe)
-    report.problems += _image_problems(file, archive, safe, rules, workers)
-    if rules == "kaggle" and report.num_images not in KAGGLE_COUNT:
+    found.problems += _duplicates(members)
+    found.num_images = len(safe)
+    found.problems += _image_problems(file, archive, safe, rules, workers)
+    if rules == "kaggle" and found.num_images not in KAGGLE_COUNT:
         least, most = KAGGLE_COUNT[0], KAGGLE_COUNT[-1]
-        report.problems.append(Problem("count", "", f"{report.num_images} images: expected {least} to {most}"))
-    elif report.num_images == 0:
-        report.problems.append(Problem("count", "", "no images: expected at least one"))
-    return report
+        found.problems.append(Problem("count", "", f"{found.num_images} images: expected {least} to {most}"))
+    elif found.num_images == 0:
+        found.problems.append(Problem("count", "", "no images: expected at least one"))
+    return found
 
 
 def _structure_faults(file: IO[bytes], archive: zipfile.ZipFile) -> list[str]:
@@ -266,7 +264,7 @@ def _image_problem(name: str, data: bytes, rules: Rules) -> Problem | None:
                 return Problem("size", name, f"{image.width}×{image.height}: expected {SIDE}×{SIDE}")
             if rules == "kaggle" and image.mode != "RGB":
                 return Problem("mode", name, f"mode {image.mode}: expected RGB")
-            if image.width * image.height > _MAX_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 return Problem("unsafe", name, f"{image.width}×{image.height}: too large to decode")
             image.load()
         if data.startswith(jpeg.START) and (fault := jpeg.damage(data)):

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type
 
 from monet.clock import parse_duration
 from monet.errors import InputError, shown
+from monet.sizes import SIDE
 
 TrackerName = Literal["clearml", "wandb", "tensorboard"]
 TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
@@ -88,7 +89,7 @@ class DataConfig(_Bounded):
     """`fixed`: one random choice of samples_per_epoch photos for the whole run; `fresh`: all photos in turn."""
     load_size: int = 286
     """Side in pixels to which an image is brought before it is cropped."""
-    crop_size: int = 256
+    crop_size: int = SIDE
     """Side in pixels of the random crop that the networks see."""
     flip: bool = True
     """Mirror half of the images left to right."""
@@ -257,7 +258,7 @@ class Config:
             "statistics: choose one of them",
         )
         part = 2**self.model.downsamplings
-        for side, what in ((self.data.crop_size, "data.crop_size is"), (256, "photos are painted at")):
+        for side, what in ((self.data.crop_size, "data.crop_size is"), (SIDE, "photos are painted at")):
             _require(
                 side % part == 0,
                 f"{what} {side} pixels, which {self.model.downsamplings} downsamplings do not divide: "

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from monet.clock import Clock
 from monet.config import require_device_name
 from monet.distributed import Group
-from monet.errors import InputError
+from monet.errors import InputError, first_line
 from monet.machine import available_processors, compiler, processor_name, total_memory
 from monet.threads import compute_threads
 
@@ -77,7 +77,7 @@ def device_problem(device: torch.device) -> str | None:
         grid = torch.zeros(1, 2, 2, 2, device=device)
         F.grid_sample(torch.ones(1, 3, 8, 8, device=device), grid, "bicubic", "reflection", align_corners=False)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        return str(error).strip().splitlines()[0]
+        return first_line(error)
     return None if correct else "a convolution gives a wrong result"
 
 
@@ -92,7 +92,7 @@ def compile_problem(device: torch.device) -> str | None:
     try:
         torch.compile(lambda x: (x * 2).relu())(torch.ones(8, device=device))
     except Exception as error:  # the compiler's many stages raise nearly anything  # noqa: BLE001
-        return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason'}"
+        return f"{type(error).__name__}: {first_line(error)}"
     return None
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from monet.errors import FailedElsewhere, LostProcess, MonetError
+from monet.errors import FailedElsewhere, LostProcess, MonetError, first_line
 
 T = TypeVar("T")
 
@@ -224,8 +224,7 @@ def _talk(exchange: Callable[[], T]) -> T:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:  # gloo has no class of its own for a broken connection
-        first = str(error).strip().splitlines()[0]
         raise LostProcess(
-            f"lost another process of this run ({first[:120]}): its own message says why; --resume continues from the "
-            "last checkpoint"
+            f"lost another process of this run ({first_line(error)[:120]}): its own message says why; --resume "
+            "continues from the last checkpoint"
         ) from error

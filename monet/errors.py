@@ -38,6 +38,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return ""
 
 
+def first_line(error: BaseException, otherwise: str = "no reason") -> str:
+    """The first line of an error's message: some libraries tell whole stories.
+
+    Args:
+        error: of any kind.
+        otherwise: what is returned where it has no message.
+    """
+    return (str(error).strip() or otherwise).splitlines()[0]
+
+
 class MonetError(Exception):
     """A run failed, or a check says no. The message is one line: what was found, where, and what to do."""
 

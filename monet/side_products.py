@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from monet.errors import MonetError
+from monet.errors import MonetError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,5 @@ def side_product(what: str, told: set[str] | None = None) -> Iterator[None]:
 
 def described(error: BaseException) -> str:
     """Returns an error in one line."""
-    lines = str(error).strip().splitlines()
-    message = lines[0][:_LONGEST] if lines else "no reason given"
+    message = first_line(error, "no reason given")[:_LONGEST]
     return message if isinstance(error, MonetError) else f"{type(error).__name__}: {message}"

@@ -1,18 +1,17 @@
-"""Options, errors, exit codes and logging of every command."""
+"""Options, errors and exit codes of every command."""
 
 from __future__ import annotations
 
 import argparse
 import errno
-import logging
 import os
 import sys
 import traceback
-import warnings
 from collections.abc import Callable, Sequence
 
-from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError, shortened
+from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError, first_line, shortened
 from pipelines import _program
+from pipelines._logging import set_up_logging
 from pipelines._memory import is_about_memory, require_room_for_torch
 from pipelines._processes import check_processes, is_first, is_one_of_several, speaker
 from pipelines._signals import SIGNALS
@@ -77,7 +76,7 @@ def run_command(
 
 def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], several: bool, torch: bool) -> int:  # noqa: C901
     debug = "--debug" in arguments
-    _set_up_logging(debug)
+    set_up_logging(debug)
     try:
         check_processes()
         if torch:
@@ -111,7 +110,7 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
 
 def _told(error: Exception) -> tuple[str, int]:
     """Returns message and exit code for an error that the system or a library raised."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    first = first_line(error, type(error).__name__)
     if is_about_memory(error):
         return f"not enough memory ({first}): end other programs, or ask for less", MonetError.exit_code
     if isinstance(error, OSError):
@@ -134,13 +133,3 @@ def _being_imported(error: Exception) -> str | None:
         if frame.f_code.co_name == "<module>" and package not in ("", "__main__", "monet", "pipelines"):
             library = package
     return library
-
-
-def _set_up_logging(debug: bool) -> None:
-    warnings.filterwarnings("ignore", module="PIL")  # remarks about damaged files, which are reported by name
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    root = logging.getLogger("monet")
-    root.handlers = [handler]
-    root.setLevel(logging.DEBUG if debug else logging.INFO)
-    root.propagate = False

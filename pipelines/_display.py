@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import Any
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from monet.clock import format_duration
 from monet.display import Display
@@ -21,12 +23,12 @@ class Bars(Display):
     def __init__(self) -> None:
         self._bar: Any = None
         self._note = ""
+        self._open = contextlib.ExitStack()
         AT_END.append(lambda: self.end(done=False))
-        for handler in logging.getLogger("monet").handlers:
-            handler.emit = self._write_above  # type: ignore[method-assign]
 
     def begin(self, stage: str, total: int, unit: str) -> None:
-        """Opens a bar."""
+        """Opens a bar; log lines are written above it."""
+        self.end(done=False)  # of a stage that was broken off
         interactive = sys.stderr.isatty()
         counting = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}, {rate_fmt}]"
         self._bar = tqdm(
@@ -38,6 +40,8 @@ class Bars(Display):
             dynamic_ncols=interactive,
             ncols=None if interactive else 120,
         )
+        self._open.callback(self._bar.close)
+        self._open.enter_context(logging_redirect_tqdm([logging.getLogger("monet")]))
 
     def advance(self, count: int = 1) -> None:
         """Moves the bar."""
@@ -56,8 +60,5 @@ class Bars(Display):
         if done and self._note:
             self._bar.bar_format = _SHARE + self._note
             self._bar.update(self._bar.total - self._bar.n)
-        self._bar.close()
+        self._open.close()
         self._bar, self._note = None, ""
-
-    def _write_above(self, record: logging.LogRecord) -> None:
-        tqdm.write(record.getMessage(), file=sys.stderr)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from monet.errors import InputError, MonetError, shown
 from monet.machine import available_processors
+from pipelines._logging import LineFormatter
 
 if TYPE_CHECKING:
     from monet.distributed import Group
@@ -73,7 +74,7 @@ def join() -> Group:
     if rank:
         logging.getLogger("monet").setLevel(logging.WARNING)
         for handler in logging.getLogger("monet").handlers:
-            handler.setFormatter(logging.Formatter(f"{speaker()}%(message)s"))
+            handler.setFormatter(LineFormatter(speaker()))
     _require_torchrun()
     return ProcessGroup(rank, local_rank, world_size, local_world_size)
 

@@ -69,8 +69,8 @@ def _report(submission: Submission) -> None:
     if pages:
         print(f"look at {' and '.join(pages)}")
     if not _is_fine(submission):
-        assert submission.report
-        first, *others = submission.report.problems
+        assert submission.validation
+        first, *others = submission.validation.problems
         wrong = f"error: {submission.path} is not valid: {first.name} {first.message}".replace(":  ", ": ")
         more = f" (and {len(others)} more)" if others else ""
         print(f"{wrong}{more}; it and {folder.last} are kept", file=sys.stderr)
@@ -78,7 +78,7 @@ def _report(submission: Submission) -> None:
 
 def _is_fine(submission: Submission) -> bool:
     """Returns whether the archive is valid, or could not be checked."""
-    return submission.report is None or submission.report.valid
+    return submission.validation is None or submission.validation.valid
 
 
 if __name__ == "__main__":

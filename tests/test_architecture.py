@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {
         *("clock", "config", "context", "device", "display", "distributed", "errors", "files", "interrupts", "jpeg"),
-        *("locks", "machine", "recipes", "settings", "side_products", "threads", "zips"),
+        *("locks", "machine", "recipes", "settings", "side_products", "sizes", "threads", "zips"),
     },
     {"data", "models", "checkpoint", "archive"},
     {"training", "generation", "scoring"},

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from monet.errors import shortened, shown
+from monet.errors import first_line, shortened, shown
 
 
 def test_a_long_text_keeps_its_start_and_its_end() -> None:
@@ -28,3 +28,9 @@ def test_a_value_is_shown_in_quotes_and_no_longer_than_a_line() -> None:
     assert shown(10**5_000) == "a number of thousands of digits"
     assert shown("\udcff") == r"'\udcff'"
     assert len(shown("y" * 10_000)) <= 82
+
+
+def test_an_error_is_told_by_the_first_line_of_its_message() -> None:
+    assert first_line(RuntimeError("\n  no kernel image  \nat line 3")) == "no kernel image  "
+    assert first_line(RuntimeError(" \n ")) == "no reason"
+    assert first_line(KeyError(), "nothing") == "nothing"

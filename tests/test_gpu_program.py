@@ -373,7 +373,7 @@ def test_processes_with_other_gradients_are_noticed() -> None:
     ("code", "said", "problem"),
     [
         (1, "trained on 4 pairs", "ends with exit code 1"),
-        (0, "trained on 4\nwrote x/y.zip: 4\nMiFID 40\nlate by 2m", "was late by 2m"),
+        (0, "trained on 4\nwrote x/y.zip: 4\nMiFID 40\nwarning: late by 2m", "was late by 2m"),
         (0, "trained on 4 pairs\n", "says only: trained on 4 pairs"),
     ],
 )

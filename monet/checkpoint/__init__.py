@@ -15,7 +15,7 @@ import torch
 from monet.checkpoint.contents import Damaged, digest, not_finite, plain
 from monet.checkpoint.schema import conforming
 from monet.checkpoint.unpickling import Foreign, unpickled
-from monet.errors import InputError, MonetError, shown
+from monet.errors import InputError, MonetError, first_line, shown
 from monet.files import require_regular, sync_folder, written_whole
 from monet.machine import available_memory
 
@@ -54,7 +54,7 @@ def save(path: Path, contents: dict[str, Any]) -> None:
             torch.save(contents, file)
         except RuntimeError as error:  # PyTorch's writer turns an OSError into this
             cause = error.__context__
-            raise cause if isinstance(cause, OSError) else OSError(str(error).splitlines()[0]) from error
+            raise cause if isinstance(cause, OSError) else OSError(first_line(error)) from error
 
 
 def keep_as(path: Path, name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from monet.checkpoint.contents import Damaged
-from monet.errors import shortened
+from monet.errors import first_line, shortened
 
 
 class Foreign(ValueError):
@@ -32,8 +32,8 @@ def unpickled(data: bytes) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # PyTorch's reader raises nearly anything at what it does not know
-        reason = (str(error).strip() or "no reason").splitlines()[0]
-        raise Foreign(f"is not one of monet's ({type(error).__name__}: {shortened(reason, 200)})") from error
+        reason = shortened(first_line(error), 200)
+        raise Foreign(f"is not one of monet's ({type(error).__name__}: {reason})") from error
 
 
 def _require_whole(data: bytes) -> None:

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from monet.files import irregular_kind
-
-MAX_PIXELS = 80_000_000
-"""Images with more pixels than this are refused before they are decoded (an 80-megapixel photo takes 240 MB)."""
+from monet.sizes import MAX_PIXELS
 
 # Pillow warns from 89 million pixels on; here such a file is an error already.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from monet.sizes import SIDE
+
 Kind = Literal["photo", "painting"]
 Field = NDArray[Any]
 """float32 values, mostly 0 to 1."""
 
-SIDE = 256
 _NOISE_SIDE = 640
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import math
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -11,22 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
-from monet.archive import SIDE, member_names, writing
+from monet.archive import member_names, writing
 from monet.clock import Clock
 from monet.config import GenerationConfig
 from monet.data.decode import UnreadableImage, decode
+from monet.data.pixels import Pixels, to_jpeg, to_network, to_pixels
 from monet.data.store import BadImage
 from monet.device import Precision, autocast, synchronize
 from monet.distributed import Group
 from monet.errors import MonetError
 from monet.machine import available_processors
+from monet.sizes import SIDE
 from monet.threads import ahead, compute_threads, thread_pool
-
-Pixels = NDArray[np.uint8]
 
 
 class Painter:
@@ -142,9 +139,7 @@ class Painter:
         return to_pixels(run_generator(self._generator, batch, self.device, self._precision))
 
     def _encode(self, pixels: Pixels) -> bytes:
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=self._quality, subsampling=0)
-        return buffer.getvalue()
+        return to_jpeg(pixels, self._quality, "4:4:4")
 
 
 def make_painter(
@@ -192,17 +187,6 @@ def run_generator(generator: nn.Module, batch: Tensor, device: torch.device, pre
         if not bool(generated.isnan().any()):
             return generated
     raise MonetError("the generator's weights turn a photo into values that are no numbers: use another checkpoint")
-
-
-def to_network(pixels: Tensor, device: torch.device) -> Tensor:
-    """(B, H, W, 3) uint8 0…255 => (B, 3, H, W) float32 −1…1 on the device, channels last."""
-    return pixels.to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-
-
-def to_pixels(images: Tensor) -> Pixels:
-    """(B, 3, H, W) float −1…1 on any device => (B, H, W, 3) uint8 0…255 on the CPU, rounded."""
-    scaled = images.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at_least: float = 1.0) -> float:

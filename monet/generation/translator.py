@@ -13,8 +13,9 @@ from torch import Tensor
 
 from monet.config import ModelConfig
 from monet.data.decode import upright_rgb
+from monet.data.pixels import to_network, to_pixels
 from monet.device import Precision
-from monet.generation.painter import run_generator, to_network, to_pixels
+from monet.generation.painter import run_generator
 from monet.models import DIRECTIONS, Direction, generator_from_checkpoint
 
 ImageT = TypeVar("ImageT", Image.Image, NDArray[np.uint8], Tensor)

@@ -22,7 +22,7 @@ from monet.errors import InputError
 from monet.generation.painter import make_painter
 from monet.models import generator_from_checkpoint
 from monet.reporting.exhibits import choose_shown, closest_pictures, painted
-from monet.reporting.report import Close
+from monet.reporting.report import ClosestPainting
 from monet.run_folder.checkpoints import Candidate, Weights, candidate_of
 from monet.scoring.bootstrap import Interval
 from monet.scoring.evaluation import Evaluation
@@ -46,7 +46,7 @@ class ScoredCheckpoint:
     """Time to score."""
     shown: tuple[bytes, ...]
     """JPEG files: the photos that are shown, painted."""
-    closest: tuple[Close, ...]
+    closest: tuple[ClosestPainting, ...]
     """The closest of all to a training painting."""
 
     @property

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from monet.archive import SIDE, member_names
+from monet.archive import member_names
 from monet.data.decode import decode
+from monet.data.pixels import to_jpeg
 from monet.data.stream import Purpose, permutation
-from monet.reporting.report import Close
+from monet.reporting.report import ClosestPainting
 from monet.scoring.evaluation import Evaluation
 from monet.scoring.images import ImageSet, open_images
+from monet.sizes import SIDE
 
 _SHOWN, _CLOSEST = 6, 4
+_QUALITY = 90
+"""Of the photos in a page, which are for the eye alone."""
 
 
 def choose_shown(photos: Sequence[Path]) -> tuple[Path, ...]:
@@ -38,7 +39,7 @@ def painted(archive: Path, photos: Sequence[Path], chosen: Sequence[Path]) -> li
 
 def closest_pictures(
     archive: Path, photos: Sequence[Path], evaluation: Evaluation, paintings: ImageSet
-) -> tuple[Close, ...]:
+) -> tuple[ClosestPainting, ...]:
     """Returns the generated images that come closest to a training painting, each between its photo and that painting.
 
     Args:
@@ -52,7 +53,7 @@ def closest_pictures(
     names = [images.names[item.image] for item in found]
     titles = [paintings.names[item.painting] for item in found]
     return tuple(
-        Close(
+        ClosestPainting(
             photo=photo_jpeg(by_name[name]),
             painted=made,
             painting=painting,
@@ -68,6 +69,4 @@ def closest_pictures(
 
 def photo_jpeg(photo: Path) -> bytes:
     """Returns a photo as the generator sees it: 256×256."""
-    buffer = io.BytesIO()
-    Image.fromarray(decode(photo, SIDE)).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
+    return to_jpeg(decode(photo, SIDE), _QUALITY)

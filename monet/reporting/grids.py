@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
+from monet.data.pixels import Pixels, to_pixels
 from monet.files import written_whole
 from monet.models import Networks
-
-Pixels = NDArray[np.uint8]
 
 _GAP, _MARGIN, _HEADER = 4, 12, 30
 
@@ -55,7 +52,7 @@ def translation_grid(networks: Networks, photos: Tensor, paintings: Tensor) -> I
     """
     fake_b, cycled_a = _there_and_back(networks.generator_ab, networks.generator_ba, photos)
     fake_a, cycled_b = _there_and_back(networks.generator_ba, networks.generator_ab, paintings)
-    columns = [_pixels(images) for images in (photos, fake_b, cycled_a, paintings, fake_a, cycled_b)]
+    columns = [to_pixels(images) for images in (photos, fake_b, cycled_a, paintings, fake_a, cycled_b)]
     titles = ["photo", "painted", "back to photo", "painting", "as a photo", "back to painting"]
     return image_grid([[column[row] for column in columns] for row in range(len(photos))], titles, group=3)
 
@@ -76,8 +73,3 @@ def _there_and_back(there: nn.Module, back: nn.Module, images: Tensor) -> tuple[
         for module, mode in zip((there, back), training, strict=True):
             module.train(mode)
     return torch.cat(translated), torch.cat(returned)
-
-
-def _pixels(images: Tensor) -> list[Pixels]:
-    scaled = images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    return list(scaled.permute(0, 2, 3, 1).cpu().numpy())

@@ -51,7 +51,7 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Close:
+class ClosestPainting:
     """A generated image between its photo and the training painting that it comes closest to; JPEG or PNG files."""
 
     photo: bytes
@@ -94,7 +94,7 @@ class Report:
     """Of the photos that are shown."""
     columns: Sequence[Column]
     """The photos, then each checkpoint."""
-    closest: dict[str, Sequence[Close]] = field(default_factory=dict)
+    closest: dict[str, Sequence[ClosestPainting]] = field(default_factory=dict)
     """By checkpoint."""
     runs: Sequence[RunFacts]
     """The runs that the checkpoints belong to."""

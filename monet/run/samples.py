@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from monet.archive import SIDE
 from monet.data.decode import UnreadableImage, decode
 from monet.data.layout import Layout
+from monet.data.pixels import to_network
 from monet.data.stream import Purpose, permutation
-from monet.generation.painter import to_network
 from monet.reporting.grids import save_image, translation_grid
+from monet.sizes import SIDE
 from monet.training.events import EpochEvent
 
 SAMPLES = 4

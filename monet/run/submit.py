@@ -49,7 +49,7 @@ class Submission:
     """The archive."""
     num_images: int
     """Images in it."""
-    report: archive.Report | None
+    validation: archive.Validation | None
     """Result of the validation; None where it could not be done."""
     skipped: tuple[BadImage, ...]
     """Photos that could not be read and were left out on request."""
@@ -129,9 +129,9 @@ def _finish(
     run: Run, context: Context, trained: Trained, path: Path, scoring: SubmissionScoring, painting_seconds: float
 ) -> Submission:
     """Does all that follows the archive. It is what counts: no error here ends the command."""
-    report: archive.Report | None = None
+    validation: archive.Validation | None = None
     with side_product("a check of the archive"):
-        report = _checked(path, run.layout.rules)
+        validation = _checked(path, run.layout.rules)
     with side_product(GENERATED):
         grid = generated_grid(trained.photos, path, run.config.training.seed)
         save_image(grid, run.folder.samples / GENERATED)
@@ -140,7 +140,7 @@ def _finish(
         row = _score(run, context, trained, path, scoring, painting_seconds)
     evaluation = row.evaluation if row else None
     scored = score_line(evaluation) if evaluation else f"not scored: {scoring.why_not or 'see above'}"
-    summary = result_lines(trained, path, report, run.layout.rules, scored)
+    summary = result_lines(trained, path, validation, run.layout.rules, scored)
     steps = training_steps(run.folder)
     if trained.checkpoint is None:
         draw_curves(run.folder, steps)
@@ -149,12 +149,12 @@ def _finish(
             scorer = scoring.scorer if row else None
             write_submission(run.folder, run.config, path, trained.photos, summary, row, scorer, steps)
     with side_product("what the trackers are told"):
-        _track(run, trained, report, evaluation)
+        _track(run, trained, validation, evaluation)
     return Submission(
         folder=run.folder,
         path=path,
         num_images=len(trained.photos),
-        report=report,
+        validation=validation,
         skipped=trained.skipped,
         checkpoint=trained.checkpoint,
         outcome=trained.outcome,
@@ -174,12 +174,12 @@ def _lateness(run: Run, trained: Trained) -> float:
     return late
 
 
-def _checked(path: Path, rules: archive.Rules) -> archive.Report:
+def _checked(path: Path, rules: archive.Rules) -> archive.Validation:
     """Validates an archive, also one that cannot even be opened."""
     try:
         return archive.validate(path, rules)
     except InputError as error:
-        return archive.Report(problems=[archive.Problem("archive", "", str(error))])
+        return archive.Validation(problems=[archive.Problem("archive", "", str(error))])
 
 
 def _last(run: Run, trained: Trained) -> Candidate:
@@ -211,14 +211,14 @@ def _require_place(run: Run, path: Path, inputs: Sequence[Path]) -> None:
     run.folder.require_apart(path)
 
 
-def _track(run: Run, trained: Trained, report: archive.Report | None, evaluation: Evaluation | None) -> None:
+def _track(run: Run, trained: Trained, validation: archive.Validation | None, evaluation: Evaluation | None) -> None:
     """Tells the trackers the result."""
     run.tracking.picture(trained.outcome.pairs, "generated", run.folder.samples / GENERATED)
     if evaluation:
         score = evaluation.score
         named = {"FID": score.fid, "MiFID": score.mifid, "memorization distance": score.memorization_distance}
         run.tracking.summary({f"{name}, layer {evaluation.feature_layer}": value for name, value in named.items()})
-    valid = {"valid": float(report.valid)} if report else {}
+    valid = {"valid": float(validation.valid)} if validation else {}
     run.tracking.summary({"images": len(trained.photos), **valid})
     run.tracking.artifacts(run.folder.report, run.folder.scores, run.folder.curves)
 

@@ -17,24 +17,25 @@ from monet.reporting.grids import image_grid
 from monet.reporting.report import figure, span
 from monet.run.train import Trained
 from monet.scoring.evaluation import Evaluation
+from monet.sizes import SIDE
 
 _GRID_ROWS, _GRID_PAIRS = 4, 3
 """The grid of generated images: rows, and photos with their paintings in a row."""
 
 
 def result_lines(
-    trained: Trained, path: Path, report: archive.Report | None, rules: archive.Rules, scored: str
+    trained: Trained, path: Path, validation: archive.Validation | None, rules: archive.Rules, scored: str
 ) -> list[str]:
     """Returns the result of a submission, a sentence a line.
 
     Args:
         trained: what painted.
         path: the archive.
-        report: its validation, where that could be done.
+        validation: of it, where that could be done.
         rules: that it was checked against.
         scored: the sentence about its score.
     """
-    checked = f"{'valid' if report.valid else 'NOT VALID'} by the {rules} rules" if report else "not checked"
+    checked = f"{'valid' if validation.valid else 'NOT VALID'} by the {rules} rules" if validation else "not checked"
     outcome = trained.outcome
     lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})"]
     if trained.checkpoint:
@@ -69,7 +70,7 @@ def generated_grid(photos: tuple[Path, ...], path: Path, seed: int) -> Image.Ima
             pixels
             for index in chosen
             for pixels in (
-                decode(photos[index], archive.SIDE),
+                decode(photos[index], SIDE),
                 np.asarray(Image.open(io.BytesIO(images.read(names[index])))),
             )
         ]

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from monet.data.pixels import Pixels, to_pixels
 from monet.errors import InputError
 from monet.scoring.inception import FeatureExtractor
 from monet.scoring.score import Score, require_epsilon, score
@@ -30,7 +31,7 @@ class ScoreAccumulator:
         self._extractor = extractor
         self._features: dict[bool, list[NDArray[np.float32]]] = {True: [], False: []}
 
-    def update(self, images: Tensor | NDArray[np.uint8], *, real: bool) -> None:
+    def update(self, images: Tensor | Pixels, *, real: bool) -> None:
         """Adds a batch of images.
 
         Args:
@@ -66,7 +67,7 @@ class ScoreAccumulator:
         self._features = {True: self._features[True] if keep_real else [], False: []}
 
 
-def _pixels(images: Tensor | NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _pixels(images: Tensor | Pixels) -> Pixels:
     """Returns images as (B, H, W, 3) uint8."""
     if isinstance(images, Tensor):
         if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
@@ -74,7 +75,7 @@ def _pixels(images: Tensor | NDArray[np.uint8]) -> NDArray[np.uint8]:
         if images.is_floating_point():
             if not bool((images.abs() <= 1).all()):
                 raise ValueError(f"images are {images.dtype} and not all from −1 to 1: expected that, or uint8 0…255")
-            images = images.float().add(1).mul(127.5).round().to(torch.uint8)
+            return to_pixels(images)
         if images.dtype != torch.uint8:
             raise ValueError(f"images are {images.dtype}: expected uint8 0…255, or float from −1 to 1")
         return images.permute(0, 2, 3, 1).cpu().numpy()

@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from monet import jpeg
 from monet.archive import safety_problem
-from monet.data.decode import MAX_PIXELS
 from monet.data.layout import list_images
+from monet.data.pixels import Pixels
 from monet.errors import InputError
 from monet.files import require_regular
+from monet.sizes import MAX_PIXELS
 from monet.threads import ahead, thread_pool
 from monet.zips import read_member
-
-Pixels = NDArray[np.uint8]
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -78,7 +76,7 @@ class ImageSet:
             whole.update(hashlib.sha256(data).digest())
         return whole.hexdigest()
 
-    def batches(self, size: int, workers: int) -> Iterator[NDArray[np.uint8]]:
+    def batches(self, size: int, workers: int) -> Iterator[Pixels]:
         """Returns decoded images, (B, H, W, 3) uint8 RGB; a few batches ahead are decoded in threads.
 
         Raises:

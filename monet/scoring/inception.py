@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from monet.device import full_fp32
-from monet.errors import InputError
+from monet.errors import InputError, first_line
 from monet.scoring.weights import InceptionWeights
 from monet.threads import compute_threads
 
@@ -125,8 +125,9 @@ def _network(weights: InceptionWeights, layer: Layer) -> nn.Module:
             "inception-v3-compat", [layer], feature_extractor_weights_path=io.BytesIO(weights.data)
         )
     except (RuntimeError, KeyError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"weights {weights.source} do not fit Inception v3 of 2015-12-05: {first}") from error
+        raise InputError(
+            f"weights {weights.source} do not fit Inception v3 of 2015-12-05: {first_line(error)}"
+        ) from error
     for module in network.modules():
         if isinstance(module, BasicConv2d):
             module.conv, module.bn = fuse_conv_bn_eval(module.conv, module.bn), nn.Identity()

@@ -20,6 +20,7 @@ from monet.scoring.frechet import FrechetReference
 from monet.scoring.images import ImageSet, open_images
 from monet.scoring.inception import FeatureExtractor
 from monet.scoring.score import require_epsilon
+from monet.sizes import SIDE
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class Scorer:
 
         As in `seconds_per_photo`, what is queued is waited for, and a first batch is not timed.
         """
-        batch = np.random.default_rng(0).integers(0, 256, (_BATCH, 256, 256, 3), dtype=np.uint8)
+        batch = np.random.default_rng(0).integers(0, 256, (_BATCH, SIDE, SIDE, 3), dtype=np.uint8)
         self._extractor.features([batch])
         synchronize(self._extractor.device)
         start = clock()

@@ -140,13 +140,13 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Close:
-    """The last message."""
+class Shutdown:
+    """A message for `Tracker.close`; the last one."""
 
     ending: Ending
 
 
-Message = Scalars | Picture | Model | Artifact | Summary | Close
+Message = Scalars | Picture | Model | Artifact | Summary | Shutdown
 
 
 def deliver(message: Message, tracker: Tracker) -> None:
@@ -162,5 +162,5 @@ def deliver(message: Message, tracker: Tracker) -> None:
             tracker.artifact(path)
         case Summary(values):
             tracker.summary(values)
-        case Close(ending):
+        case Shutdown(ending):
             tracker.close(ending)

@@ -15,7 +15,7 @@ from monet.clock import Clock
 from monet.config import TrackerName
 from monet.errors import Interrupted
 from monet.tracking.clearml import open_clearml
-from monet.tracking.relay import TrackerProcess
+from monet.tracking.process import TrackerProcess
 from monet.tracking.tensorboard import open_tensorboard
 from monet.tracking.tracker import Artifact, Ending, Message, Model, OpenTracker, Picture, RunInfo, Scalars, Summary
 from monet.tracking.wandb import open_wandb
@@ -58,7 +58,7 @@ class Tracking:
         self._credentials = credentials or {}
         self._clock = clock
         self._patience = patience or _PATIENCE
-        self._relays: list[TrackerProcess] = []
+        self._processes: list[TrackerProcess] = []
         self._sums: defaultdict[str, float] = defaultdict(float)
         self._steps = self._pairs = 0
         self._sent = -math.inf
@@ -83,11 +83,11 @@ class Tracking:
                 pairs=pairs,
                 online=self._credentials.get(name, False),
             )
-            self._relays.append(TrackerProcess(OPENERS[name], opening))
+            self._processes.append(TrackerProcess(OPENERS[name], opening))
 
     def step(self, event: StepEvent) -> None:
         """A training step: its numbers go out about once a second, averaged over the steps since the last time."""
-        if not self._relays:
+        if not self._processes:
             return
         for name, value in event.losses.items():
             self._sums[f"loss/{name}"] += value
@@ -142,17 +142,17 @@ class Tracking:
         """Lets the trackers end, all of them at the same time, and waits for that no longer than may be."""
         self._send_numbers()
         until = time.monotonic() + min(self._patience[ending], left - 1.0)
-        for relay in self._relays:
-            relay.finish(ending)
+        for process in self._processes:
+            process.finish(ending)
         try:
-            for relay in self._relays:
-                relay.wait(until - time.monotonic())
+            for process in self._processes:
+                process.wait(until - time.monotonic())
         except Interrupted:
             if ending != "completed":
                 raise
             logger.info("waiting no longer for the trackers")  # and the run is whole: that is how it ends
         self._pass_on()
-        self._relays.clear()
+        self._processes.clear()
 
     def _send_numbers(self) -> None:
         if self._steps:
@@ -162,14 +162,14 @@ class Tracking:
         self._steps, self._sent = 0, self._clock()
 
     def _send(self, message: Message) -> None:
-        for relay in self._relays:
-            relay.send(message)
+        for process in self._processes:
+            process.send(message)
         self._pass_on()
 
     def _pass_on(self) -> None:
         """Shows what the trackers have to say, from the thread that also draws the progress bars."""
-        for relay in self._relays:
-            for line in relay.said():
+        for process in self._processes:
+            for line in process.said():
                 logger.info("%s", line)
 
 

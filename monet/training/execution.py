@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from monet.config import Config
 from monet.device import Precision, autocast
 from monet.distributed import Group
+from monet.errors import first_line
 from monet.models import Networks
 from monet.threads import in_order
 from monet.training.guard import Guard
@@ -96,8 +97,8 @@ class Execution:
     def use_eager(self, error: Exception) -> None:
         """Calls the networks as they are from now on, and logs why."""
         cause = getattr(error, "inner_exception", error)  # what the compiler wraps tells nothing in its first line
-        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else "no reason"
-        logger.warning("torch.compile fails here (%s: %s): continuing without it", type(cause).__name__, reason)
+        kind, reason = type(cause).__name__, first_line(cause)
+        logger.warning("torch.compile fails here (%s: %s): continuing without it", kind, reason)
         self._compiled = None
 
     @contextlib.contextmanager
@@ -218,7 +219,7 @@ class Execution:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0][:_LONGEST_REASON]
+    return first_line(error)[:_LONGEST_REASON]
 
 
 def _joined(parts: Sequence[Losses]) -> Losses:

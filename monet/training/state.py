@@ -10,7 +10,7 @@ import torch
 from monet.config import Config, to_dict
 from monet.data.stream import Purpose
 from monet.device import Precision
-from monet.errors import InputError
+from monet.errors import InputError, first_line
 from monet.models import Networks, build_networks
 from monet.training.ema import MovingAverage
 from monet.training.events import Incident
@@ -108,8 +108,9 @@ class TrainingState:
                 options = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": contents["optimizers"][name]["state"], "param_groups": options})
         except (RuntimeError, ValueError, KeyError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise InputError(f"the checkpoint does not fit the settings ({first}): use its own recipe") from error
+            raise InputError(
+                f"the checkpoint does not fit the settings ({first_line(error)}): use its own recipe"
+            ) from error
         if self.scaler.is_enabled() and contents["scaler"]:
             self.scaler.load_state_dict(contents["scaler"])
         for name, pool in self.pools.items():

@@ -17,8 +17,9 @@ import torch
 
 from monet.config import GenerationConfig, ModelConfig
 from monet.data.decode import decode
+from monet.data.pixels import to_network, to_pixels
 from monet.device import autocast, choose_device, choose_precision
-from monet.generation.painter import make_painter, to_network, to_pixels
+from monet.generation.painter import make_painter
 from monet.machine import available_processors
 from monet.models import build_generator
 from monet.threads import compute_threads

@@ -39,7 +39,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         (sample,) = draw_files(Path(folder) / "samples", 1)
         tracking = Tracking(names)
         tracking.begin(Path(folder) / "run", to_dict(config), described, 0)
-        processes = [relay._process.pid for relay in tracking._relays if relay._process]
+        processes = [process._process.pid for process in tracking._processes if process._process]
         on = [False]
 
         def on_step(event: StepEvent) -> None:

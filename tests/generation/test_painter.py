@@ -16,7 +16,7 @@ from monet.archive import validate
 from monet.data.decode import decode
 from monet.data.layout import list_images
 from monet.errors import MonetError
-from monet.generation.painter import Painter, seconds_per_photo, to_network, to_pixels, unreadable
+from monet.generation.painter import Painter, seconds_per_photo, unreadable
 from monet.models import ResnetGenerator
 from tests.conftest import FakeClock, fill_folder
 
@@ -127,16 +127,6 @@ def test_unreadable_photos_are_all_found_beforehand(photos: tuple[Path, ...], tm
     (tmp_path / "text.jpg").write_text("no")
     found = unreadable([photos[0], tmp_path / "torn.jpg", photos[1], tmp_path / "text.jpg"])
     assert [(bad.path.name, bad.reason) for bad in found] == [("torn.jpg", "truncated"), ("text.jpg", "not an image")]
-
-
-def test_pixels_survive_the_way_to_the_network_and_back() -> None:
-    pixels = torch.randint(0, 256, (2, 8, 8, 3), dtype=torch.uint8)
-    images = to_network(pixels, CPU)
-    assert images.shape == (2, 3, 8, 8)
-    assert images.min() >= -1
-    assert images.max() <= 1
-    assert np.array_equal(to_pixels(images), pixels)
-    assert to_pixels(torch.tensor([[[[-2.0]], [[0.0]], [[2.0]]]])).tolist() == [[[[0, 128, 255]]]]
 
 
 def test_the_probe_times_whole_batches_from_file_to_jpeg(photos: tuple[Path, ...]) -> None:

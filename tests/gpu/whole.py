@@ -56,8 +56,8 @@ def read(code: int, said: str) -> Found:
         Refuted: the archive is not valid, the command failed, or it was late.
     """
     require(code == 0, f"pipelines.submit ends with exit code {code}: the log says why")
-    late = re.search(r"^late by .*", said, re.MULTILINE)
-    require(late is None, f"pipelines.submit was {late.group() if late else ''}")
+    late = re.search(r"^warning: (late by .*)", said, re.MULTILINE)
+    require(late is None, f"pipelines.submit was {late[1] if late else ''}")
     wanted = ("trained on", "wrote", "MiFID", "not scored")
     lines = [line for line in said.splitlines() if line.startswith(wanted)]
     require(len(lines) >= 3, f"pipelines.submit says only: {said.strip()[:200]}")

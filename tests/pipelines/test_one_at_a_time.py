@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monet.run_folder.folder import RunFolder
-from monet.tracking.relay import TrackerProcess
+from monet.tracking.process import TrackerProcess
 from monet.tracking.tracker import RunInfo
 from tests.conftest import TINY
 from tests.pipelines.conftest import command, started
@@ -65,12 +65,12 @@ def test_a_tracker_that_outlives_its_run_does_not_keep_the_lock(tmp_path: Path) 
     opening = RunInfo(
         name="slow", run="run", folder=tmp_path / "tracking", settings={}, facts={}, pairs=0, online=False
     )
-    relay = TrackerProcess(hostile.hangs_for_a_minute, opening)
-    assert relay._process is not None
+    tracker = TrackerProcess(hostile.hangs_for_a_minute, opening)
+    assert tracker._process is not None
     try:
-        files = Path(f"/proc/{relay._process.pid}/fd")
+        files = Path(f"/proc/{tracker._process.pid}/fd")
         assert not any(file.readlink().name == ".lock" for file in files.iterdir() if file.is_symlink())
     finally:
-        relay._process.kill()
-        relay._process.wait()
+        tracker._process.kill()
+        tracker._process.wait()
         release()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monet.reporting.report import Close, Column, Report, Row, RunFacts, figure, render
+from monet.reporting.report import ClosestPainting, Column, Report, Row, RunFacts, figure, render
 from monet.scoring.bootstrap import Interval
 from monet.scoring.evaluation import Evaluation, evaluated
 from monet.scoring.weights import InceptionWeights
@@ -55,7 +55,7 @@ def report(checkpoints: int = 3, **values: Any) -> Report:
         for pairs in range(1, 40)
     ]
     process = {"from_pair": 0, "device": "cpu", "precision": "bf16", "processor": "a processor", "processors": 2}
-    close = Close(
+    close = ClosestPainting(
         photo=jpeg(1), painted=jpeg(2), painting=jpeg(3), photo_name="p.jpg", painting_name="m.jpg", distance=0.0421
     )
     given = {
@@ -100,7 +100,9 @@ def test_the_page_says_what_was_found() -> None:
 
 def test_names_that_strangers_chose_are_no_markup() -> None:
     evil = "<script>alert(1)</script>"
-    close = Close(photo=jpeg(1), painted=jpeg(2), painting=jpeg(3), photo_name=evil, painting_name=evil, distance=0.1)
+    close = ClosestPainting(
+        photo=jpeg(1), painted=jpeg(2), painting=jpeg(3), photo_name=evil, painting_name=evil, distance=0.1
+    )
     runs = [RunFacts(name=evil, settings={evil: evil}, processes=[{"device": evil}], steps=[])]
     page = render(report(title=evil, verdict=[evil], photo_names=[evil, evil], closest={evil: [close]}, runs=runs))
     assert "<script" not in page

@@ -95,8 +95,8 @@ def checked(machine: Machine, submission: Submission, budget: float) -> None:
     assert submission.late == 0
     assert submission.outcome.decay_finished
     assert submission.num_images == PHOTOS
-    assert submission.report
-    assert submission.report.valid
+    assert submission.validation
+    assert submission.validation.valid
 
 
 @pytest.mark.parametrize("budget", [300, 1500])

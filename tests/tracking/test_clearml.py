@@ -165,8 +165,8 @@ def test_what_a_killed_process_kept_is_kept(
 
     def power_cut(self: Tracking, *_: object) -> None:
         self._send_numbers()
-        (relay,) = self._relays
-        assert relay._process
+        (process,) = self._processes
+        assert process._process
         written = run / "tracking" / "clearml" / "offline"
         until = time.monotonic() + 30
         while time.monotonic() < until and b"report-3.txt" not in b"".join(
@@ -174,8 +174,8 @@ def test_what_a_killed_process_kept_is_kept(
         ):
             time.sleep(0.1)
         time.sleep(6)  # ClearML writes numbers every few seconds
-        relay._process.kill()
-        relay._process.wait()
+        process._process.kill()
+        process._process.wait()
 
     monkeypatch.setattr(Tracking, "end", power_cut)
     track(run, range(1, 4))

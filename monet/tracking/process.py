@@ -1,4 +1,4 @@
-"""Hands messages to a tracker that works in a process of its own, so that nothing it does can slow or end the run.
+"""A tracker that works in a process of its own, so that nothing it does can slow or end the run.
 
 A tracker's library is much code of others: it starts threads, takes over signals, waits for servers. In the run's own
 process all of that would share the interpreter with the training step.
@@ -16,10 +16,10 @@ import threading
 from pathlib import Path
 from typing import IO
 
-from monet.tracking.tracker import Close, Ending, Message, OpenTracker, RunInfo
+from monet.tracking.tracker import Ending, Message, OpenTracker, RunInfo, Shutdown
 
-_ROOT = Path(__file__).parents[2]
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from monet.tracking.worker import work; work()"
+_WORKER = Path(__file__).with_name("worker")
+"""What its process runs, which finds `monet` by this path."""
 _MOST_WAITING = 10_000
 """Messages kept for a tracker that does not take them; at one a second nearly three hours."""
 
@@ -74,7 +74,7 @@ class TrackerProcess:
         Args:
             ending: how the run's process ends.
         """
-        self.send(Close(ending))
+        self.send(Shutdown(ending))
 
     def wait(self, patience: float) -> bool:
         """Waits for the tracker to end. After that it continues by itself for a time, while the run's process may end.
@@ -106,7 +106,7 @@ class TrackerProcess:
         self._opening.folder.mkdir(parents=True, exist_ok=True)
         with open(self._opening.log, "ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-c", _START, str(_ROOT)],
+                [sys.executable, str(_WORKER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -119,7 +119,7 @@ class TrackerProcess:
                 message = self._waiting.get()
                 pickle.dump(message, pipe)
                 pipe.flush()
-                if isinstance(message, Close):
+                if isinstance(message, Shutdown):
                     return
 
     def _hear_all(self, pipe: IO[bytes]) -> None:

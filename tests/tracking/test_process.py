@@ -19,8 +19,8 @@ import pytest
 from monet import checkpoint
 from monet.config import TRACKERS
 from monet.errors import Interrupted
-from monet.tracking import relay, tracking
-from monet.tracking.relay import TrackerProcess
+from monet.tracking import tracking
+from monet.tracking.process import TrackerProcess
 from monet.tracking.tracker import OpenTracker, RunInfo, Scalars
 from monet.tracking.tracking import Tracking
 from monet.training.events import StepEvent
@@ -300,7 +300,7 @@ def test_two_trackers_that_hang_are_waited_for_at_the_same_time(
 def test_a_step_is_never_held_up_and_memory_stays_bounded_when_nobody_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "_MOST_WAITING", 2000)
+    monkeypatch.setattr("monet.tracking.process._MOST_WAITING", 2000)
     told = TrackerProcess(hostile.holds_the_interpreter, opening(tmp_path / "tracking"))
     message, longest = Scalars(1, {f"loss/{number}": 1.0 for number in range(100)}), 0.0
     for _ in range(5000):  # 9 MB, far more than a pipe holds
@@ -312,12 +312,46 @@ def test_a_step_is_never_held_up_and_memory_stays_bounded_when_nobody_reads(
     assert told._lost >= 2900
 
 
+@pytest.mark.parametrize("environment", [{}, {"PYTHONSAFEPATH": "1"}, {"PYTHONNOUSERSITE": "1"}], ids=str)
+def test_a_tracker_finds_the_package_where_its_run_did_and_nothing_in_the_working_folder(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """As in a notebook, which puts the folder of the software on its own path alone."""
+    (tmp_path / "software").symlink_to(ROOT)
+    (tmp_path / "work").mkdir()
+    for name in ("pickle", "clearml", "monet", "tests"):
+        (tmp_path / "work" / f"{name}.py").write_text("raise ImportError('of the working folder')")
+    (tmp_path / "notebook.py").write_text(f"""
+import sys
+sys.path.insert(0, {str(tmp_path / "software")!r})
+from pathlib import Path
+from monet.tracking.process import TrackerProcess
+from monet.tracking.tracker import RunInfo
+from tests.tracking import hostile
+opening = RunInfo(name="clearml", run="r", folder=Path("t"), settings={{}}, facts={{}}, pairs=0, online=False)
+told = TrackerProcess(hostile.writes_down, opening)
+told.finish("completed")
+assert told.wait(20.0)
+print(told.said())
+""")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "notebook.py"],
+        cwd=tmp_path / "work",
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.stdout, ended.stderr) == ("['clearml: told of r, which remembers {}']\n", "")
+    assert (tmp_path / "work" / "t" / "told.txt").read_text() == "close completed\n"
+
+
 def test_a_killed_run_leaves_a_tracker_that_ends_in_order(tmp_path: Path) -> None:
     script = f"""
 import os, sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from monet.tracking.relay import TrackerProcess
+from monet.tracking.process import TrackerProcess
 from monet.tracking.tracker import RunInfo, Scalars
 from tests.tracking import hostile
 opening = RunInfo(name="clearml", run="r", folder=Path("t"), settings={{}}, facts={{}}, pairs=0, online=False)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from monet.files import write_json
-from monet.tracking.tracker import Close, Message, NoTracker, OpenTracker, Reporter, RunInfo, deliver
+from monet.tracking.tracker import Message, NoTracker, OpenTracker, Reporter, RunInfo, Shutdown, deliver
 
 LINGER = 600.0
 """Seconds that are left for sending when the run is over."""
@@ -60,8 +60,8 @@ def _track(open_tracker: OpenTracker, opening: RunInfo, inbox: queue.SimpleQueue
         return 0
     told = closed = False
     while not closed:
-        message = inbox.get() or Close("stopped")  # the run's process was killed
-        closed = isinstance(message, Close)
+        message = inbox.get() or Shutdown("stopped")  # the run's process was killed
+        closed = isinstance(message, Shutdown)
         if closed:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # from here on it is nobody's but the system's
         try:
@@ -89,7 +89,7 @@ def _read_all(source: IO[bytes], inbox: queue.SimpleQueue[Message | None]) -> No
     """Takes messages as they come, so that the run never waits, and sees to it that the process ends after the last."""
     message: Message | None = None
     with contextlib.suppress(Exception):
-        while not isinstance(message, Close):
+        while not isinstance(message, Shutdown):
             message = pickle.load(source)
             inbox.put(message)
     inbox.put(None)
