@@ -123,13 +123,23 @@ def _build(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for name in build(_ROOT, Path(folder), **wanted):
             there = options.folder / name
-            if not there.exists() or there.read_bytes() != (Path(folder) / name).read_bytes():
+            if not _is_current(there, Path(folder) / name):
                 print(
                     f"error: {there} is not what the sources build: python -m pipelines.kernel build", file=sys.stderr
                 )
                 return 1
     print(f"{options.folder} is what the sources build")
     return 0
+
+
+def _is_current(path: Path, built: Path) -> bool:
+    """Returns whether a file holds what the sources build."""
+    from monet.kernel.notebook import contents
+
+    try:
+        return contents(path.read_text(encoding="utf-8")) == contents(built.read_text(encoding="utf-8"))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
 
 
 def _wheels(folder: Path) -> None:

@@ -1,10 +1,12 @@
-"""The notebook of a Kaggle kernel, made of its text and of all of monet. The same sources give the same bytes."""
+"""The notebook of a Kaggle kernel, made of its text and of all of monet. The same sources give the same contents."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import io
+import json
+import lzma
 import re
 import stat
 import zipfile
@@ -21,12 +23,14 @@ _FENCE = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 _SUFFIXES = (".py", ".yaml", ".jinja", ".md")
 _LINE = 120
+_PACKED = 'PACKED = """'
+"""Stands before the software in its cell."""
 
 
 def pack(root: Path, folders: Sequence[str] = SHORT.packs) -> bytes:
     """Returns all of monet's modules and what they read, as a zip.
 
-    Members are in order, have no times and are not compressed: compressors differ from build to build.
+    Members are in order and have no times. They are not compressed one by one: the notebook compresses the whole.
 
     Args:
         root: the folder that holds `monet/` and `pipelines/`.
@@ -74,11 +78,31 @@ def notebook(packed: bytes | None, edition: Edition = SHORT) -> dict[str, Any]:
     }
 
 
+def contents(built: str) -> Any:
+    """Returns what a notebook, or its metadata, holds, with the software unpacked: compressors differ from build to
+    build, so that notebooks of the same sources may differ in their bytes.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    values = json.loads(built)
+    for cell in values.get("cells", []):
+        source = "".join(cell["source"])
+        before, *packed = source.split(_PACKED, 1)
+        if packed:
+            text, _, after = packed[0].partition('"""')
+            try:
+                cell["source"] = [before, lzma.decompress(base64.b64decode(text)), after]
+            except lzma.LZMAError as error:
+                raise ValueError(f"{cell['id']} is damaged") from error
+    return values
+
+
 def _software(packed: bytes | None) -> str:
     """Returns how the notebook finds the software, in Markdown."""
     if packed is None:
         return _read("cells/from_dataset.md")
-    text = base64.b64encode(packed).decode()
+    text = base64.b64encode(lzma.compress(packed, preset=9)).decode()
     lines = "\n".join(text[start : start + _LINE] for start in range(0, len(text), _LINE))
     _, about, code = _read("cells/unpack.py").split('"""', 2)
     code = code.strip().replace("{{packed}}", lines).replace("{{digest}}", hashlib.sha256(packed).hexdigest())

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import lzma
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import types
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from monet.errors import InputError
 from monet.kernel.build import METADATA, build, metadata
 from monet.kernel.check import Checked, run_notebook, static_problems, this_machine
 from monet.kernel.editions import EDITIONS, LONG, SHORT, Edition
-from monet.kernel.notebook import notebook, pack
+from monet.kernel.notebook import contents, notebook, pack
 from monet.settings import resolve
 from tests.conftest import TINY
 from tests.pipelines.conftest import ROOT, command, finish, started
@@ -72,7 +74,7 @@ def test_the_notebook_is_valid_and_explains_every_step(edition: Edition) -> None
 
 def test_the_notebook_holds_all_of_monet_with_its_digest() -> None:
     packed_cell = next(text for text in cells("code") if "PACKED" in text)
-    packed = base64.b64decode(packed_cell.split('"""')[1])
+    packed = lzma.decompress(base64.b64decode(packed_cell.split('"""')[1]))
     assert hashlib.sha256(packed).hexdigest() in packed_cell
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         names = archive.namelist()
@@ -92,12 +94,13 @@ def test_the_same_sources_give_the_same_bytes_wherever_they_lie(tmp_path: Path) 
     build(ROOT, tmp_path / "two")
     for name in (NOTEBOOK, METADATA):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    (tmp_path / "copy" / "monet" / "clock.py").write_text("# another\n")
+    assert pack(tmp_path / "copy") == pack(ROOT)
+    (tmp_path / "copy" / "monet" / "another.py").write_text("# another\n")
     assert pack(tmp_path / "copy") != pack(ROOT)
 
 
 @pytest.mark.parametrize("python", OTHERS)
-def test_other_pythons_build_the_same_bytes(tmp_path: Path, python: str) -> None:
+def test_other_pythons_build_the_same_contents(tmp_path: Path, python: str) -> None:
     code = "import sys, pathlib; from monet.kernel.build import build; build(*map(pathlib.Path, sys.argv[1:]))"
     done = subprocess.run([python, "-S", "-c", code, ".", tmp_path / "other"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode and "not found" in done.stderr:
@@ -105,14 +108,25 @@ def test_other_pythons_build_the_same_bytes(tmp_path: Path, python: str) -> None
     assert done.returncode == 0, done.stderr
     build(ROOT, tmp_path / "here")
     for name in (SHORT.notebook, f"long/{LONG.notebook}", METADATA, f"long/{METADATA}"):
-        assert (tmp_path / "other" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
+        other, here = (contents((tmp_path / folder / name).read_text()) for folder in ("other", "here"))
+        assert other == here
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-9] + "AAAAAAAA\n", lambda text: "é" + text, lambda text: ""])
+def test_a_damaged_cell_says_so(damage: Callable[[str], str], tmp_path: Path) -> None:
+    cell = next(text for text in cells("code") if "PACKED" in text)
+    before, packed, after = cell.split('"""')
+    damaged = tmp_path / "cell.py"
+    damaged.write_text('"""'.join([before, damage(packed), after]))
+    done = subprocess.run([sys.executable, damaged], capture_output=True, text=True, env={"TMPDIR": str(tmp_path)})
+    assert (done.returncode, done.stderr.strip()) == (1, "this cell is damaged: build the notebook again")
 
 
 def test_what_is_committed_is_what_the_sources_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("kernel", "build", "--compare") == 0
     assert command("kernel", "build", "--folder", tmp_path) == 0
     changed = tmp_path / "long" / LONG.notebook
-    changed.write_text(changed.read_text() + "\n")
+    changed.write_text(changed.read_text().replace("Five hours count", "Four hours count"))
     assert command("kernel", "build", "--compare", "--folder", tmp_path) == 1
     assert "is not what the sources build: python -m pipelines.kernel build" in capsys.readouterr().err
 
