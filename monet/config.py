@@ -341,7 +341,7 @@ def _typed_fields(group: type, values: Any, prefix: str) -> dict[str, Any]:
     found = {}
     for name, value in values.items():
         if name not in hints:
-            raise InputError(f"{prefix}{name} is no setting of this version of monet")
+            raise InputError(f"{prefix}{name} is not a setting of this version of monet")
         try:
             found[name] = as_typed(value, hints[name])
         except TypeError:

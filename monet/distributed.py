@@ -70,7 +70,7 @@ class Group:
         """Begins to replace tensors by their means over the processes; the function that it returns completes that.
 
         Args:
-            tensors: of one type, on one device, alike on all processes.
+            tensors: of one type, on one device, of the same shapes on all processes.
         """
         return _nothing
 

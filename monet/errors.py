@@ -78,7 +78,7 @@ class FailedElsewhere(MonetError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """The process was told to end, and what it had is saved. No error that anyone may swallow; libraries that run loops
+    """The process was asked to stop, and its work is saved. No error that anyone may swallow; libraries that run loops
     of their own, such as asyncio, let it through because it is a KeyboardInterrupt.
 
     Args:

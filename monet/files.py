@@ -164,7 +164,7 @@ def require_output(path: Path, what: str, is_one: Callable[[Path], bool], inputs
     except FileNotFoundError:
         return
     for source in inputs:
-        with contextlib.suppress(OSError):  # whoever reads it says what is wrong with it
+        with contextlib.suppress(OSError):  # the reader says what is wrong with it
             for file in source.iterdir() if source.is_dir() else [source]:
                 if os.path.samestat(there, file.stat()):
                     raise InputError(f"{path} is read by this command ({file}): give the output another name")

@@ -56,7 +56,7 @@ def open_locked(path: Path, *, create: bool = True, wait: bool = False) -> IO[by
         except BaseException:
             file.close()
             raise
-        file.close()  # whoever held it has removed it, or given it another name
+        file.close()  # its holder has removed or renamed it
     raise NoLocks("files are not the same from one look to the next")
 
 

@@ -20,7 +20,7 @@ _LARGEST_FOR_OLDER_GLIBC = 2**25
 
 
 def available_processors(processes: int = 1) -> int:
-    """Processors that this process may use, or its share of them where it is one of several alike; at least 1."""
+    """Returns the processors that this process may use, or its share where several such run here; at least 1."""
     found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, found // processes)
 

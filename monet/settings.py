@@ -178,7 +178,7 @@ def _typed(name: str, value: Any) -> Any:
 def _refuse_unknown_keys(values: Mapping[str, Any], source: str) -> None:
     for key, value in values.items():
         if isinstance(value, Mapping) and key not in GROUPS and (key in setting_types() or not value):
-            raise InputError(f"{source} gives {shortened(key, 80)} fields: it is no group of settings")
+            raise InputError(f"{source} gives {shortened(key, 80)} fields: it is not a group of settings")
         if "." in key and key in setting_types():
             group, _, field = key.partition(".")
             raise InputError(f"{source} holds {key}: write {field} indented below {group}:")

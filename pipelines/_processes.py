@@ -42,7 +42,7 @@ def check_processes() -> None:
     port = int(os.environ["MASTER_PORT"])
     if not (local_rank < local_world_size <= world_size and rank < world_size and 0 < port < 2**16):
         found = ", ".join(f"{name}={os.environ[name]}" for name in (*_NAMES, "MASTER_PORT"))
-        raise InputError(f"{found} in the environment do not go together: start the command with torchrun")
+        raise InputError(f"{found} in the environment contradict each other: start the command with torchrun")
 
 
 def _is_count(text: str) -> bool:
@@ -83,7 +83,7 @@ def _require_torchrun() -> None:
     """Checks that torchrun, where it says that it keeps the meeting point, is there: PyTorch waits for half an hour.
 
     Raises:
-        MonetError: nobody answers.
+        MonetError: no process answers.
     """
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _report(submission: Submission) -> None:
-    """Says what came of it."""
+    """Prints the result."""
     from monet.clock import format_duration
     from monet.run.submit import GENERATED
     from monet.scoring.score import REMARKS

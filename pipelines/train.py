@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _report(result: TrainingResult) -> None:
-    """Says what came of it."""
+    """Prints the result."""
     from monet.clock import format_duration
 
     outcome, last = result.outcome, result.folder.last

@@ -186,7 +186,7 @@ def run_generator(generator: nn.Module, batch: Tensor, device: torch.device, pre
             generated = generator(batch)
         if not bool(generated.isnan().any()):
             return generated
-    raise MonetError("the generator's weights turn a photo into values that are no numbers: use another checkpoint")
+    raise MonetError("the generator's weights turn a photo into values that are not finite: use another checkpoint")
 
 
 def seconds_per_photo(painter: Painter, photos: Sequence[Path], clock: Clock, at_least: float = 1.0) -> float:

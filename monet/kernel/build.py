@@ -16,7 +16,7 @@ from monet.kernel.notebook import notebook, pack
 METADATA = "kernel-metadata.json"
 """Name of the metadata file beside a notebook."""
 _UNNAMED = "INSERT_USERNAME"
-"""Whose kernel it is until `push` knows."""
+"""Stands for the user's name until `push` fills it in."""
 
 
 def build(
@@ -76,7 +76,7 @@ def require_address(word: str, what: str) -> None:
         InputError: it is not of the form `USER/SLUG`.
     """
     if not re.fullmatch(r"[\w-]+/[\w-]+", word):
-        raise InputError(f"{word!r} names no Kaggle {what}: write it as USER/SLUG")
+        raise InputError(f"{word!r} is not a Kaggle {what}: write it as USER/SLUG")
 
 
 def metadata(datasets: list[str], edition: Edition = SHORT, internet: bool | None = None) -> dict[str, Any]:

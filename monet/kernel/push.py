@@ -57,7 +57,7 @@ def prepare(
         The metadata.
 
     Raises:
-        InputError: nothing was built there, or the names are none.
+        InputError: nothing was built there, or a name is not valid.
     """
     try:
         metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ def prepare(
     for word, what in ((user, "user"), (slug, "kernel")):
         if not re.fullmatch(r"[A-Za-z0-9][\w-]{2,}", word):
             raise InputError(
-                f"{word!r} is no name of a Kaggle {what}: give letters, digits and dashes, as in its address"
+                f"{word!r} is not a valid name of a Kaggle {what}: give letters, digits and dashes, as in its address"
             )
     if resume_from:
         require_address(resume_from, "kernel")
@@ -90,7 +90,7 @@ def push(
         resume_from: the kernel (`USER/SLUG`) whose output this one resumes from.
 
     Raises:
-        InputError: nothing was built, a name is none, or the `kaggle` package is not installed.
+        InputError: nothing was built, a name is not valid, or the `kaggle` package is not installed.
         MonetError: Kaggle refuses it, or cannot be reached.
     """
     with tempfile.TemporaryDirectory(prefix="monet-kernel-") as place:

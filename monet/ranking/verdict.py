@@ -42,7 +42,7 @@ def _rivals(others: tuple[RankedCheckpoint, ...]) -> str:
             f"({span(following.behind)})"
         )
     named = ", ".join(f"{checkpoint.name} (behind by {span(checkpoint.behind)})" for checkpoint in tied)
-    return f"tied with it, because these photos cannot tell them apart: {named}; between them, let your eyes decide"
+    return f"tied with it, because these photos cannot tell them apart: {named}; choose between them by eye"
 
 
 def _doubts(comparison: Comparison) -> list[str]:

@@ -58,7 +58,7 @@ def _read_text(path: Path, recipe: str) -> str:
     except UnicodeDecodeError as error:
         raise InputError(f"recipe {path} is not UTF-8 text (at byte {error.start}): write it in UTF-8") from None
     except ValueError:  # a NUL
-        raise InputError(f"no recipe {shown(recipe)}: that is no name of a file") from None
+        raise InputError(f"no recipe {shown(recipe)}: not a valid file name") from None
     if len(data) > _MOST_BYTES:
         raise InputError(f"recipe {path} is longer than {_MOST_BYTES // 1024} KiB: expected settings and no more")
     return text

@@ -195,14 +195,14 @@ def _last(run: Run, trained: Trained) -> Candidate:
 
 
 def _require_place(run: Run, path: Path, inputs: Sequence[Path]) -> None:
-    """Checks that archive and report take nobody's place.
+    """Checks that archive and report replace nothing else.
 
     Raises:
         InputError: they do.
     """
     require_writable(run.folder.report)
     if Path(os.path.realpath(path)) == Path(os.path.realpath(run.folder.archive)):
-        require_writable(path)  # the run's own, be it torn
+        require_writable(path)  # the run's own, even if it is torn
         return
     folders = {
         image.parent for images in (run.layout.photos, run.layout.paintings, run.layout.to_paint) for image in images

@@ -70,7 +70,7 @@ class RunFolder:
             holder: this process; see `RunLock`.
 
         Returns:
-            Lets others in again.
+            A function that releases the folder.
 
         Raises:
             InputError: another process works here, this is not the folder of a run, or it cannot be written to.

@@ -35,7 +35,7 @@ def write_submission(
         config: of the run.
         archive: the paintings.
         photos: what was painted, in this order.
-        verdict: what came of it, a sentence or two a line.
+        verdict: the result, a sentence or two a line.
         row: the score, if there is one.
         scorer: what it was scored with.
         steps: of its training; see `training_steps`.

@@ -85,7 +85,7 @@ class Scorer:
         read = self._read(generated)
         warnings = []
         if read.digest == reference.digest:
-            warnings.append(f"{generated} and {self.reference} hold the same images: a distance of 0 is no triumph")
+            warnings.append(f"{generated} and {self.reference} hold the same images: a distance of 0 says nothing")
         if not self._extractor.weights.known:
             warnings.append(f"{self._extractor.weights.source} are not torch-fidelity's released weights")
         return evaluated(

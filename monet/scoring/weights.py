@@ -57,7 +57,7 @@ class InceptionWeights:
         except Exception as error:  # damaged files make torch and its unpickler raise nearly anything
             raise InputError(f"weights {self.source} are damaged or hold more than tensors: get them again") from error
         if not isinstance(values, Mapping) or not all(_fits(name, value) for name, value in values.items()):
-            raise InputError(f"weights {self.source} are no state dict: give those of torch-fidelity's Inception")
+            raise InputError(f"weights {self.source} are not a state dict: give those of torch-fidelity's Inception")
         return values
 
 

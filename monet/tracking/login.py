@@ -8,7 +8,7 @@ import sys
 from monet.tracking.tracker import Reporter, RunInfo
 
 _SECONDS = 15.0
-"""In which it must."""
+"""Seconds that a login may take."""
 
 
 def logged_in(opening: RunInfo, voice: Reporter, attempt: str) -> bool:
@@ -26,7 +26,7 @@ def logged_in(opening: RunInfo, voice: Reporter, attempt: str) -> bool:
 
 
 def _problem(attempt: str) -> str | None:
-    """Why nobody gets in, if so.
+    """Returns why a login is refused, if it is.
 
     Found out in a process of its own: a login that hangs cannot be broken off, and one that failed leaves a library
     unfit for offline work.

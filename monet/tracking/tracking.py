@@ -150,7 +150,7 @@ class Tracking:
         except Interrupted:
             if ending != "completed":
                 raise
-            logger.info("waiting no longer for the trackers")  # and the run is whole: that is how it ends
+            logger.info("no longer waiting for the trackers")  # and the run is whole: that is how it ends
         self._pass_on()
         self._processes.clear()
 

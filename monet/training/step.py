@@ -22,7 +22,7 @@ def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: rang
     Args:
         execution: the state, which is changed in place, and how this machine computes.
         real_a: this process's photos, (B, 3, H, W), −1…1.
-        real_b: its paintings, alike.
+        real_b: its paintings, in the same shape.
         pairs: the indices of the pairs of all processes.
         precision: of the convolutions.
 

@@ -177,7 +177,7 @@ def test_the_probe_waits_for_what_the_device_still_has_to_do(
 
 
 class Overflowing(Negative):
-    """Makes values that are no numbers in half precision, or always."""
+    """Makes values that are not finite in half precision, or always."""
 
     def __init__(self, *, always: bool) -> None:
         super().__init__()
@@ -194,7 +194,7 @@ def test_what_overflows_in_half_precision_is_painted_in_single_precision(photos:
 
 
 def test_values_that_are_no_numbers_are_no_painting(photos: tuple[Path, ...], tmp_path: Path) -> None:
-    with pytest.raises(MonetError, match="turn a photo into values that are no numbers: use another checkpoint"):
+    with pytest.raises(MonetError, match="turn a photo into values that are not finite: use another checkpoint"):
         painter(Overflowing(always=True)).paint_archive(photos, tmp_path / "images.zip")
     assert list(tmp_path.iterdir()) == []
 

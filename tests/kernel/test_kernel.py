@@ -280,7 +280,7 @@ def test_a_dataset_may_hold_the_software(tmp_path: Path) -> None:
     assert "PACKED" not in text
     assert 'INPUT.rglob(\\"pipelines/submit.py\\")' in text
     assert json.loads((tmp_path / METADATA).read_text())["dataset_sources"] == ["someone/monet"]
-    with pytest.raises(InputError, match="'monet' names no Kaggle dataset: write it as USER/SLUG"):
+    with pytest.raises(InputError, match="'monet' is not a Kaggle dataset: write it as USER/SLUG"):
         build(ROOT, tmp_path, as_dataset="monet")
 
 

@@ -126,7 +126,7 @@ def test_the_long_kernel_is_sent_to_go_on_from_an_earlier_one(
     cells = [cell["source"] for cell in json.loads(request["text"])["cells"]]
     assert any(LONG.recipe in "".join(cell) for cell in cells)
     assert command("kernel", *words, "--goes-on-from", "monet-long") == 2
-    assert "'monet-long' names no Kaggle kernel: write it as USER/SLUG" in capsys.readouterr().err
+    assert "'monet-long' is not a Kaggle kernel: write it as USER/SLUG" in capsys.readouterr().err
 
 
 def test_the_kaggle_package_itself_accepts_the_metadata(kaggle: Kaggle, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,7 +187,7 @@ def test_a_name_is_found_with_the_credentials_or_asked_for(
     assert '"id": "another/monet-submission"' in capsys.readouterr().out
     monkeypatch.setenv("KAGGLE_USERNAME", "bad name")
     assert command("kernel", "push", "--dry-run") == 2
-    assert "'bad name' is no name of a Kaggle user" in capsys.readouterr().err
+    assert "'bad name' is not a valid name of a Kaggle user" in capsys.readouterr().err
 
 
 def test_what_was_not_built_cannot_be_pushed(tmp_path: Path) -> None:

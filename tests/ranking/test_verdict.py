@@ -84,7 +84,7 @@ def test_the_lowest_is_to_be_submitted_and_ties_are_named() -> None:
     assert verdict(comparison(BEST, CLOSE, FAR)) == [
         "submit first/epoch-0002.pt: MiFID 40.00 (95 %: 39.05 to 40.95), the lowest of 3",
         "tied with it, because these photos cannot tell them apart: first/epoch-0003.pt (behind by −0.2000 to 1.000); "
-        "between them, let your eyes decide",
+        "choose between them by eye",
     ]
 
 

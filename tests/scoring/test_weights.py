@@ -109,7 +109,7 @@ def test_damaged_weights_are_one_line() -> None:
         torch.save(values, file)
         pickles.append(file.getvalue())
     for piece in [b"", b"mine", b"\x80\x02" + bytes(range(256)), whole[:500], whole[:-500], *pickles]:
-        with pytest.raises(InputError, match="damaged or hold more than tensors|are no state dict"):
+        with pytest.raises(InputError, match="damaged or hold more than tensors|are not a state dict"):
             InceptionWeights("mine.pth", "", piece).state_dict()
     for position in range(len(whole)):
         changed = bytearray(whole)

@@ -243,7 +243,7 @@ def test_a_signal_while_the_end_waits_ends_the_waiting_and_not_the_run(
             ended = error.exit_code
         assert ended == code
         assert time.monotonic() - begun < 3.0
-    assert "waiting no longer for the trackers" in caplog.messages
+    assert "no longer waiting for the trackers" in caplog.messages
 
 
 def test_a_later_process_waits_for_the_tracker_of_an_earlier_one(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def _track(open_tracker: OpenTracker, opening: RunInfo, inbox: queue.SimpleQueue
         message = inbox.get() or Shutdown("stopped")  # the run's process was killed
         closed = isinstance(message, Shutdown)
         if closed:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # from here on it is nobody's but the system's
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # from here on the system handles it
         try:
             deliver(message, tracker)
         except BaseException as error:  # noqa: BLE001
