@@ -34,7 +34,7 @@ TORCHRUN = {
         ({**TORCHRUN, "RANK": "5"}, "RANK=5, LOCAL_RANK=0, WORLD_SIZE=2, LOCAL_WORLD_SIZE=2"),
         ({**TORCHRUN, "LOCAL_RANK": "2"}, "LOCAL_RANK=2, WORLD_SIZE=2"),
         ({**TORCHRUN, "LOCAL_WORLD_SIZE": "3"}, "LOCAL_WORLD_SIZE=3"),
-        ({**TORCHRUN, "MASTER_PORT": "99999"}, "MASTER_PORT=99999 in the environment do not go together"),
+        ({**TORCHRUN, "MASTER_PORT": "99999"}, "MASTER_PORT=99999 in the environment contradict each other"),
         ({**TORCHRUN, "MASTER_PORT": "http"}, "MASTER_PORT is 'http' in the environment"),
         ({**TORCHRUN, "TORCHELASTIC_RUN_ID": None}, "torchrun did not start this command: unset RANK, LOCAL_RANK"),
     ],
