@@ -22,7 +22,7 @@ from monet.errors import InputError
 from monet.files import write_json
 from monet.generation.painter import unreadable
 from monet.generation.translator import Translator
-from monet.inference.paint import Painted, generate
+from monet.inference.paint import Painted, paint_folder
 from monet.ranking import compare as comparing
 from monet.ranking.compare import Comparison, choose_photos
 from monet.ranking.report import require_places, write_comparison
@@ -238,7 +238,7 @@ def paint(
         InputError: the checkpoint, the folder or a photo cannot be read, or an argument is out of range.
         MonetError: the archive cannot be written.
     """
-    return generate(
+    return paint_folder(
         Path(checkpoint),
         Path(photos),
         Path(zip),

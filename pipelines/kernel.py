@@ -13,6 +13,8 @@ from pipelines._command import command_parser, run_command
 from pipelines._processes import leave
 
 _ROOT = Path(__file__).parents[1]
+_GRACE = 120
+"""Seconds beyond its budget after which a notebook is stopped: Jupyter starts and ends in them."""
 _FOLDER = _ROOT / "kaggle" if (_ROOT / "pyproject.toml").exists() else Path("kaggle")
 """That of the checkout; where monet is installed, one in the working folder."""
 _PRIVATE = ("KAGGLE", "CLEARML", "WANDB", "HF_", "AWS_", "TORCH_HOME", "XDG_", "OMP_", "PYTHON")
@@ -191,26 +193,37 @@ def _kaggle_user() -> str | None:
         return None
 
 
+def _built_notebook(folder: Path) -> Any:
+    """Returns the notebook of a built kernel, in Jupyter's format.
+
+    Raises:
+        InputError: the folder holds none.
+    """
+    from monet.errors import InputError
+    from monet.files import require_regular
+    from monet.kernel.build import METADATA
+
+    require_regular(folder / METADATA)
+    try:
+        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        return json.loads((folder / metadata["code_file"]).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{folder} holds no built kernel: python -m pipelines.kernel build writes one") from None
+
+
 def _check(options: argparse.Namespace) -> int:
     from monet.clock import format_duration, parse_duration
     from monet.data.layout import find_layout
     from monet.errors import InputError
-    from monet.files import require_output, require_regular
-    from monet.kernel.build import METADATA, is_built
+    from monet.files import require_output
+    from monet.kernel.build import is_built
     from monet.kernel.check import Mount, run_notebook, static_problems, this_machine
 
     try:
         limit = parse_duration(options.budget)
     except ValueError as error:
         raise InputError(f"--budget: {error}") from None
-    require_regular(options.folder / METADATA)
-    try:
-        metadata = json.loads((options.folder / METADATA).read_text(encoding="utf-8"))
-        notebook = json.loads((options.folder / metadata["code_file"]).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{options.folder} holds no built kernel: python -m pipelines.kernel build writes one"
-        ) from None
+    notebook = _built_notebook(options.folder)
     rules = find_layout(options.data).rules
     settings = [word for name, value in options.setting for word in (f"--{name}", value)]
     problems = static_problems(notebook, this_machine())
@@ -232,7 +245,7 @@ def _check(options: argparse.Namespace) -> int:
             },
             inputs=options.input,
             absent=options.absent,
-            limit=limit + 120,
+            limit=limit + _GRACE,
             rules=rules,
             environment={name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)},
             output=options.output / f"{mount}.ipynb",

@@ -15,7 +15,7 @@ FLOORS = [
     },
     {"data", "models", "checkpoint", "archive"},
     {"training", "generation", "scoring"},
-    {"tracking", "reporting", "serving", "export"},
+    {"tracking", "reporting"},
     {"doctor", "inference", "kernel", "run_folder"},
     {"ranking", "run"},
     {"api"},

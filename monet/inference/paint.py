@@ -33,7 +33,7 @@ class Painted:
     """Photos that could not be read and were left out on request."""
 
 
-def generate(
+def paint_folder(
     checkpoint_path: Path,
     photos_folder: Path,
     path: Path,
