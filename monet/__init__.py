@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from monet.api import (
         Comparison,
+        Context,
         Evaluation,
+        Painted,
         Score,
         ScoreAccumulator,
         ScoreOptions,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
         TrainingResult,
         Translator,
         compare,
+        default_context,
         evaluate,
         load,
         paint,
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Comparison",
+    "Context",
     "Evaluation",
+    "Painted",
     "Score",
     "ScoreAccumulator",
     "ScoreOptions",
@@ -40,6 +45,7 @@ __all__ = [
     "Translator",
     "__version__",
     "compare",
+    "default_context",
     "evaluate",
     "load",
     "paint",

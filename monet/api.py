@@ -23,17 +23,18 @@ from monet.files import write_json
 from monet.generation.painter import unreadable
 from monet.generation.translator import Translator
 from monet.inference.paint import Painted, paint_folder
-from monet.ranking import compare as comparing
+from monet.interrupts import CtrlC
+from monet.models import Weights
 from monet.ranking.compare import Comparison, choose_photos
+from monet.ranking.compare import compare as compare_checkpoints
 from monet.ranking.report import require_places, write_comparison
 from monet.ranking.verdict import as_dict
-from monet.run import submit as submitting
-from monet.run import train as training
+from monet.run.after_training import AfterTraining
 from monet.run.prepare import prepared_run
 from monet.run.request import Settings, run_request
-from monet.run.reserve import AfterTraining
 from monet.run.submission_scoring import submission_scoring
-from monet.run.submit import Submission
+from monet.run.submit import Submission, submit_run
+from monet.run.train import train_run
 from monet.run_folder.checkpoints import Candidate, find_all
 from monet.run_folder.folder import RunFolder
 from monet.run_folder.scores import keep_score, named_checkpoint
@@ -48,6 +49,7 @@ __all__ = [
     "Comparison",
     "Context",
     "Evaluation",
+    "Painted",
     "Score",
     "ScoreAccumulator",
     "ScoreOptions",
@@ -66,7 +68,6 @@ __all__ = [
 ]
 
 PathLike = str | os.PathLike[str]
-Weights = Literal["ema", "raw"]
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def train(
     request = run_request(data, run, recipe, budget, horizon, resume, settings)
     context = context or default_context()
     with prepared_run(request, context) as prepared, prepared.tracking.until_the_end(prepared.remaining):
-        trained = training.train(prepared, context, AfterTraining(paint=False))
+        trained = train_run(prepared, context, AfterTraining(paint=False))
         result = TrainingResult(prepared.folder, trained.outcome)
         if context.group.rank == 0:
             on_end(result)
@@ -172,7 +173,7 @@ def submit(
         paint_with: with `resume`: do not train; paint with this checkpoint of the run, or with the `best` that was
             scored.
         score: `yes` in any case, downloading the weights; `auto` where they are at hand and it takes little time.
-        score_options: of the score.
+        score_options: layer, weights, epsilon and training paintings of the score.
         context: as in `train`.
         on_end: called with the result before trackers are waited for.
 
@@ -190,20 +191,22 @@ def submit(
             lambda: named_checkpoint(paint_with, prepared.folder) if paint_with else None
         )
         path = Path(zip) if zip is not None else prepared.folder.archive
-        if context.group.rank:
-            submitting.assist(prepared, context, path, paint_with=candidate, skip_bad=skip_bad)
-            return None
         with prepared.tracking.until_the_end(prepared.remaining):
-            submission = submitting.submit(
+            scoring = None
+            if context.group.rank == 0:
+                where = prepared.config.training.device
+                scoring = submission_scoring(score, options, prepared.layout, where, context)
+            submission = submit_run(
                 prepared,
                 context,
                 path,
-                scoring=submission_scoring(score, options, prepared.layout, prepared.config.training.device, context),
+                scoring=scoring,
                 paint_with=candidate,
                 skip_bad=skip_bad,
                 inputs=options.inputs,
             )
-            on_end(submission)
+            if submission:
+                on_end(submission)
     return submission
 
 
@@ -278,7 +281,18 @@ def evaluate(
     device: str = "auto",
     context: Context | None = None,
 ) -> Evaluation:
-    """Scores a folder or an archive of images, as `score`, with 95 % intervals and the closest paintings."""
+    """Scores a folder or an archive of images, as `score`, with 95 % intervals and the closest paintings.
+
+    Args:
+        generated: as in `score`.
+        reference: as in `score`.
+        options: as in `score`.
+        device: as in `load`.
+        context: the surroundings; those of this process by default.
+
+    Raises:
+        InputError: as `score`.
+    """
     options, context = options or ScoreOptions(), context or default_context()
     return options.scorer(Path(reference), context, device=choose_device(device)).evaluate(Path(generated))
 
@@ -347,13 +361,13 @@ def compare(
     scorer = options.scorer(Path(reference), context, device=where)
     painted = paintable(chosen, unreadable(chosen), skip_bad)
     if len(painted) < 2:
-        raise InputError(f"{photos} holds {len(painted)} photo that can be painted: a score needs at least two")
+        raise InputError(f"{photos}: {len(painted)} of its photos can be painted; a score needs at least two")
     basis = {"photos": identity_of(painted), **scorer.basis}
 
     def keep(candidate: Candidate, precision: Precision, evaluation: Evaluation) -> None:
         keep_score(candidate, weights, precision, basis, evaluation)
 
-    comparison = comparing.compare(
+    comparison = compare_checkpoints(
         candidates,
         painted,
         scorer,
@@ -379,5 +393,6 @@ def default_context() -> Context:
         now=datetime.datetime.now(datetime.timezone.utc),
         cache_folder=platformdirs.user_cache_path("monet"),
         weights_folder=Path(torch.hub.get_dir()),
+        interrupts=CtrlC(),
         command=("python",),
     )

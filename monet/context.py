@@ -16,7 +16,7 @@ from monet.machine import available_processors
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The surroundings of a run: time, processes, folders, and who is told of its progress."""
+    """What a run needs of the process and the machine that carry it out."""
 
     clock: Clock
     """Tells the time."""
@@ -41,5 +41,5 @@ class Context:
 
     @property
     def processors(self) -> int:
-        """Processors for this process alone."""
+        """This process's share of the processors."""
         return available_processors(self.group.local_world_size)

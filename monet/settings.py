@@ -54,12 +54,12 @@ def setting_types() -> dict[str, Any]:
     return found
 
 
-def names_of(values: Mapping[str, Any]) -> frozenset[str]:
+def recipe_names(values: Mapping[str, Any]) -> frozenset[str]:
     """Returns the dotted names of the settings in a recipe's values."""
     return frozenset(_by_name(values))
 
 
-def names_in(overrides: Sequence[str]) -> frozenset[str]:
+def option_names(overrides: Sequence[str]) -> frozenset[str]:
     """Returns the dotted names of the settings among command-line words."""
     return frozenset(word[2:].split("=", 1)[0] for word in overrides if word.startswith("--"))
 
@@ -191,7 +191,7 @@ def _refuse_unknown_keys(values: Mapping[str, Any], source: str) -> None:
 
 
 def _refuse_unknown_options(overrides: Sequence[str]) -> None:
-    for name in sorted(names_in(overrides)):
+    for name in sorted(option_names(overrides)):
         if name not in setting_types():
             hint = did_you_mean(f"--{name}", [f"--{key}" for key in setting_types()])
             raise InputError(f"unknown option --{shortened(name, 80)}: --help lists them all{hint}")

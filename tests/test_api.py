@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,8 @@ import torch
 from PIL import Image
 
 import monet
-from monet.errors import InputError
+from monet.display import Display
+from monet.errors import InputError, Interrupted
 from monet.generation.translator import Translator
 from tests.conftest import TINY, picture
 
@@ -215,3 +218,34 @@ def test_transparency_and_16_bits_are_seen_as_in_a_file(translator: Translator) 
 def test_tensors_come_back_contiguous(translator: Translator) -> None:
     for images in (torch.zeros(2, 3, 18, 21), torch.zeros(2, 3, 18, 21, dtype=torch.uint8)):
         assert translator.translate(images).is_contiguous()
+
+
+def test_floats_that_seem_to_be_from_0_to_1_are_warned_about(
+    random_weights: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = monet.ScoreOptions(feature_layer="64", inception_weights=random_weights)
+    accumulator = monet.score_accumulator(options, device="cpu")
+    accumulator.update(torch.rand(2, 3, 8, 8) * 2 - 1, real=True)
+    assert caplog.messages == []
+    accumulator.update(torch.rand(2, 3, 8, 8), real=True)
+    assert "−1…1 is expected" in caplog.text
+
+
+def test_ctrl_c_in_a_training_saves_the_run(tiny_data: Path, tmp_path: Path) -> None:
+    class AsksToStop(Display):
+        def update(self, done: float, note: str, seconds_left: float) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    context = dataclasses.replace(monet.default_context(), display=AsksToStop())
+    settings = {"training.epochs": 2, **SETTINGS}
+    with pytest.raises(Interrupted, match="last.pt is saved"):
+        monet.train(tiny_data, run=tmp_path / "run", settings=settings, context=context)
+    resumed = monet.train(tiny_data, run=tmp_path / "run", resume=True)
+    assert resumed.outcome.decay_finished
+    assert resumed.outcome.pairs == 16
+
+
+def test_the_api_and_the_package_name_the_same() -> None:
+    from monet import api
+
+    assert set(api.__all__) | {"__version__"} == set(monet.__all__)

@@ -136,6 +136,10 @@ class Timekeeper:
             ends.append(self.seconds / self._progress)
         return Horizon(self._horizon.pairs, max(ends))
 
+    def record_step(self, seconds: float) -> None:
+        """Tells how long the last step took."""
+        self.pace.record(seconds)
+
     def poll(self, pairs: int, pause: float = 0.0) -> Decision:
         """Decides whether another step begins now. Measures what follows training where that is due.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from monet.data.decode import upright_rgb
 from monet.data.pixels import to_network, to_pixels
 from monet.device import Precision
 from monet.generation.painter import run_generator
-from monet.models import DIRECTIONS, Direction, generator_from_checkpoint
+from monet.models import DIRECTIONS, Direction, Weights, generator_from_checkpoint
 
 ImageT = TypeVar("ImageT", Image.Image, NDArray[np.uint8], Tensor)
 
@@ -38,7 +38,7 @@ class Translator:
         self,
         contents: dict[str, Any],
         *,
-        weights: Literal["ema", "raw"] = "ema",
+        weights: Weights = "ema",
         device: torch.device,
         precision: Precision,
     ) -> None:

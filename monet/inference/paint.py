@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from monet.archive import is_archive
 from monet.clock import Clock
@@ -17,7 +16,7 @@ from monet.display import Display
 from monet.errors import InputError
 from monet.files import require_output
 from monet.generation.painter import make_painter, unreadable
-from monet.models import generator_from_checkpoint
+from monet.models import Weights, generator_from_checkpoint
 from monet.training.stored import load_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ def paint_folder(
     *,
     batch_size: int,
     quality: int,
-    weights: Literal["ema", "raw"] = "ema",
+    weights: Weights = "ema",
     skip_bad: bool = False,
     device: str = "auto",
     precision: str = "auto",

@@ -18,17 +18,19 @@ from typing import Any, Literal
 from monet.kernel.editions import SHORT, Edition
 
 _SHARED = re.compile(r"^\{\{(## .+)\}\}\n", re.MULTILINE)
-"""Stands for a section of the first notebook."""
+"""Stands for a section of the submission's notebook."""
 _FENCE = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 _SUFFIXES = (".py", ".yaml", ".jinja", ".md")
+"""Kinds of files that are packed."""
 _LINE = 120
+"""Characters in a line of the packed text."""
 _PACKED = 'PACKED = """'
 """Stands before the software in its cell."""
 
 
 def pack(root: Path, folders: Sequence[str] = SHORT.packs) -> bytes:
-    """Returns all of monet's modules and what they read, as a zip.
+    """Returns the sources in some folders, as a zip.
 
     Members are in order and have no times. They are not compressed one by one: the notebook compresses the whole.
 
@@ -110,7 +112,7 @@ def _software(packed: bytes | None) -> str:
 
 
 def _section(heading: str) -> str:
-    """Returns a section of the first notebook, with its heading."""
+    """Returns a section of the submission's notebook, with its heading."""
     return next(section for section in _SECTION.split(_read(SHORT.text)) if section.startswith(f"{heading}\n"))
 
 

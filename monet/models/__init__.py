@@ -22,6 +22,7 @@ __all__ = [
     "PatchDiscriminator",
     "ResnetGenerator",
     "UnetGenerator",
+    "Weights",
     "build_discriminator",
     "build_generator",
     "build_networks",
@@ -33,6 +34,8 @@ __all__ = [
 Direction = Literal["ab", "ba"]
 """`ab`: from photo to painting (and back, in a cycle); `ba`: from painting to photo."""
 DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
+Weights = Literal["ema", "raw"]
+"""`ema`: averaged weights, where a run has them; `raw`: those of the last step."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _uninitialised(config: ModelConfig) -> Networks:
 
 
 def generator_from_checkpoint(
-    contents: dict[str, Any], *, direction: Direction = "ab", weights: Literal["ema", "raw"] = "ema"
+    contents: dict[str, Any], *, direction: Direction = "ab", weights: Weights = "ema"
 ) -> nn.Module:
     """Returns the generator of a loaded checkpoint, on the CPU, ready to paint.
 

@@ -20,10 +20,10 @@ from monet.device import Precision, suitable_precision
 from monet.display import Display
 from monet.errors import InputError
 from monet.generation.painter import make_painter
-from monet.models import generator_from_checkpoint
+from monet.models import Weights, generator_from_checkpoint
 from monet.reporting.exhibits import choose_shown, closest_pictures, painted
 from monet.reporting.report import ClosestPainting
-from monet.run_folder.checkpoints import Candidate, Weights, candidate_of
+from monet.run_folder.checkpoints import Candidate, candidate_of
 from monet.scoring.bootstrap import Interval
 from monet.scoring.evaluation import Evaluation
 from monet.scoring.scorer import Scorer
@@ -146,7 +146,7 @@ def compare(
         candidates: checkpoints.
         photos: all of them readable.
         scorer: against the reference.
-        found: photos that these were chosen from.
+        found: number of photos in the folder.
         weights: averaged where a run has them, or raw.
         device: where the generators run.
         clock: tells the time.
@@ -257,7 +257,7 @@ def _repeats(scored: Sequence[ScoredCheckpoint]) -> tuple[Repeats, ...]:
 def _recipe(candidate: Candidate) -> str:
     """Returns the settings and the data that make a difference to what is learned, less the seed."""
     values: dict[str, Any] = to_dict(candidate.config)
-    for name in ("seed", "device", "save_every", "compile", "accumulation", "activation_checkpointing"):
+    for name in ("seed", "device", "save_every", "compile", "workers", "accumulation", "activation_checkpointing"):
         del values["training"][name]
-    del values["generation"]
+    del values["generation"], values["tracking"]
     return repr((values, candidate.data))

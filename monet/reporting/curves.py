@@ -29,6 +29,7 @@ _LABELS = {
     "discriminator_a": "photos",
     "discriminator_b": "paintings",
 }
+_COLUMNS = 3
 _COLORS = ("#1f5fa8", "#d0692b")
 
 
@@ -43,8 +44,9 @@ def save_curves(steps: Sequence[Mapping[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     drawings = panels(steps)
-    figure = Figure(figsize=(11, 7), layout="constrained")
-    axes = figure.subplots(2, 3).flatten()
+    rows = math.ceil(len(drawings) / _COLUMNS)
+    figure = Figure(figsize=(11, 3.5 * rows), layout="constrained")
+    axes = figure.subplots(rows, _COLUMNS).flatten()
     for axis, (title, draw) in zip(axes, drawings.items(), strict=False):
         draw(axis)
         axis.set_title(title)
@@ -64,7 +66,7 @@ def panels(steps: Sequence[Mapping[str, Any]]) -> dict[str, Callable[[Any], None
     losses = {name: np.array([step["losses"].get(name, math.nan) for step in steps]) for name in _LABELS}
 
     def draw_losses(axis: Any, names: Sequence[str]) -> None:
-        for name, color in zip(names, _COLORS, strict=True):
+        for name, color in zip(names, _COLORS, strict=False):
             axis.plot(pairs, losses[name], color=color, alpha=0.15, linewidth=0.6, rasterized=True)
             axis.plot(*thinned(pairs, smoothed(losses[name])), color=color, label=_LABELS[name])
         top = np.nanpercentile([losses[name] for name in names], 99.5) * 1.15

@@ -54,7 +54,7 @@ def shared_precision(run: Run, device: torch.device, context: Context) -> Precis
 
 
 def _precision(run: Run, device: torch.device, clock: Clock) -> Precision:
-    setting, stored = run.config.training.precision, run.checkpoint
+    setting, stored = run.config.training.precision, run.resumed_from
     if stored is None:
         return choose_precision(setting, device, clock)
     changed = stored["config"]["training"]["precision"] != setting
@@ -68,7 +68,7 @@ def _precision(run: Run, device: torch.device, clock: Clock) -> Precision:
 
 def stored_workers(run: Run) -> int | None:
     """Returns how many threads shared a step on a CPU before, unless another setting is asked for now."""
-    stored = run.checkpoint
+    stored = run.resumed_from
     if stored is None or stored["device"] not in (None, "cpu"):
         return None
     same = stored["config"]["training"].get("workers") == run.config.training.workers

@@ -55,7 +55,7 @@ def should_compile(run: Run, state: TrainingState, reserve: Reserve | None, devi
 
 def _stored_choice(run: Run, device: torch.device) -> bool | None:
     """Returns the choice of `auto` that the run has stored, where it still holds."""
-    stored = run.checkpoint
+    stored = run.resumed_from
     if stored is None or stored["config"]["training"]["compile"] != "auto" or stored["device"] != device.type:
         return None
     compiled: bool | None = stored["compiled"]

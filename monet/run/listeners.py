@@ -3,72 +3,63 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 from monet.display import Display
-from monet.reporting.curves import save_curves
 from monet.run.run import Run
 from monet.run.samples import SampleGrids
-from monet.run_folder.folder import RunFolder
 from monet.side_products import described, side_product
 from monet.training.events import CheckpointEvent, EpochEvent, Incident, Listeners, StepEvent
 
 logger = logging.getLogger(__name__)
 
 
-def listeners(run: Run, display: Display, device: torch.device, *, last_checkpoint_counts: bool) -> Listeners:
+def listeners(run: Run, display: Display, device: torch.device, *, save_failure_ends_run: bool) -> Listeners:
     """Returns the listeners of a training. None of them ends it.
 
     Args:
         run: the run.
         display: shows progress.
         device: where the generators are.
-        last_checkpoint_counts: nothing is painted afterwards, so that a checkpoint that cannot be saved ends the run.
+        save_failure_ends_run: a checkpoint that cannot be saved ends the run, because nothing is painted afterwards.
     """
-    told: set[str] = set()
+    already_warned: set[str] = set()
     grids: SampleGrids | None = None
     with side_product("sample grids"):
         grids = SampleGrids(run.folder.samples, run.layout, run.config.training.seed, device)
 
     def on_step(event: StepEvent) -> None:
-        with side_product(f"a line in {run.folder.metrics}", told):
+        with side_product(f"a line in {run.folder.metrics}", already_warned):
             run.folder.write_step(event)
         display.update(event.progress, _figures(event), event.time_left)
         run.tracking.step(event)
 
     def on_epoch(event: EpochEvent) -> None:
         if grids:
-            with side_product("a sample grid", told):
+            with side_product("a sample grid", already_warned):
                 run.tracking.picture(event.pairs, "samples", grids.save(event))
 
     def on_checkpoint(event: CheckpointEvent) -> None:
         run.tracking.model(event.pairs, event.path)
 
     def on_incident(incident: Incident) -> None:
-        with side_product(f"a line in {run.folder.metrics}", told):
+        with side_product(f"a line in {run.folder.metrics}", already_warned):
             run.folder.write_incident(incident)
 
     def on_unsaved(error: Exception) -> None:
-        if last_checkpoint_counts:
+        if save_failure_ends_run:
             raise error
         logger.warning("%s; the run continues to its archive", described(error))
 
-    return Listeners(on_step, on_epoch, on_checkpoint, on_incident, run.folder.keep_held, on_unsaved)
-
-
-def draw_curves(folder: RunFolder, steps: Sequence[dict[str, Any]]) -> None:
-    """Draws the curves of a run, if it has any; the archive comes first.
-
-    Args:
-        folder: of the run.
-        steps: what `training_steps` returned.
-    """
-    if steps:
-        with side_product(str(folder.curves)):
-            save_curves(steps, folder.curves)
+    return Listeners(
+        on_step=on_step,
+        on_epoch=on_epoch,
+        on_checkpoint=on_checkpoint,
+        on_incident=on_incident,
+        before_save=run.folder.keep_held,
+        on_unsaved=on_unsaved,
+    )
 
 
 def _figures(event: StepEvent) -> str:

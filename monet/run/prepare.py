@@ -24,7 +24,7 @@ from monet.run.request import RunRequest
 from monet.run.resume import GivenSettings, merged_config
 from monet.run.run import Run
 from monet.run_folder.folder import RunFolder
-from monet.settings import names_in, names_of, resolve
+from monet.settings import option_names, recipe_names, resolve
 from monet.tracking.tracking import Tracking
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def prepared_run(request: RunRequest, context: Context) -> Iterator[Run]:
     Raises:
         InputError: something in the request cannot be used.
     """
-    check_settings(request)
+    check_settings(request)  # commands did so before their processes joined; a call from Python did not
     group = context.group
     folder = RunFolder(group.broadcast_object(lambda: request.run or _new_folder(context.now)))
     with contextlib.ExitStack() as stack:
@@ -73,7 +73,7 @@ def prepared_run(request: RunRequest, context: Context) -> Iterator[Run]:
             given=given,
             layout=layout,
             folder=folder,
-            checkpoint=stored,
+            resumed_from=stored,
             deadline=None if budget is None else Deadline(context.clock, context.started, budget),
             tracking=_tracking(config, context),
         )
@@ -100,7 +100,7 @@ def _settings(request: RunRequest, context: Context, stored: dict[str, Any] | No
     if request.recipe is None and stored is None:
         values = recipes.read(context.group.broadcast_object(lambda: _default_recipe(request.data)))
     config = resolve(values, request.overrides)
-    given = GivenSettings(explicit=names_in(request.overrides), in_recipe=names_of(named))
+    given = GivenSettings(explicit=option_names(request.overrides), in_recipe=recipe_names(named))
     if stored is not None:
         config = merged_config(stored, config, given)
     if not request.train and "budget" not in given.explicit:
@@ -124,11 +124,11 @@ def _require_possible(config: Config, request: RunRequest, context: Context) -> 
         choose_device(config.training.device)
     if not request.train or config.budget_seconds is None:
         return
-    passed, ending = context.clock() - context.started, reserve_seconds(0.0, config.budget_seconds)
-    if config.budget_seconds < passed + ending:
+    elapsed, least_reserve = context.clock() - context.started, reserve_seconds(work=0.0, budget=config.budget_seconds)
+    if config.budget_seconds < elapsed + least_reserve:
         raise InputError(
-            f"a budget of {config.budget} leaves no time to train: ending alone takes up to {format_duration(ending)}; "
-            "give --budget some minutes"
+            f"a budget of {config.budget} leaves no time to train: ending alone takes up to "
+            f"{format_duration(least_reserve)}; give --budget some minutes"
         )
 
 

@@ -26,7 +26,7 @@ class Run:
     """The images."""
     folder: RunFolder
     """Where the run is kept."""
-    checkpoint: dict[str, Any] | None
+    resumed_from: dict[str, Any] | None
     """Contents of the checkpoint that the run is resumed from."""
     deadline: Deadline | None
     """When this process must be over, if it has a budget."""

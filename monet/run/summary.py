@@ -15,34 +15,36 @@ from monet.data.decode import decode
 from monet.data.stream import Purpose, permutation
 from monet.reporting.grids import image_grid
 from monet.reporting.report import figure, span
-from monet.run.train import Trained
+from monet.run.paint_job import PaintJob
 from monet.scoring.evaluation import Evaluation
 from monet.sizes import SIDE
 
+_CHOICE = 1
+"""Index of the random choice of photos; sample grids have 0, reports 2."""
 _GRID_ROWS, _GRID_PAIRS = 4, 3
 """The grid of generated images: rows, and photos with their paintings in a row."""
 
 
 def result_lines(
-    trained: Trained, path: Path, validation: archive.Validation | None, rules: archive.Rules, scored: str
+    job: PaintJob, path: Path, validation: archive.Validation | None, rules: archive.Rules, scored: str
 ) -> list[str]:
     """Returns the result of a submission, a sentence a line.
 
     Args:
-        trained: what painted.
+        job: what was painted, and with what.
         path: the archive.
-        validation: of it, where that could be done.
-        rules: that it was checked against.
+        validation: of the archive; None where that failed.
+        rules: those that the archive was checked against.
         scored: the sentence about its score.
     """
     checked = f"{'valid' if validation.valid else 'NOT VALID'} by the {rules} rules" if validation else "not checked"
-    outcome = trained.outcome
+    outcome = job.outcome
     lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})"]
-    if trained.checkpoint:
-        lines.append(f"painted with {trained.checkpoint.path}, as asked for")
-    lines.append(f"wrote {path}: {len(trained.photos):,} images, {checked}")
-    if trained.skipped:
-        lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in trained.skipped)}")
+    if job.painted_with:
+        lines.append(f"painted with {job.painted_with.path}, as asked for")
+    lines.append(f"wrote {path}: {len(job.photos):,} images, {checked}")
+    if job.skipped:
+        lines.append(f"left out, because they cannot be read: {', '.join(str(bad.path) for bad in job.skipped)}")
     return [*lines, scored]
 
 
@@ -56,14 +58,14 @@ def score_line(evaluation: Evaluation) -> str:
 
 
 def generated_grid(photos: tuple[Path, ...], path: Path, seed: int) -> Image.Image:
-    """Draws photos chosen at random beside their paintings.
+    """Draws photos chosen at random beside their paintings. A last row that is not full is left out.
 
     Args:
         photos: in the order in which they were painted.
         path: the archive.
         seed: of the choice.
     """
-    chosen = permutation(seed, Purpose.SAMPLE_GRID, 1, len(photos))[: _GRID_ROWS * _GRID_PAIRS]
+    chosen = permutation(seed, Purpose.SAMPLE_GRID, _CHOICE, len(photos))[: _GRID_ROWS * _GRID_PAIRS]
     names = archive.member_names(photos)
     with zipfile.ZipFile(path) as images:
         shown = [

@@ -8,18 +8,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
 from monet.config import Config, from_dict
 from monet.data.stream import epoch_length
 from monet.errors import InputError
-from monet.models import generator_from_checkpoint
+from monet.models import Weights, generator_from_checkpoint
 from monet.run_folder.folder import RunFolder
 from monet.training.stored import load_checkpoint
-
-Weights = Literal["ema", "raw"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from monet.config import Config, flat, to_dict
 from monet.files import write_text
+from monet.reporting.curves import save_curves
 from monet.reporting.exhibits import choose_shown, closest_pictures, painted, photo_jpeg
 from monet.reporting.metrics import read_metrics
 from monet.reporting.report import Column, Report, Row, RunFacts, render
@@ -90,3 +91,15 @@ def run_facts(name: str, folder: RunFolder, config: Config, steps: Sequence[dict
         processes=folder.processes(),
         steps=steps,
     )
+
+
+def draw_curves(folder: RunFolder, steps: Sequence[dict[str, Any]]) -> None:
+    """Draws the curves of a run, if it has any; the archive comes first.
+
+    Args:
+        folder: of the run.
+        steps: what `training_steps` returned.
+    """
+    if steps:
+        with side_product(str(folder.curves)):
+            save_curves(steps, folder.curves)

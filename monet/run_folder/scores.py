@@ -13,7 +13,8 @@ from typing import Any
 from monet.device import Precision
 from monet.errors import InputError
 from monet.files import add_line, require_regular
-from monet.run_folder.checkpoints import Candidate, Weights, find_candidates, read_candidate
+from monet.models import Weights
+from monet.run_folder.checkpoints import Candidate, find_candidates, read_candidate
 from monet.run_folder.folder import RunFolder
 from monet.scoring.evaluation import Evaluation
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from monet.data.pixels import Pixels, to_pixels
 from monet.errors import InputError
 from monet.scoring.inception import FeatureExtractor
 from monet.scoring.score import Score, require_epsilon, score
+
+logger = logging.getLogger(__name__)
 
 
 class ScoreAccumulator:
@@ -75,6 +79,8 @@ def _pixels(images: Tensor | Pixels) -> Pixels:
         if images.is_floating_point():
             if not bool((images.abs() <= 1).all()):
                 raise ValueError(f"images are {images.dtype} and not all from −1 to 1: expected that, or uint8 0…255")
+            if not bool((images < 0).any()):
+                logger.warning("no value of these images is below 0: −1…1 is expected, so that 0…1 counts as bright")
             return to_pixels(images)
         if images.dtype != torch.uint8:
             raise ValueError(f"images are {images.dtype}: expected uint8 0…255, or float from −1 to 1")

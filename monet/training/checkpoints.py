@@ -49,7 +49,7 @@ class Checkpoints:
         self, saving: Saving, execution: Execution, timekeeper: Timekeeper, clock: Clock, listeners: Listeners
     ) -> None:
         self.last = saving.folder / checkpoint.LAST
-        self.seconds_a_save = 0.0
+        self.save_seconds = 0.0
         """Seconds of the last save."""
         self._saving = saving
         self._execution = execution
@@ -70,7 +70,7 @@ class Checkpoints:
         begun = self._clock()
         saved = self._written(self._save)
         self._saved_at = self._clock()
-        self.seconds_a_save = self._saved_at - begun
+        self.save_seconds = self._saved_at - begun
         return saved
 
     def save_before_failing(self, report: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ def compile_networks(execution: Execution) -> bool:
     Returns:
         False where the compiler fails: the networks are called as they were before, and the log says why.
     """
-    eager = execution.networks_in(execution.precision).named()
+    eager = execution.networks_for(execution.precision).named()
     compiled: dict[str, Any] = {name: torch.compile(network, dynamic=False) for name, network in eager.items()}
     buffers = execution.guard.buffers()
     execution.use_compiled(Networks(**compiled))

@@ -70,7 +70,7 @@ class Execution:
         self.group = group or Group()
         self.guard = Guard(device, list(state.networks.named().values()))
         self.parts = config.training.accumulation
-        """Equal parts, at least, that a batch goes through in."""
+        """Least number of equal parts that a batch is split into."""
         self.threads: Executor | None = None
         """Threads that share the tasks and parts of a step; without them these are computed one after the other."""
         self.updating = False
@@ -83,7 +83,7 @@ class Execution:
         """Compiled networks take the steps of the run's precision."""
         return self._compiled is not None
 
-    def networks_in(self, precision: Precision) -> Networks:
+    def networks_for(self, precision: Precision) -> Networks:
         """Returns the networks as steps in a precision call them: they share their weights with the state's.
 
         Compiled ones take only steps in the run's precision: another one would compile them again.
@@ -91,7 +91,7 @@ class Execution:
         return self._compiled if self._compiled and precision == self.precision else self._eager
 
     def use_compiled(self, networks: Networks) -> None:
-        """Calls compiled networks from now on."""
+        """Calls compiled networks in later steps of the run's precision."""
         self._compiled = networks
 
     def use_eager(self, error: Exception) -> None:
@@ -116,7 +116,7 @@ class Execution:
                 with contextlib.suppress(RuntimeError):  # of a device that fails for good: the error before says why
                     self.abandon_step()
             if out_of_memory(error):
-                raise self._too_large(self.config.training.batch_size, error) from error
+                raise self._out_of_memory_error(self.config.training.batch_size, error) from error
             raise
         self.updating = False
 
@@ -129,8 +129,8 @@ class Execution:
             optimizer.zero_grad()
 
     def forward_backward(self, tasks: Sequence[Task], precision: Precision) -> list[Losses]:
-        """Computes the losses of tasks, and leaves the sums of their gradients with the parameters; once more, with
-        twice as many parts, if memory runs out, and without the compiler, if that fails.
+        """Computes the losses of tasks, and leaves the sums of their gradients with the parameters. Retries once with
+        twice as many parts after memory ran out, and without `torch.compile` after that failed.
 
         Returns:
             The losses of each task over the whole batch, without gradient.
@@ -138,17 +138,17 @@ class Execution:
         Raises:
             OutOfMemory: memory runs out where no split helps.
         """
-        size, buffers, split = len(tasks[0].images[0]), self.guard.buffers(), False
+        size, buffers, retried = len(tasks[0].images[0]), self.guard.buffers(), False
         while True:
-            networks = self.networks_in(precision)
+            networks = self.networks_for(precision)
             try:
                 return self._backward_in_parts(tasks, networks, precision)
             except Exception as error:
                 if out_of_memory(error):
-                    if split:
-                        raise self._too_large(size, error) from error
+                    if retried:
+                        raise self._out_of_memory_error(size, error) from error
                     self.split(size, error)
-                    split = True
+                    retried = True
                 elif networks is self._compiled:
                     self.use_eager(error)
                 else:
@@ -191,7 +191,7 @@ class Execution:
         """
         before = equal_parts(size, self.parts)
         if before == size or self._mixes_images():
-            raise self._too_large(size, error) from error
+            raise self._out_of_memory_error(size, error) from error
         self.parts = equal_parts(size, 2 * before)
         logger.warning(
             "out of memory with %s (%s): from now on in %d parts whose gradients are added up, which is the same step",
@@ -203,7 +203,7 @@ class Execution:
     def _mixes_images(self) -> bool:
         return any(mixes_images(network) for network in self.state.networks.named().values())
 
-    def _too_large(self, size: int, error: Exception) -> OutOfMemory:
+    def _out_of_memory_error(self, size: int, error: Exception) -> OutOfMemory:
         """Returns the error that says what to change where no split helps."""
         ways = ["another run with a smaller --data.crop_size or --model.width"]
         if size > 1:
@@ -233,7 +233,7 @@ def _joined(parts: Sequence[Losses]) -> Losses:
 def _add(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> None:
     """Adds gradients to those that are there. They get the layout of their parameters, as from `backward`."""
     if parameters[0].grad is None:
-        sums = [_like(parameter, gradient) for parameter, gradient in zip(parameters, gradients, strict=True)]
+        sums = [_in_layout_of(parameter, gradient) for parameter, gradient in zip(parameters, gradients, strict=True)]
     else:
         present = [parameter.grad for parameter in parameters if parameter.grad is not None]
         sums = list(torch._foreach_add(present, list(gradients)))
@@ -241,5 +241,5 @@ def _add(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> Non
         parameter.grad = gradient
 
 
-def _like(parameter: Tensor, gradient: Tensor) -> Tensor:
+def _in_layout_of(parameter: Tensor, gradient: Tensor) -> Tensor:
     return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)

@@ -30,7 +30,7 @@ def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: rang
         The mean losses over all processes, in the order of `loss_names`; the device may still be computing them.
 
     Raises:
-        OutOfMemory: memory runs out even with the batch in twice as many parts.
+        OutOfMemory: memory runs out with the batch in twice as many parts, too, or it cannot be split.
     """
     state, group, identity = execution.state, execution.group, execution.config.training.lambda_identity > 0
     generators, discriminators = state.networks.generators(), state.networks.discriminators()
@@ -95,7 +95,9 @@ def exchange(execution: Execution, pool: ImagePool, fakes: Tensor, pairs: range)
 
 
 def step_optimizers(execution: Execution, losses: Tensor, *, scaled: bool) -> None:
-    """Lets both optimizers step, or, where a loss or a gradient is not finite, none of them.
+    """Averages the running statistics, and lets both optimizers step, or, if a loss or a gradient is not finite, none.
+
+    All processes decide alike, because losses and gradients are averaged before.
 
     Args:
         execution: holds the optimizers, their gradients, and the guard.

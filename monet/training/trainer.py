@@ -34,7 +34,7 @@ class Outcome:
     decay_finished: bool
     """The learning-rate decay is finished."""
     interrupted: bool
-    """A signal ended it before that."""
+    """A signal ended it before the horizon or the deadline."""
     saved: bool = True
     """The last checkpoint holds all of it."""
     last_rate: float = 0.0
@@ -112,13 +112,13 @@ class Trainer:
         self._reports = StepReports(execution, timekeeper, clock, self._listeners)
         self._checkpoints = Checkpoints(saving, execution, timekeeper, clock, self._listeners)
         self._batch_size = self._training.batch_size * self._group.world_size
-        self._seconds_an_epoch_end = 0.0
+        self._epoch_end_seconds = 0.0
 
     def run(self) -> Outcome:
         """Trains.
 
         Raises:
-            NotFiniteTooOften: the loss was not finite too often.
+            NotFiniteTooOften: the loss was NaN or infinite in too many steps.
             OutOfMemory: a step has not enough memory.
             MonetError: a checkpoint cannot be written.
         """
@@ -130,7 +130,7 @@ class Trainer:
                 begun = self._clock()
                 self.take_step(plan.decision.progress)
                 save = self.report_if_due() and not plan.hurried
-                self._timekeeper.pace.record(self._clock() - begun)
+                self._timekeeper.record_step(self._clock() - begun)
                 if self._epochs() > epoch:
                     self.report()  # a rollback may take back the pairs that ended the epoch
                 if self._epochs() > epoch:
@@ -148,7 +148,7 @@ class Trainer:
         """Takes the next step, whatever the time; the device may still be computing when this returns.
 
         Args:
-            progress: where the learning rate is; by default where the timekeeper says.
+            progress: of the run, 0…1, which the learning rate follows; the timekeeper's by default.
 
         Returns:
             The losses, in the order of `loss_names`.
@@ -177,7 +177,7 @@ class Trainer:
         """Waits for the device, reports the steps it took, and rolls back one that was not finite.
 
         Raises:
-            NotFiniteTooOften: it is not the first one.
+            NotFiniteTooOften: it is the run's third one.
         """
         if (bad := self._reports.report()) is None:
             return
@@ -214,17 +214,17 @@ class Trainer:
         """Returns the seconds that will follow the next step: for the end of an epoch, if it ends one, and for a save,
         if due."""
         crosses = self._epochs(self._batch_size) > self._epochs()
-        return self._seconds_an_epoch_end * crosses + self._checkpoints.seconds_a_save * self._checkpoints.due()
+        return self._epoch_end_seconds * crosses + self._checkpoints.save_seconds * self._checkpoints.due()
 
     def _end_epoch(self, epoch: int, hurried: bool) -> bool:
-        """Tells the listeners, if there is time, and keeps the epoch's checkpoint. Returns whether it has one."""
+        """Tells the listeners, if there is time, and keeps the epoch's checkpoint. Returns whether one was due."""
         begun = self._clock()
         if not hurried:
             self._listeners.on_epoch(EpochEvent(epoch, self.state.counters.pairs, self.state.painting_networks()))
         keeps = self._checkpoints.keeps(epoch)
         if keeps and self.save():
             self._checkpoints.keep(epoch)
-        self._seconds_an_epoch_end = self._clock() - begun
+        self._epoch_end_seconds = self._clock() - begun
         return keeps
 
     def _finish(self, plan: _Plan) -> Outcome:

@@ -89,7 +89,7 @@ class DdpExecution(Execution):
     def _part(
         self, player: DistributedDataParallel, tasks: Sequence[Task], precision: Precision, part: slice, share: float
     ) -> list[Losses]:
-        networks = self.networks_in(precision)
+        networks = self.networks_for(precision)
         with autocast(self.device, precision):
             total, found = player(
                 lambda: [task.losses(networks, task.images[0][part], task.images[1][part]) for task in tasks]

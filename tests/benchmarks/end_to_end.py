@@ -22,7 +22,7 @@ from monet.data.layout import find_layout
 from monet.device import choose_device
 from monet.run.resume import GivenSettings
 from monet.run.run import Run
-from monet.run.submit import submit
+from monet.run.submit import submit_run
 from monet.run_folder.folder import RunFolder
 from monet.settings import resolve
 from tests.benchmarks.measure import (
@@ -67,10 +67,11 @@ def monet(options: argparse.Namespace, data: Path, folder: Path) -> dict[str, fl
         given=GivenSettings(),
         layout=find_layout(data),
         folder=RunFolder(folder / f"run-{begun}"),
-        checkpoint=None,
+        resumed_from=None,
         deadline=None,
     )
-    submission = submit(run, default_context(), run.folder.archive)
+    submission = submit_run(run, default_context(), run.folder.archive)
+    assert submission
     assert submission.num_images == options.photos
     training = submission.outcome.seconds
     return {"training": training, "painting": time.perf_counter() - begun - training}

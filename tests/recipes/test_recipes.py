@@ -10,14 +10,14 @@ from monet import recipes
 from monet.config import Config
 from monet.errors import InputError
 from monet.models import build_generator
-from monet.settings import names_of, resolve, setting_types
+from monet.settings import recipe_names, resolve, setting_types
 
 
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_is_valid_and_complete(name: str) -> None:
     values = recipes.read(name)
     resolve(values)
-    assert names_of(values) == set(setting_types())
+    assert recipe_names(values) == set(setting_types())
 
 
 def test_the_recipes_of_the_competition_are_what_they_are_known_for() -> None:

@@ -45,7 +45,7 @@ def test_the_networks_are_compiled_where_it_earns_its_time_back(
         given=GivenSettings(),
         layout=find_layout(tiny_data),
         folder=RunFolder(tmp_path / "run"),
-        checkpoint=None,
+        resumed_from=None,
         deadline=None if budget is None else Deadline(clock, clock.now, budget),
     )
     state = TrainingState.create(config, torch.device("cpu"), "fp32")

@@ -24,7 +24,7 @@ from monet.run import data
 from monet.run.resume import GivenSettings
 from monet.run.run import Run
 from monet.run.submission_scoring import SubmissionScoring
-from monet.run.submit import Submission, submit
+from monet.run.submit import Submission, submit_run
 from monet.run_folder.folder import RunFolder
 from monet.scoring.scorer import Scorer
 from monet.settings import resolve
@@ -74,11 +74,13 @@ class Machine:
             given=GivenSettings(explicit=frozenset(explicit)),
             layout=self.layout,
             folder=self.folder,
-            checkpoint=self.folder.open(resume=True),
+            resumed_from=self.folder.open(resume=True),
             deadline=Deadline(self.clock, self.start, config.budget_seconds),
         )
         context = context_of(self.folder.path, self.clock, interrupts=interrupts)
-        return submit(run, context, self.folder.archive, scoring=scoring)
+        submission = submit_run(run, context, self.folder.archive, scoring=scoring)
+        assert submission
+        return submission
 
     @property
     def painting(self) -> bool:

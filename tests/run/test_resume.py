@@ -7,12 +7,12 @@ import pytest
 from monet.config import Config, to_dict
 from monet.errors import InputError
 from monet.run.resume import GivenSettings, merged_config
-from monet.settings import names_in, names_of, resolve
+from monet.settings import option_names, recipe_names, resolve
 
 
 def merged(stored: list[str], asked: list[str]) -> Config:
     contents = {"config": to_dict(resolve({}, stored))}
-    return merged_config(contents, resolve({}, asked), GivenSettings(explicit=names_in(asked)))
+    return merged_config(contents, resolve({}, asked), GivenSettings(explicit=option_names(asked)))
 
 
 def test_a_run_goes_on_with_its_own_settings() -> None:
@@ -57,7 +57,7 @@ def test_a_recipe_changes_a_run_that_goes_on_but_not_where_it_ends(caplog: pytes
     recipe = {"training": {"epochs": 55, "learning_rate": 2e-4, "precision": "bf16"}, "horizon": None}
     explicit = ["--training.precision", "fp32"]
     asked = resolve(recipe, explicit)
-    given = GivenSettings(explicit=names_in(explicit), in_recipe=names_of(recipe))
+    given = GivenSettings(explicit=option_names(explicit), in_recipe=recipe_names(recipe))
     config = merged_config(contents, asked, given)
     assert (config.training.epochs, config.horizon) == (100, "9h")
     assert (config.training.learning_rate, config.training.precision) == (2e-4, "fp32")

@@ -16,7 +16,7 @@ from monet.run.compilation import should_compile
 from monet.run.resume import GivenSettings, merged_config
 from monet.run.run import Run
 from monet.run_folder.folder import RunFolder
-from monet.settings import names_in, names_of, resolve
+from monet.settings import option_names, recipe_names, resolve
 from monet.training.state import TrainingState, run_facts
 from tests.conftest import FakeClock, context_of
 
@@ -48,7 +48,7 @@ def resumed(
     """The run as the commands resume it."""
     config = resolve({}, [*stored, "--training.epochs", "1"])
     contents = {**run_facts(config, "fp32", 1, 1), "compiled": False, **facts}
-    given = GivenSettings(explicit=names_in(explicit), in_recipe=names_of(recipe))
+    given = GivenSettings(explicit=option_names(explicit), in_recipe=recipe_names(recipe))
     config = merged_config(contents, resolve(recipe, explicit), given)
     clock, budget = FakeClock(), config.budget_seconds
     return Run(
@@ -56,7 +56,7 @@ def resumed(
         given=given,
         layout=find_layout(data),
         folder=RunFolder(folder / "run"),
-        checkpoint=contents,
+        resumed_from=contents,
         deadline=None if budget is None else Deadline(clock, clock.now, budget),
     )
 

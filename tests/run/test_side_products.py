@@ -29,7 +29,7 @@ SIDE_PRODUCTS = [
     "monet.run.submit.keep_score",
     "monet.run.submit.read_candidate",
     "monet.run.submit.write_submission",
-    "monet.run.listeners.save_curves",
+    "monet.run_folder.report.save_curves",
 ]
 
 
@@ -103,7 +103,7 @@ def finished(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.mark.parametrize("name", ["monet.run.samples.SampleGrids.save", "monet.run.listeners.save_curves"])
+@pytest.mark.parametrize("name", ["monet.run.samples.SampleGrids.save", "monet.run_folder.report.save_curves"])
 def test_a_picture_of_the_training_that_fails_costs_no_archive_and_is_told_of(
     name: str, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,7 +120,7 @@ def test_curves_are_drawn_once_and_when_the_archive_is_complete(
 ) -> None:
     there: list[bool] = []
     monkeypatch.setattr(
-        "monet.run.listeners.save_curves", lambda *_: there.append((tmp_path / "run" / "images.zip").exists())
+        "monet.run_folder.report.save_curves", lambda *_: there.append((tmp_path / "run" / "images.zip").exists())
     )
     assert command("submit", "--data", tiny_data, "--run", tmp_path / "run", *TINY, "--training.epochs", "1") == 0
     assert there == [True]

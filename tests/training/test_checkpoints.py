@@ -57,7 +57,7 @@ def test_a_save_is_due_when_the_interval_is_over(tmp_path: Path, clock: FakeCloc
     clock.advance(5.0)
     assert checkpoints.due()
     assert checkpoints.save()
-    assert checkpoints.seconds_a_save == 2.0
+    assert checkpoints.save_seconds == 2.0
     assert not checkpoints.due()
 
 

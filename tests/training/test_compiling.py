@@ -45,7 +45,7 @@ def test_compiled_networks_are_the_same_functions_and_trying_them_out_leaves_not
     before = snapshot(state)
     execution = Execution(config, state, CPU, "fp32")
     assert compile_networks(execution)
-    networks = execution.networks_in("fp32")
+    networks = execution.networks_for("fp32")
     assert networks is not state.networks
     assert same(state, before)
     assert all(p.grad is None for p in state.networks.generators() + state.networks.discriminators())
@@ -84,6 +84,6 @@ def test_a_compiler_that_fails_on_the_networks_is_done_without(
     monkeypatch.setattr(step, "generator_losses", broken)
     execution = Execution(config, state, CPU, "fp32")
     assert not compile_networks(execution)
-    assert execution.networks_in("fp32") is state.networks
+    assert execution.networks_for("fp32") is state.networks
     assert same(state, before)
     assert "torch.compile fails here (AssertionError: expected size 32==32, stride 1==4096): continuing" in caplog.text

@@ -52,7 +52,7 @@ def test_a_batch_in_equal_parts_gives_the_losses_and_gradients_of_the_whole(
 def test_activations_that_are_computed_once_more_give_the_same_gradients(tmp_path: Path) -> None:
     kept = steps(trainer(tmp_path), STEPS)
     engine = trainer(tmp_path, {"activation_checkpointing": True})
-    assert isinstance(engine.execution.networks_in("fp32").generator_ab, Recomputing)
+    assert isinstance(engine.execution.networks_for("fp32").generator_ab, Recomputing)
     sizes = limit(engine, "generator_ab", 100)
     assert largest_difference(steps(engine, STEPS), kept) <= 1e-12
     assert len(sizes) == 4 * STEPS  # two passes there, and both again on the way back
@@ -75,7 +75,7 @@ def test_recomputed_activations_take_less_memory() -> None:
 
         image = torch.rand(1, 3, 64, 64, requires_grad=True)
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            result = execution.networks_in("fp32").generator_ab(image)
+            result = execution.networks_for("fp32").generator_ab(image)
         assert result.requires_grad
         return sum(storages.values())
 

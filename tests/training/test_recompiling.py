@@ -70,10 +70,10 @@ def test_steps_in_another_precision_make_no_graphs(tiny_data: Path, tmp_path: Pa
     trainer.state.counters.fp32_until = 12
     compiler.fails_from = GRAPHS
     taken(trainer, 2)
-    assert trainer.execution.networks_in("fp32") is trainer.state.networks
+    assert trainer.execution.networks_for("fp32") is trainer.state.networks
     taken(trainer, 1)
     assert trainer.execution.compiled
-    assert trainer.execution.networks_in("bf16") is not trainer.state.networks
+    assert trainer.execution.networks_for("bf16") is not trainer.state.networks
     assert compiler.graphs == GRAPHS
 
 

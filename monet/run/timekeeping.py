@@ -17,7 +17,7 @@ def require_an_end(run: Run) -> None:
         InputError: it has none of them.
     """
     config = run.config
-    if run.checkpoint is None and config.training.epochs is None and config.horizon is None and config.budget is None:
+    if run.resumed_from is None and config.training.epochs is None and config.horizon is None and config.budget is None:
         raise InputError(_NO_END)
 
 
@@ -32,7 +32,7 @@ def timekeeper(
     horizon, follows_deadline = _horizon(run, samples_per_epoch)
     if horizon == Horizon() and not follows_deadline:
         raise InputError(_NO_END)
-    unchanged = run.checkpoint is not None and horizon == Horizon(**run.checkpoint["horizon"])
+    unchanged = run.resumed_from is not None and horizon == Horizon(**run.resumed_from["horizon"])
     return Timekeeper(
         horizon,
         clock=clock,
@@ -50,9 +50,9 @@ def _horizon(run: Run, samples_per_epoch: int) -> tuple[Horizon, bool]:
     config, epochs, explicit = run.config, run.config.training.epochs, run.given.explicit
     asked = Horizon(None if epochs is None else epochs * samples_per_epoch, config.horizon_seconds)
     follows_deadline = config.horizon is None and config.budget is not None
-    if run.checkpoint is None:
+    if run.resumed_from is None:
         return asked, follows_deadline
-    stored = Horizon(**run.checkpoint["horizon"])
+    stored = Horizon(**run.resumed_from["horizon"])
     if "training.epochs" in explicit and asked.pairs != stored.pairs:
         return asked, follows_deadline
     return (Horizon(stored.pairs, asked.seconds) if "horizon" in explicit else stored), False
