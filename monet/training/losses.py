@@ -7,6 +7,7 @@ discriminators: ½ · (real + fake), on fakes from the image pool
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,27 +89,35 @@ def discriminator_losses(networks: Networks, real: Tensor, fake: Tensor, *, doma
     return Losses({name: _SLOWER * (least_squares(on_real, REAL) + least_squares(on_fake, FAKE))})
 
 
-def loss_names(identity: bool) -> list[str]:
+def loss_names(lambda_identity: float) -> list[str]:
     """Returns the names of the losses that a step returns, in their order.
 
     Args:
-        identity: there is an identity loss.
+        lambda_identity: weight of the identity loss; at 0 there is none.
     """
     names = ["generator", "adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b"]
-    return [*names, *(["identity_a", "identity_b"] if identity else []), "discriminator_a", "discriminator_b"]
+    return [
+        *names,
+        *(["identity_a", "identity_b"] if lambda_identity > 0 else []),
+        "discriminator_a",
+        "discriminator_b",
+    ]
 
 
-def in_order_of_names(losses: list[Losses], *, identity: bool) -> Tensor:
-    """Joins the terms of both directions and of both discriminators into one vector, in the order of `loss_names`.
+def in_order_of_names(losses: list[Losses], names: Sequence[str]) -> Tensor:
+    """Joins the terms of both directions and of both discriminators into one vector.
+
+    Args:
+        losses: of the tasks of a step.
+        names: those of `loss_names`, which give the order.
 
     Raises:
         ValueError: the terms are others than those names.
     """
     terms = {name: term for each in losses for name, term in each.terms.items()}
-    _, *names = loss_names(identity)
-    if terms.keys() != set(names):
-        raise ValueError(f"losses {sorted(terms)}: expected those of loss_names, {sorted(names)}")
-    *generators, discriminator_a, discriminator_b = names
+    _, *generators, discriminator_a, discriminator_b = names
+    if terms.keys() != {*generators, discriminator_a, discriminator_b}:
+        raise ValueError(f"losses {sorted(terms)}: expected those of loss_names, {sorted(names[1:])}")
     minimised = torch.stack([terms[name] for name in generators])
     of_discriminators = torch.stack([terms[discriminator_a], terms[discriminator_b]])
     return torch.cat([minimised.sum(0, keepdim=True), minimised, of_discriminators])

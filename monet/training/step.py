@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from monet.device import Precision
 from monet.models import DIRECTIONS
 from monet.training.execution import Execution, Task
-from monet.training.losses import DOMAINS, discriminator_losses, generator_losses, in_order_of_names
+from monet.training.losses import DOMAINS, discriminator_losses, generator_losses, in_order_of_names, loss_names
 from monet.training.pool import ImagePool
 
 
@@ -32,7 +32,7 @@ def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: rang
     Raises:
         OutOfMemory: memory runs out with the batch in twice as many parts, too, or it cannot be split.
     """
-    state, group, identity = execution.state, execution.group, execution.config.training.lambda_identity > 0
+    state, group, names = execution.state, execution.group, loss_names(execution.config.training.lambda_identity)
     generators, discriminators = state.networks.generators(), state.networks.discriminators()
     with execution.undone_on_failure():
         # Generators: translate there and back; losses and gradients of both directions.
@@ -44,7 +44,7 @@ def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: rang
         wait_for_generators = group.all_reduce_mean(gradients(generators))  # while the discriminators compute
         # Discriminators: losses and gradients on real images and on those fakes.
         a, b = execution.forward_backward(discriminator_tasks(execution, real_a, real_b, shown_a, shown_b), precision)
-        losses = in_order_of_names([ab, ba, a, b], identity=identity)
+        losses = in_order_of_names([ab, ba, a, b], names)
         group.all_reduce_mean([losses])()
         wait_for_generators()
         group.all_reduce_mean(gradients(discriminators))()

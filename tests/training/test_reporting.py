@@ -12,7 +12,7 @@ from monet.training.reporting import PendingStep, StepReports
 from tests.conftest import FakeClock
 from tests.training.test_step import execution
 
-NAMES = loss_names(True)
+NAMES = loss_names(0.5)
 
 
 class Bench:
