@@ -1,0 +1,182 @@
+"""Trains the cells of a plan, and scores what they paint."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from monet import checkpoint
+from monet.config import from_dict
+from monet.errors import InputError
+from monet.generation.painter import make_painter
+from monet.models import generator_from_checkpoint
+from monet.scoring.scorer import Scorer
+from monet.training.stored import load_checkpoint
+from tests.benchmarks.recipes.plan import Cell
+from tests.benchmarks.recipes.quiet import Observer
+
+_FINISHED = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a cell came to."""
+
+    key: str
+    variant: str
+    end: str
+    seed: int
+    pairs: int
+    seconds: float
+    """Training time."""
+    fid: float
+    mifid: float
+    memorization_distance: float
+    kid: float
+    seconds_a_photo: float
+    quiet: bool
+    """Nothing else computed meanwhile."""
+    others: float
+    """Share of the processors' time that other programs took."""
+    flops: float
+    """The machine's best rate before, in FLOP/s."""
+
+
+def train(cells: Sequence[Cell], data: Path, folder: Path) -> tuple[bool, float, float]:
+    """Trains cells at the same time, each on processors of its own.
+
+    Returns:
+        Whether the machine was quiet, the share of its time that others took, and its speed before.
+
+    Raises:
+        InputError: a training failed; its own message says why.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    share = len(processors) // len(cells)
+    observer = Observer()
+    with contextlib.ExitStack() as stack:
+        started = [
+            stack.enter_context(_started(cell, data, folder, processors[number * share : (number + 1) * share]))
+            for number, cell in enumerate(cells)
+        ]
+        codes = [process.wait() for process in started]
+    company = observer.company()
+    for cell, code in zip(cells, codes, strict=True):
+        if code:
+            last = (folder / f"{cell.name}.log").read_text(encoding="utf-8").strip().splitlines()[-1:]
+            raise InputError(f"{cell.name} failed with exit code {code}: {' '.join(last)}")
+    return company.quiet, company.share, company.before
+
+
+def _started(cell: Cell, data: Path, folder: Path, processors: list[int]) -> subprocess.Popen[bytes]:
+    run = folder / cell.name
+    if run.exists():
+        shutil.rmtree(run)  # of a training that was broken off: its clock counts no more
+    command = ["pipelines.submit", "--score", "no"] if cell.submits else ["pipelines.train"]
+    words = ["--data", str(data), "--run", str(run), "--recipe", cell.recipe, *cell.words]
+    with open(folder / f"{cell.name}.log", "wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", *command, *words],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: os.sched_setaffinity(0, processors),
+        )
+
+
+def is_trained(cell: Cell, folder: Path) -> bool:
+    """Returns whether the cell's training has come to its end."""
+    try:
+        contents = load_checkpoint(folder / cell.name / "checkpoints" / checkpoint.LAST)
+    except InputError:
+        return False
+    return bool(contents["counters"]["progress"] >= _FINISHED)
+
+
+def paint_and_score(
+    cell: Cell, folder: Path, photos: Sequence[Path], scorer: Scorer, quiet: tuple[bool, float, float]
+) -> Result:
+    """Scores the checkpoint that a cell has trained by the photos that it paints."""
+    contents = load_checkpoint(folder / cell.name / "checkpoints" / checkpoint.LAST)
+    counters = contents["counters"]
+    painter = make_painter(
+        generator_from_checkpoint(contents),
+        from_dict(contents["config"]).generation,
+        device=torch.device("cpu"),
+        precision=contents["precision"],
+    )
+    archive = folder / f"{cell.name}.zip"
+    begun = time.perf_counter()
+    painter.paint_archive(list(photos), archive)
+    seconds = (time.perf_counter() - begun) / len(photos)
+    score = scorer.evaluate(archive).score
+    archive.unlink()
+    return Result(
+        key=cell.key,
+        variant=cell.variant,
+        end=cell.end,
+        seed=cell.seed,
+        pairs=counters["pairs"],
+        seconds=counters["seconds"],
+        fid=score.fid,
+        mifid=score.mifid,
+        memorization_distance=score.memorization_distance,
+        kid=score.kid_mean,
+        seconds_a_photo=seconds,
+        quiet=quiet[0],
+        others=quiet[1],
+        flops=quiet[2],
+    )
+
+
+class Results:
+    """The results that are known, a line each in a file.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self.all = [Result(**json.loads(line)) for line in lines]
+
+    def known(self, cell: Cell) -> bool:
+        """Returns whether a cell has a result."""
+        return any(result.key == cell.key for result in self.all)
+
+    def add(self, result: Result) -> None:
+        """Keeps a result."""
+        self.all.append(result)
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(result)) + "\n")
+
+
+def fill(
+    cells: Sequence[Cell],
+    results: Results,
+    at_once: int,
+    do: Callable[[Sequence[Cell]], Sequence[Result]],
+    say: Callable[[str], Any] = print,
+) -> None:
+    """Does the cells that have no result yet, some at once."""
+    missing = [cell for cell in cells if not results.known(cell)]
+    for start in range(0, len(missing), at_once):
+        wave = missing[start : start + at_once]
+        say(f"{len(missing) - start} to go: {', '.join(cell.name for cell in wave)}")
+        for result in do(wave):
+            results.add(result)
+            say(
+                f"  {result.variant}, {result.end}, seed {result.seed}: FID {result.fid:.3f} after "
+                f"{result.pairs:,} pairs{'' if result.quiet else ', NOT QUIET'}"
+            )
