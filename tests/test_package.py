@@ -11,6 +11,7 @@ import sys
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -156,12 +157,32 @@ def test_the_demo_runs_from_an_installed_wheel(installed: Installed) -> None:
     assert archive.validate(installed.folder / "demo" / "images.zip", "kaggle").valid
 
 
-def test_the_workflow_runs_the_readmes_test_command() -> None:
+def jobs() -> dict[str, Any]:
+    """The jobs of the workflow."""
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "checks.yml").read_text(encoding="utf-8"))
-    commands = [step["run"] for step in workflow["jobs"]["checks"]["steps"] if "run" in step]
+    return dict(workflow["jobs"])
+
+
+def commands(job: dict[str, Any]) -> list[str]:
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+@pytest.mark.parametrize("name", ["newest", "lowest"])
+def test_the_workflow_runs_the_readmes_test_command(name: str) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     (command,) = {line for line in readme if line.startswith("python -m pytest")}
-    assert command in commands
-    versions = workflow["jobs"]["checks"]["strategy"]["matrix"]["python-version"]
+    assert command in commands(jobs()[name])
+
+
+def test_the_workflow_tests_every_supported_python() -> None:
+    versions = jobs()["newest"]["strategy"]["matrix"]["python-version"]
     assert versions == ["3.10", "3.11", "3.12", "3.13"]
     assert PROJECT["requires-python"] == f">={versions[0]}"
+
+
+def test_the_workflow_tests_the_lowest_versions_of_everything() -> None:
+    job = jobs()["lowest"]
+    (python,) = [step["with"]["python-version"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
+    assert PROJECT["requires-python"] == f">={python}"
+    (install,) = [command for command in commands(job) if "requirements.txt" in command]
+    assert {"lowest-direct", "requirements.txt", "requirements-extra.txt"} <= set(install.split())

@@ -97,7 +97,8 @@ def push(
         kernel = prepare(folder, Path(place), user, slug, resume_from)["id"]
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "kaggle", "kernels", "push", "-p", place],
+                # not `-m kaggle`: the last version for Python 3.10 has no `__main__`
+                [sys.executable, "-m", "kaggle.cli", "kernels", "push", "-p", place],
                 cwd=place,  # a folder called kaggle beside it would hide the package
                 env=dict(environment),
                 capture_output=True,

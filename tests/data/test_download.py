@@ -56,6 +56,7 @@ def kaggle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Kag
         pytest.skip(f"port {PORT} is taken")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "TEST")
+    monkeypatch.setenv("KAGGLE_API_ENDPOINT", f"http://localhost:{PORT}")  # what kagglehub before 0.4 reads
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
     monkeypatch.setenv("KAGGLE_USERNAME", "monet")
