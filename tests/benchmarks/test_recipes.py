@@ -1,0 +1,116 @@
+"""The bench that compares recipes: its plan, what it does again, and its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monet.errors import InputError
+from tests.benchmarks.recipes.plan import Cell, Plan, read_plan
+from tests.benchmarks.recipes.quiet import Company
+from tests.benchmarks.recipes.table import draw, rows
+from tests.benchmarks.recipes.work import Result, Results, fill
+
+PLAN = """
+recipe: quick-cpu
+ends: [5m, 30m in all, 2000 pairs]
+seeds: [0, 1]
+variants:
+  today: {}
+  weak cycle: {training.lambda_cycle: 1.0, data.rotate: 5}
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN)
+    return read_plan(path)
+
+
+def result(cell: Cell, fid: float, quiet: bool = True) -> Result:
+    return Result(
+        key=cell.key,
+        variant=cell.variant,
+        end=cell.end,
+        seed=cell.seed,
+        pairs=600,
+        seconds=300.0,
+        fid=fid,
+        mifid=fid,
+        memorization_distance=0.2,
+        kid=0.01,
+        seconds_a_photo=0.01,
+        quiet=quiet,
+        others=0.0,
+        flops=1e12,
+    )
+
+
+def test_a_plan_is_variants_times_ends_times_seeds_with_their_settings(plan: Plan) -> None:
+    assert len({cell.key for cell in plan.cells}) == len({cell.name for cell in plan.cells}) == 2 * 3 * 2
+    weak = [cell for cell in plan.cells if (cell.variant, cell.seed) == ("weak cycle", 1)]
+    settings = ["--training.lambda_cycle", "1.0", "--data.rotate", "5", "--training.seed", "1"]
+    assert [cell.words for cell in weak] == [
+        [*settings, "--horizon", "5m"],
+        [*settings, "--budget", "30m"],
+        [*settings, "--data.samples_per_epoch", "2000", "--training.epochs", "1"],
+    ]
+    assert [cell.submits for cell in weak] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("5m,", "5 minutes,", "5 minutes"),
+        ("2000 pairs", "many pairs", "many pairs"),
+        ("lambda_cycle", "lambda_cycles", "lambda_cycle"),
+        ("seeds", "seed", "seeds"),
+        ("quick-cpu", "quick", "quick"),
+    ],
+)
+def test_a_wrong_plan_is_refused_before_anything_is_trained(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        read_plan(path)
+
+
+def test_what_is_known_is_not_done_again_and_what_has_changed_is(plan: Plan, tmp_path: Path) -> None:
+    done: list[Cell] = []
+
+    def do(wave: Sequence[Cell]) -> list[Result]:
+        done.extend(wave)
+        return [result(cell, 0.5) for cell in wave]
+
+    fill(plan.cells[:3], Results(tmp_path / "results.jsonl"), 2, do, say=lambda _: None)
+    fill(plan.cells[:4], Results(tmp_path / "results.jsonl"), 2, do, say=lambda _: None)
+    assert done == list(plan.cells[:4])
+    changed = replace(plan.cells[0], settings=("--training.ema", "0.99"))
+    fill([changed], Results(tmp_path / "results.jsonl"), 1, do, say=lambda _: None)
+    assert done[4:] == [changed]
+
+
+def test_the_table_has_means_with_errors_and_differences_paired_by_seeds(plan: Plan, tmp_path: Path) -> None:
+    cells = {(cell.variant, cell.seed): cell for cell in plan.cells if cell.end == "5m"}
+    scores = {("today", 0): 0.60, ("today", 1): 0.70, ("weak cycle", 0): 0.51, ("weak cycle", 1): 0.59}
+    results = [result(cells[key], fid, quiet=key != ("weak cycle", 1)) for key, fid in scores.items()]
+    table = rows(plan, results)
+    assert table == [
+        ["5m", "today", "2", "600", "2.00", "0.6500 ± 0.0500", "", "0.2000", "10", "quiet"],
+        ["5m", "weak cycle", "2", "600", "2.00", "0.5500 ± 0.0400", "-0.1000 ± 0.0100", "0.2000", "10", "NOT QUIET"],
+    ]
+    draw(plan, results, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("share", "after", "quiet"), [(0.01, 1.0e12, True), (0.2, 1.0e12, False), (0.01, 0.5e12, False)]
+)
+def test_a_machine_is_quiet_where_nothing_else_computes_and_its_speed_stays(
+    share: float, after: float, quiet: bool
+) -> None:
+    assert Company(share, 1.0e12, after).quiet == quiet
