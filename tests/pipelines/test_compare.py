@@ -163,6 +163,16 @@ def test_submit_paints_with_the_best_checkpoint_without_training_on(
     assert (tmp_path / "first.zip").exists()
 
 
+def test_an_empty_name_of_a_checkpoint_trains_nothing(
+    run: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run / "checkpoints" / "last.pt").read_bytes()
+    words = ("--data", tiny_data, "--run", run, "--resume", "--training.epochs", "9", "--paint-with", "")
+    assert command("submit", *words) == 2
+    assert "--paint-with names no checkpoint: give its file, such as last.pt, or best" in capsys.readouterr().err
+    assert (run / "checkpoints" / "last.pt").read_bytes() == before
+
+
 def best_of(run: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What `--paint-with best` paints with, by what it says."""
     capsys.readouterr()
