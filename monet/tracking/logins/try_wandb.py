@@ -1,0 +1,5 @@
+"""Logs in to W&B."""
+
+import wandb
+
+wandb.login(verify=True)
