@@ -382,7 +382,7 @@ def test_a_photo_that_cannot_be_read_stops_the_command_or_is_left_out(
         if photo.name != "0.jpg":
             (spoilt / photo.name).write_bytes(b"nothing")
     assert command("compare", *words, "--skip-bad") == 2
-    assert f"{spoilt} holds 1 photo that can be painted: a score needs at least two" in capsys.readouterr().err
+    assert f"{spoilt}: 1 of its photos can be painted; a score needs at least two" in capsys.readouterr().err
 
 
 def test_reading_the_json_back_gives_finite_numbers(run: Path, scoring: list[object], tmp_path: Path) -> None:

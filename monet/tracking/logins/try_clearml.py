@@ -1,5 +1,6 @@
 """Logs in to ClearML's server."""
 
-from clearml.backend_api import Session
+if __name__ == "__main__":
+    from clearml.backend_api import Session
 
-Session()
+    Session()

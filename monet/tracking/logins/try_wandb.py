@@ -1,5 +1,6 @@
 """Logs in to W&B."""
 
-import wandb
+if __name__ == "__main__":
+    import wandb
 
-wandb.login(verify=True)
+    wandb.login(verify=True)
