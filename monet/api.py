@@ -187,9 +187,9 @@ def submit(
     context, options = context or default_context(), score_options or ScoreOptions()
     request = run_request(data, run, recipe, budget, horizon, resume, settings, train=paint_with is None)
     with prepared_run(request, context) as prepared:
-        candidate = context.group.broadcast_object(
-            lambda: named_checkpoint(paint_with, prepared.folder) if paint_with else None
-        )
+        candidate = None
+        if paint_with is not None:
+            candidate = context.group.broadcast_object(lambda: named_checkpoint(paint_with, prepared.folder))
         path = Path(zip) if zip is not None else prepared.folder.archive
         with prepared.tracking.until_the_end(prepared.remaining):
             scoring = None

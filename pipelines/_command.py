@@ -6,6 +6,7 @@ import argparse
 import errno
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -21,6 +22,9 @@ _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.EN
 """Errors of the system, whatever file they are about: no mistake of the command line."""
 _LONGEST_LINE = 600
 """Characters of an error; a longer one, as of a path of thousands, is told without its middle."""
+_FIRST_SPEAKS = 2.0
+"""Seconds that a process waits that ends because the first one failed: torchrun ends all others with the first that
+ends, and would end the one that says why."""
 AT_END: list[Callable[[], None]] = []
 """Called when a command ends, however it ends, before its error is printed: closes progress bars."""
 
@@ -99,6 +103,8 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
         if is_first() or not isinstance(error, (FailedElsewhere, Interrupted)):
             prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
             print(f"{speaker()}{prefix}{shortened(str(error), _LONGEST_LINE)}", file=sys.stderr)
+        if isinstance(error, FailedElsewhere):
+            time.sleep(_FIRST_SPEAKS)
         return error.exit_code
     except Exception as error:  # noqa: BLE001
         if debug:

@@ -231,7 +231,9 @@ def test_floats_that_seem_to_be_from_0_to_1_are_warned_about(
     assert "−1…1 is expected" in caplog.text
 
 
-def test_ctrl_c_in_a_training_saves_the_run(tiny_data: Path, tmp_path: Path) -> None:
+def test_ctrl_c_in_a_training_saves_the_run(own_signals: None, tiny_data: Path, tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever an earlier test has left
+
     class AsksToStop(Display):
         def update(self, done: float, note: str, seconds_left: float) -> None:
             signal.raise_signal(signal.SIGINT)

@@ -82,7 +82,7 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(group, values, messa
 
 
 def test_stored_settings_of_another_version_are_refused() -> None:
-    with pytest.raises(InputError, match="training.momentum is no setting of this version"):
+    with pytest.raises(InputError, match="training.momentum is not a setting of this version"):
         from_dict({"training": {"momentum": 1}})
 
 
@@ -98,11 +98,11 @@ def test_stored_settings_of_another_version_are_refused() -> None:
         ({"training": {"betas": [0.5]}}, r"training.betas cannot be \[0.5\]"),
         ({"training": {"betas": [0.5, "x"]}}, "training.betas cannot be"),
         ({"training": {"learning_rate": 10**400}}, "training.learning_rate cannot be 1000"),
-        ({"training": {1: 1}}, "training.1 is no setting"),
+        ({"training": {1: 1}}, "training.1 is not a setting"),
         ({"budget": 5}, "budget cannot be 5"),
         ({"budget": torch.zeros(20, 20)}, "budget cannot be tensor"),
         ({"tracking": "wandb"}, "tracking cannot be 'wandb'"),
-        ({"momentum": 1}, "momentum is no setting of this version"),
+        ({"momentum": 1}, "momentum is not a setting of this version"),
     ],
 )
 def test_stored_settings_of_the_wrong_type_are_named(change, message: str) -> None:

@@ -10,6 +10,11 @@ import pytest
 from monet.interrupts import CtrlC
 
 
+@pytest.fixture(autouse=True)
+def _default_handler(own_signals: None) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever an earlier test has left
+
+
 def test_a_first_ctrl_c_asks_to_stop_and_a_second_ends() -> None:
     interrupts = CtrlC()
     with interrupts.deferred() as stop_requested:
@@ -35,7 +40,7 @@ def test_a_second_training_does_not_hear_of_the_ctrl_c_of_the_first() -> None:
         assert not stop_requested()
 
 
-def test_a_callers_own_handler_and_other_threads_are_left_alone(own_signals: None) -> None:
+def test_a_callers_own_handler_and_other_threads_are_left_alone() -> None:
     heard: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     with CtrlC().deferred() as stop_requested:

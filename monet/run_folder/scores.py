@@ -126,10 +126,13 @@ def named_checkpoint(name: str, folder: RunFolder) -> Candidate:
         raise InputError(f"--paint-with needs a run that was trained: {folder.path} holds none; name one with --run")
     if name == "best":
         return best_candidate(folder)
+    if not name.strip():
+        raise InputError("--paint-with names no checkpoint: give its file, such as last.pt, or best")
     path = Path(name)
     there = Path(os.path.realpath(path)).parent
     if path.parent != Path() and there != Path(os.path.realpath(folder.checkpoints)):
         raise InputError(
             f"{path} belongs to another run: paint with python -m pipelines.generate --checkpoint {path} …"
         )
-    return read_candidate(folder, folder.checkpoints / path.name)
+    unheld = RunFolder(folder.path)  # the folder that this process holds cannot be sent to others
+    return read_candidate(unheld, folder.checkpoints / path.name)

@@ -14,7 +14,7 @@ from monet.tracking.session import pack
 from monet.tracking.tracker import Ending, Reporter, RunInfo, Tracker, installed
 
 
-def open_clearml(opening: RunInfo, voice: Reporter) -> Tracker:
+def open_clearml(info: RunInfo, reporter: Reporter) -> Tracker:
     """Starts a task, or continues with the run's own.
 
     Raises:
@@ -22,48 +22,47 @@ def open_clearml(opening: RunInfo, voice: Reporter) -> Tracker:
     """
     with installed("clearml"):
         import clearml  # noqa: F401
-    attempt = "from clearml.backend_api import Session; Session()"
-    return _ClearMLTracker(opening, voice, online=logged_in(opening, voice, attempt))
+    return _ClearMLTracker(info, reporter, online=logged_in(info, reporter))
 
 
 class _ClearMLTracker:
     """A task of ClearML.
 
     Args:
-        opening: what is known of the run.
-        voice: how to speak.
+        info: what is known of the run.
+        reporter: tells the user.
         online: send everything as it comes; otherwise keep it in a session that can be imported later.
     """
 
-    def __init__(self, opening: RunInfo, voice: Reporter, *, online: bool) -> None:
+    def __init__(self, info: RunInfo, reporter: Reporter, *, online: bool) -> None:
         from clearml import Task
         from clearml.config import config_obj
         from clearml.config.defs import CLEARML_CACHE_DIR
 
         # This is a process of its own already; with another one behind it ClearML takes 11 s to close.
         config_obj.set_overrides({"sdk": {"development": {"report_use_subprocess": False}}})
-        self._voice, self._online = voice, online
-        self._task_id: str | None = opening.memory.get("task")
-        self._folder = opening.folder / "clearml"
-        self._sessions = [self._folder / "offline" / name for name in opening.memory.get("sessions", [])]
+        self._reporter, self._online = reporter, online
+        self._task_id: str | None = info.memory.get("task")
+        self._folder = info.folder / "clearml"
+        self._sessions = [self._folder / "offline" / name for name in info.memory.get("sessions", [])]
         if online:
             self._import_sessions()
         else:
             CLEARML_CACHE_DIR.set(str(self._folder.resolve()))
             Task.set_offline(True)
-        self._task = _started_task(opening.run, self._task_id if online else None)
+        self._task = _started_task(info.run, self._task_id if online else None)
         self._task.set_initial_iteration(0)  # points are counted over the whole run
         if online:
             self._task_id = self._task.id
             if not self._task.output_uri:  # unless a project or clearml.conf names another place
                 self._task.output_uri = True
-            voice.tell(str(self._task.get_output_log_web_page()))
+            reporter.tell(str(self._task.get_output_log_web_page()))
         else:
             self._sessions.append(self._folder / "offline" / Path(self._task.get_offline_mode_folder()).name)
         self._remember()
-        self._task.connect(flat(opening.settings), name="settings")
-        self._task.connect_configuration(opening.settings, name="config")
-        self._task.connect_configuration(opening.facts, name="environment")
+        self._task.connect(flat(info.settings), name="settings")
+        self._task.connect_configuration(info.settings, name="config")
+        self._task.connect_configuration(info.facts, name="environment")
         self._logger: Any = self._task.get_logger()
 
     def scalars(self, pairs: int, values: Mapping[str, float]) -> None:
@@ -105,7 +104,7 @@ class _ClearMLTracker:
                 mark(force=True)
             return
         self._task.close()
-        archive = pack(self._sessions, self._voice.tell)
+        archive = pack(self._sessions, self._reporter.tell)
         self._sessions = self._sessions[-1:]
         self._remember()
         self._tell_command(archive)
@@ -117,21 +116,21 @@ class _ClearMLTracker:
         if not self._sessions:
             return
         try:
-            archive = pack(self._sessions, self._voice.tell)
+            archive = pack(self._sessions, self._reporter.tell)
             self._sessions = self._sessions[-1:]
             self._task_id = Task.import_offline_session(str(archive), previous_task_id=self._task_id)
             self._sessions = []
         except Exception as error:  # noqa: BLE001
             names = ", ".join(session.name for session in self._sessions)
-            self._voice.tell(f"{names}, kept offline, cannot be imported ({error}): the task begins without it")
+            self._reporter.tell(f"{names}, kept offline, cannot be imported ({error}): the task begins without it")
 
     def _tell_command(self, archive: Path) -> None:
         path = archive.relative_to(self._folder.parents[1])
         command = import_command(path, self._task_id)
-        self._voice.tell(f"offline; import it, from the run's folder, with: {command}")
+        self._reporter.tell(f"offline; import it, from the run's folder, with: {command}")
 
     def _remember(self) -> None:
-        self._voice.remember({"task": self._task_id, "sessions": [session.name for session in self._sessions]})
+        self._reporter.remember({"task": self._task_id, "sessions": [session.name for session in self._sessions]})
 
 
 def import_command(archive: Path, task: str | None) -> str:

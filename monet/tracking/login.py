@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from monet.tracking.tracker import Reporter, RunInfo
 
 _SECONDS = 15.0
 """Seconds that a login may take."""
+_FOLDER = Path(__file__).with_name("logins")
 
 
-def logged_in(opening: RunInfo, voice: Reporter, attempt: str) -> bool:
-    """Whether a tracker can work online; where its credentials are of no use, it says so.
+def logged_in(info: RunInfo, reporter: Reporter) -> bool:
+    """Returns whether a tracker can work online; where its credentials are of no use, it says so.
 
     Args:
-        opening: knows whether there are credentials.
-        voice: how to say it.
-        attempt: Python that logs in, and raises where it cannot.
+        info: of the run; knows the tracker, and whether there are credentials.
+        reporter: tells the user.
     """
-    problem = _problem(attempt) if opening.online else None
+    problem = _problem(_FOLDER / f"try_{info.name}.py") if info.online else None
     if problem:
-        voice.tell(f"cannot log in ({problem}): tracking offline")
-    return opening.online and problem is None
+        reporter.tell(f"cannot log in ({problem}): tracking offline")
+    return info.online and problem is None
 
 
-def _problem(attempt: str) -> str | None:
+def _problem(program: Path) -> str | None:
     """Returns why a login is refused, if it is.
 
     Found out in a process of its own: a login that hangs cannot be broken off, and one that failed leaves a library
@@ -33,7 +34,7 @@ def _problem(attempt: str) -> str | None:
     """
     try:
         tried = subprocess.run(
-            [sys.executable, "-c", attempt],
+            [sys.executable, program],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

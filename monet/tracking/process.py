@@ -29,17 +29,17 @@ class TrackerProcess:
 
     Args:
         open_tracker: starts it, over there.
-        opening: what it knows from the start.
+        info: what it knows from the start.
     """
 
-    def __init__(self, open_tracker: OpenTracker, opening: RunInfo) -> None:
-        self._opening = opening
+    def __init__(self, open_tracker: OpenTracker, info: RunInfo) -> None:
+        self._info = info
         self._waiting: queue.Queue[Message | tuple[OpenTracker, RunInfo]] = queue.Queue(_MOST_WAITING)
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._lost = 0
         self._threads: list[threading.Thread] = []
         self._process: subprocess.Popen[bytes] | None = None
-        self._waiting.put((open_tracker, opening))
+        self._waiting.put((open_tracker, info))
         try:
             self._process = self._started()
             for work, pipe in ((self._send_all, self._process.stdin), (self._hear_all, self._process.stdout)):
@@ -65,7 +65,7 @@ class TrackerProcess:
         lines = []
         with contextlib.suppress(queue.Empty):
             while True:
-                lines.append(f"{self._opening.name}: {self._said.get_nowait()}")
+                lines.append(f"{self._info.name}: {self._said.get_nowait()}")
         return lines
 
     def finish(self, ending: Ending) -> None:
@@ -92,19 +92,19 @@ class TrackerProcess:
         except subprocess.TimeoutExpired:
             self._said.put(
                 f"has not taken everything yet and continues by itself for some minutes (process {self._process.pid}); "
-                f"see {self._opening.log}"
+                f"see {self._info.log}"
             )
             return False
         self._threads[-1].join(1.0)  # the last words
         if code:
-            self._said.put(f"ended early; the run is whole without it; see {self._opening.log}")
+            self._said.put(f"ended early; the run is whole without it; see {self._info.log}")
         elif self._lost:
             self._said.put(f"was too slow for {self._lost:,} messages")
         return True
 
     def _started(self) -> subprocess.Popen[bytes]:
-        self._opening.folder.mkdir(parents=True, exist_ok=True)
-        with open(self._opening.log, "ab") as log:
+        self._info.folder.mkdir(parents=True, exist_ok=True)
+        with open(self._info.log, "ab") as log:
             return subprocess.Popen(
                 [sys.executable, str(_WORKER)],
                 stdin=subprocess.PIPE,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
-def open_tensorboard(opening: RunInfo, voice: Reporter) -> Tracker:
+def open_tensorboard(info: RunInfo, reporter: Reporter) -> Tracker:
     """Opens the event files, and hides what was written after the checkpoint that the run is resumed from.
 
     Raises:
@@ -25,10 +25,10 @@ def open_tensorboard(opening: RunInfo, voice: Reporter) -> Tracker:
     """
     with installed("tensorboard"):
         from torch.utils.tensorboard import SummaryWriter
-    folder = opening.folder / "tensorboard"
-    writer = SummaryWriter(str(folder), purge_step=opening.pairs + 1)
-    voice.tell(f"look at it with: {command_line(['tensorboard', '--logdir', str(folder)])}")
-    return _TensorBoardTracker(writer, opening)
+    folder = info.folder / "tensorboard"
+    writer = SummaryWriter(str(folder), purge_step=info.pairs + 1)
+    reporter.tell(f"look at it with: {command_line(['tensorboard', '--logdir', str(folder)])}")
+    return _TensorBoardTracker(writer, info)
 
 
 class _TensorBoardTracker:
@@ -36,13 +36,13 @@ class _TensorBoardTracker:
 
     Args:
         writer: into them.
-        opening: what is known of the run.
+        info: what is known of the run.
     """
 
-    def __init__(self, writer: SummaryWriter, opening: RunInfo) -> None:
-        self._writer, self._pairs = writer, opening.pairs
-        for name, values in (("config", opening.settings), ("environment", opening.facts)):
-            self._writer.add_text(name, f"```json\n{json.dumps(values, indent=2, default=str)}\n```", opening.pairs)
+    def __init__(self, writer: SummaryWriter, info: RunInfo) -> None:
+        self._writer, self._pairs = writer, info.pairs
+        for name, values in (("config", info.settings), ("environment", info.facts)):
+            self._writer.add_text(name, f"```json\n{json.dumps(values, indent=2, default=str)}\n```", info.pairs)
 
     def scalars(self, pairs: int, values: Mapping[str, float]) -> None:
         self._pairs = pairs

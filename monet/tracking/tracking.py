@@ -74,7 +74,7 @@ class Tracking:
             pairs: pairs that were seen before this process.
         """
         for name in self._names:
-            opening = RunInfo(
+            info = RunInfo(
                 name=name,
                 run=run.resolve().name,
                 folder=run / FOLDER,
@@ -83,7 +83,7 @@ class Tracking:
                 pairs=pairs,
                 online=self._credentials.get(name, False),
             )
-            self._processes.append(TrackerProcess(OPENERS[name], opening))
+            self._processes.append(TrackerProcess(OPENERS[name], info))
 
     def step(self, event: StepEvent) -> None:
         """A training step: its numbers go out about once a second, averaged over the steps since the last time."""

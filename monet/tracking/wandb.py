@@ -13,7 +13,7 @@ from monet.tracking.login import logged_in
 from monet.tracking.tracker import Ending, Reporter, RunInfo, Tracker, installed
 
 
-def open_wandb(opening: RunInfo, voice: Reporter) -> Tracker:
+def open_wandb(info: RunInfo, reporter: Reporter) -> Tracker:
     """Starts a run of W&B, or continues with the run's own.
 
     Raises:
@@ -21,42 +21,41 @@ def open_wandb(opening: RunInfo, voice: Reporter) -> Tracker:
     """
     with installed("wandb"):
         import wandb  # noqa: F401
-    attempt = "import wandb; wandb.login(verify=True)"
-    return _WandbTracker(opening, voice, online=logged_in(opening, voice, attempt))
+    return _WandbTracker(info, reporter, online=logged_in(info, reporter))
 
 
 class _WandbTracker:
     """A run of W&B.
 
     Args:
-        opening: what is known of the run.
-        voice: how to speak.
+        info: what is known of the run.
+        reporter: tells the user.
         online: send everything as it comes; otherwise keep it in files that can be sent later.
     """
 
-    def __init__(self, opening: RunInfo, voice: Reporter, *, online: bool) -> None:
+    def __init__(self, info: RunInfo, reporter: Reporter, *, online: bool) -> None:
         import wandb
 
-        self._voice, self._online = voice, online
-        identity = opening.memory.get("run") or uuid.uuid4().hex[:8]
-        self._folder = opening.folder / "wandb"
-        self._offline = [str(name) for name in opening.memory.get("offline", [])]
+        self._reporter, self._online = reporter, online
+        identity = info.memory.get("run") or uuid.uuid4().hex[:8]
+        self._folder = info.folder / "wandb"
+        self._offline = [str(name) for name in info.memory.get("offline", [])]
         self._run = wandb.init(
             project="monet",
-            name=opening.run,
+            name=info.run,
             id=identity,
             resume="allow" if online else None,
-            dir=opening.folder,
+            dir=info.folder,
             mode="online" if online else "offline",
-            config=opening.settings | {"environment": opening.facts},
+            config=info.settings | {"environment": info.facts},
             settings=wandb.Settings(console="off", disable_git=True, save_code=False),
         )
-        self._step = max(opening.pairs, self._run.step)
+        self._step = max(info.pairs, self._run.step)
         if self._online:
-            voice.tell(str(self._run.url))
+            reporter.tell(str(self._run.url))
         else:
             self._offline.append(Path(self._run.dir).parent.name)
-        voice.remember({"run": identity, "offline": self._offline})
+        reporter.remember({"run": identity, "offline": self._offline})
 
     def _log(self, pairs: int, values: dict[str, Any]) -> None:
         """W&B takes no step back, as a run does that resumes from a checkpoint or paints with an earlier one."""
@@ -95,6 +94,6 @@ class _WandbTracker:
             return
         folders = [(self._folder / name).relative_to(self._folder.parents[1]).as_posix() for name in self._offline]
         as_one = ["--id", self._run.id] if len(folders) > 1 else []
-        self._voice.tell(
+        self._reporter.tell(
             f"offline; send it, from the run's folder, with: {command_line(['wandb', 'sync', *as_one, *folders])}"
         )

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from fnmatch import fnmatch
@@ -79,6 +80,8 @@ def _played(cases: Sequence[Case], options: argparse.Namespace) -> list[Result]:
                     for result in play_all(cases[job :: options.jobs], options.keep):
                         out.write(json.dumps(asdict(result)) + "\n")
                 code = 0
+            except Exception:
+                traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(code)

@@ -163,6 +163,16 @@ def test_submit_paints_with_the_best_checkpoint_without_training_on(
     assert (tmp_path / "first.zip").exists()
 
 
+def test_an_empty_name_of_a_checkpoint_trains_nothing(
+    run: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run / "checkpoints" / "last.pt").read_bytes()
+    words = ("--data", tiny_data, "--run", run, "--resume", "--training.epochs", "9", "--paint-with", "")
+    assert command("submit", *words) == 2
+    assert "--paint-with names no checkpoint: give its file, such as last.pt, or best" in capsys.readouterr().err
+    assert (run / "checkpoints" / "last.pt").read_bytes() == before
+
+
 def best_of(run: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What `--paint-with best` paints with, by what it says."""
     capsys.readouterr()
@@ -372,7 +382,7 @@ def test_a_photo_that_cannot_be_read_stops_the_command_or_is_left_out(
         if photo.name != "0.jpg":
             (spoilt / photo.name).write_bytes(b"nothing")
     assert command("compare", *words, "--skip-bad") == 2
-    assert f"{spoilt} holds 1 photo that can be painted: a score needs at least two" in capsys.readouterr().err
+    assert f"{spoilt}: 1 of its photos can be painted; a score needs at least two" in capsys.readouterr().err
 
 
 def test_reading_the_json_back_gives_finite_numbers(run: Path, scoring: list[object], tmp_path: Path) -> None:

@@ -100,6 +100,16 @@ def test_a_run_goes_on_with_another_number_of_processes(finished: Path, tiny_dat
     assert checkpoint.load(run / "checkpoints" / "last.pt")["counters"]["pairs"] == 32
 
 
+def test_two_processes_paint_with_a_checkpoint_that_is_named(finished: Path, tiny_data: Path, tmp_path: Path) -> None:
+    before = (finished / "run" / "checkpoints" / "last.pt").read_bytes()
+    words = ("--data", tiny_data, "--run", finished / "run", "--resume", "--paint-with", "last.pt")
+    place = ("--zip", tmp_path / "images.zip", "--score", "no")
+    out, _ = finish(launched("submit", *words, *place, cwd=tmp_path), 0)
+    assert f"painted with {finished / 'run' / 'checkpoints' / 'last.pt'}" in out
+    assert (tmp_path / "images.zip").read_bytes() == (finished / "run" / "images.zip").read_bytes()
+    assert (finished / "run" / "checkpoints" / "last.pt").read_bytes() == before
+
+
 def test_a_deadline_holds_for_all(tiny_data: Path, tmp_path: Path) -> None:
     words = ("--data", tiny_data, "--run", tmp_path / "run", *TINY, *DATA, "--budget", "35s")
     begun = time.monotonic()

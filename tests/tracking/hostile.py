@@ -12,40 +12,40 @@ from typing import Any
 from monet.tracking.tracker import NoTracker, Reporter, RunInfo, Tracker
 
 
-def raises_at_once(opening: RunInfo, voice: Reporter) -> Tracker:
+def raises_at_once(info: RunInfo, reporter: Reporter) -> Tracker:
     raise RuntimeError("no such server")
 
 
-def is_missing(opening: RunInfo, voice: Reporter) -> Tracker:
+def is_missing(info: RunInfo, reporter: Reporter) -> Tracker:
     raise NoTracker("is not installed: pip install hostile")
 
 
-def exits_at_once(opening: RunInfo, voice: Reporter) -> Tracker:
+def exits_at_once(info: RunInfo, reporter: Reporter) -> Tracker:
     sys.exit(3)
 
 
-def is_killed(opening: RunInfo, voice: Reporter) -> Tracker:
+def is_killed(info: RunInfo, reporter: Reporter) -> Tracker:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
 
-def hangs_for_a_minute(opening: RunInfo, voice: Reporter) -> Tracker:
+def hangs_for_a_minute(info: RunInfo, reporter: Reporter) -> Tracker:
     time.sleep(60)
     raise AssertionError
 
 
-def holds_the_interpreter(opening: RunInfo, voice: Reporter) -> Tracker:
+def holds_the_interpreter(info: RunInfo, reporter: Reporter) -> Tracker:
     """Hangs in C code that lets no other thread run, so that nothing reads its messages either."""
     ctypes.PyDLL(None).sleep(60)
     raise AssertionError
 
 
-def raises_every_time(opening: RunInfo, voice: Reporter) -> Tracker:
+def raises_every_time(info: RunInfo, reporter: Reporter) -> Tracker:
     return _Broken()
 
 
-def has_no_room(opening: RunInfo, voice: Reporter) -> Tracker:
-    voice.remember({"x": "y"})
+def has_no_room(info: RunInfo, reporter: Reporter) -> Tracker:
+    reporter.remember({"x": "y"})
     raise OSError(28, "No space left on device")
 
 
@@ -56,21 +56,21 @@ class _Broken:
     scalars = picture = model = artifact = summary = close = _raise
 
 
-def closes_slowly(opening: RunInfo, voice: Reporter) -> Tracker:
+def closes_slowly(info: RunInfo, reporter: Reporter) -> Tracker:
     """Remembers what it did only at the end, and takes its time for that."""
-    return _Slow(opening, voice)
+    return _Slow(info, reporter)
 
 
-def writes_down(opening: RunInfo, voice: Reporter) -> Tracker:
+def writes_down(info: RunInfo, reporter: Reporter) -> Tracker:
     """A good one, for comparison."""
-    voice.tell(f"told of {opening.run}, which remembers {opening.memory}")
-    voice.remember({"times": opening.memory.get("times", 0) + 1})
-    return _Scribe(opening)
+    reporter.tell(f"told of {info.run}, which remembers {info.memory}")
+    reporter.remember({"times": info.memory.get("times", 0) + 1})
+    return _Scribe(info)
 
 
 class _Slow(_Broken):
-    def __init__(self, opening: RunInfo, voice: Reporter) -> None:
-        self._before, self._voice = opening.memory, voice
+    def __init__(self, info: RunInfo, reporter: Reporter) -> None:
+        self._before, self._reporter = info.memory, reporter
 
     def _told(self, *_: Any) -> None:
         pass
@@ -79,12 +79,12 @@ class _Slow(_Broken):
 
     def close(self, ending: str) -> None:
         time.sleep(2)
-        self._voice.remember({"endings": [*self._before.get("endings", []), ending]})
+        self._reporter.remember({"endings": [*self._before.get("endings", []), ending]})
 
 
 class _Scribe:
-    def __init__(self, opening: RunInfo) -> None:
-        self._file = opening.folder / "told.txt"
+    def __init__(self, info: RunInfo) -> None:
+        self._file = info.folder / "told.txt"
 
     def _write(self, *words: object) -> None:
         with open(self._file, "a", encoding="utf-8") as file:

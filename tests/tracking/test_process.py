@@ -66,7 +66,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[b
         process.wait()
 
 
-def opening(folder: Path) -> RunInfo:
+def info(folder: Path) -> RunInfo:
     return RunInfo(name="clearml", run="first", folder=folder, settings={}, facts={}, pairs=0, online=False)
 
 
@@ -247,11 +247,11 @@ def test_a_signal_while_the_end_waits_ends_the_waiting_and_not_the_run(
 
 
 def test_a_later_process_waits_for_the_tracker_of_an_earlier_one(tmp_path: Path) -> None:
-    first = TrackerProcess(hostile.closes_slowly, opening(tmp_path / "tracking"))
+    first = TrackerProcess(hostile.closes_slowly, info(tmp_path / "tracking"))
     first.send(Scalars(1, {}))
     first.finish("stopped")
     assert not first.wait(0.5)
-    second = TrackerProcess(hostile.closes_slowly, opening(tmp_path / "tracking"))
+    second = TrackerProcess(hostile.closes_slowly, info(tmp_path / "tracking"))
     second.finish("completed")
     assert second.wait(20.0)
     assert first.wait(0.0)
@@ -259,7 +259,7 @@ def test_a_later_process_waits_for_the_tracker_of_an_earlier_one(tmp_path: Path)
 
 
 def test_a_tracker_that_lingers_can_be_ended(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
-    told = TrackerProcess(hostile.closes_slowly, opening(tmp_path / "tracking"))
+    told = TrackerProcess(hostile.closes_slowly, info(tmp_path / "tracking"))
     told.finish("stopped")
     assert not told.wait(1.5)
     os.kill(started[0].pid, signal.SIGTERM)
@@ -273,7 +273,7 @@ def test_no_thread_more_is_no_reason_to_end_a_run(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    told = TrackerProcess(hostile.writes_down, opening(tmp_path / "tracking"))
+    told = TrackerProcess(hostile.writes_down, info(tmp_path / "tracking"))
     told.send(Scalars(1, {}))
     told.finish("completed")
     assert told.wait(1.0)
@@ -301,7 +301,7 @@ def test_a_step_is_never_held_up_and_memory_stays_bounded_when_nobody_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monet.tracking.process._MOST_WAITING", 2000)
-    told = TrackerProcess(hostile.holds_the_interpreter, opening(tmp_path / "tracking"))
+    told = TrackerProcess(hostile.holds_the_interpreter, info(tmp_path / "tracking"))
     message, longest = Scalars(1, {f"loss/{number}": 1.0 for number in range(100)}), 0.0
     for _ in range(5000):  # 9 MB, far more than a pipe holds
         begun = time.perf_counter()
@@ -328,8 +328,8 @@ from pathlib import Path
 from monet.tracking.process import TrackerProcess
 from monet.tracking.tracker import RunInfo
 from tests.tracking import hostile
-opening = RunInfo(name="clearml", run="r", folder=Path("t"), settings={{}}, facts={{}}, pairs=0, online=False)
-told = TrackerProcess(hostile.writes_down, opening)
+info = RunInfo(name="clearml", run="r", folder=Path("t"), settings={{}}, facts={{}}, pairs=0, online=False)
+told = TrackerProcess(hostile.writes_down, info)
 told.finish("completed")
 assert told.wait(20.0)
 print(told.said())
@@ -354,8 +354,8 @@ from pathlib import Path
 from monet.tracking.process import TrackerProcess
 from monet.tracking.tracker import RunInfo, Scalars
 from tests.tracking import hostile
-opening = RunInfo(name="clearml", run="r", folder=Path("t"), settings={{}}, facts={{}}, pairs=0, online=False)
-told = TrackerProcess(hostile.writes_down, opening)
+info = RunInfo(name="clearml", run="r", folder=Path("t"), settings={{}}, facts={{}}, pairs=0, online=False)
+told = TrackerProcess(hostile.writes_down, info)
 told.send(Scalars(4, {{"loss/cycle_a": 1.0}}))
 while not Path("t/told.txt").exists():
     time.sleep(0.01)

@@ -97,7 +97,7 @@ def test_a_section_that_is_missing_or_of_the_wrong_type_is_named(
 ) -> None:
     for value in ({"x": 1}, {1: 1}, torch.zeros(2), -1):
         said = refused(written(tmp_path / "x.pt", {**stored, section: value}))
-        assert section in said or "settings" in said or "x is no setting" in said
+        assert section in said or "settings" in said or "x is not a setting" in said
     without = written(tmp_path / "x.pt", {name: value for name, value in stored.items() if name != section})
     if isinstance(fact := SCHEMA[section], Added):
         assert load_checkpoint(without)[section] == fact.default

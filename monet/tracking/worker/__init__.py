@@ -35,22 +35,22 @@ def work() -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # what libraries print goes to the log
     try:
-        open_tracker, opening = pickle.load(source)
+        open_tracker, info = pickle.load(source)
     except Exception:  # noqa: BLE001
         traceback.print_exc()
         _say(answers, "cannot be started; the run continues without it")
         _leave(1)
     inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     threading.Thread(target=_read_all, args=(source, inbox), daemon=True).start()
-    _leave(_track(open_tracker, opening, inbox, answers))
+    _leave(_track(open_tracker, info, inbox, answers))
 
 
-def _track(open_tracker: OpenTracker, opening: RunInfo, inbox: queue.SimpleQueue[Message | None], answers: Any) -> int:
+def _track(open_tracker: OpenTracker, info: RunInfo, inbox: queue.SimpleQueue[Message | None], answers: Any) -> int:
     """Gives a tracker all messages. Returns the exit code."""
-    alone = _only_one(opening.log)
-    voice = Reporter(lambda line: _say(answers, line), lambda values: write_json(opening.kept, values))
+    alone = _only_one(info.log)
+    reporter = Reporter(lambda line: _say(answers, line), lambda values: write_json(info.kept, values))
     try:
-        tracker = open_tracker(dataclasses.replace(opening, memory=_memory(opening.kept)), voice)
+        tracker = open_tracker(dataclasses.replace(info, memory=_memory(info.kept)), reporter)
     except NoTracker as error:
         _say(answers, str(error))
         return 0
@@ -69,7 +69,7 @@ def _track(open_tracker: OpenTracker, opening: RunInfo, inbox: queue.SimpleQueue
         except BaseException as error:  # noqa: BLE001
             traceback.print_exc()
             if not told:
-                _say(answers, f"{_described(error)}; any more of its trouble is only written to {opening.log}")
+                _say(answers, f"{_described(error)}; any more of its trouble is only written to {info.log}")
             told = True
     alone.close()
     return 0

@@ -4,8 +4,9 @@ run's own process found it (a checkout, a notebook's folder, an environment), wh
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).absolute().parents[3]))
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).absolute().parents[3]))
 
-from monet.tracking.worker import work
+    from monet.tracking.worker import work
 
-work()
+    work()
