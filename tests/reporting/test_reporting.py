@@ -3,11 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch import nn
 
 from monet.models import Networks
+from monet.reporting import curves
 from monet.reporting.curves import save_curves, smoothed
 from monet.reporting.grids import image_grid, save_image, translation_grid
 
@@ -72,6 +74,15 @@ def test_curves_are_drawn_from_the_metrics_whatever_their_length(tmp_path: Path)
         image = Image.open(tmp_path / "curves.png")
         assert image.size[0] > 900
         assert len(np.unique(np.asarray(image.convert("L")))) > 50
+
+
+def test_a_panel_more_than_the_usual_ones_is_drawn_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_curves(steps(9), tmp_path / "usual.png")
+    more = {"Another loss": ("cycle_a",), "One more": ("cycle_b",)}
+    monkeypatch.setattr(curves, "_PANELS", {**curves._PANELS, **more})
+    save_curves(steps(9), tmp_path / "more.png")
+    usual, larger = (Image.open(tmp_path / f"{name}.png").size[1] for name in ("usual", "more"))
+    assert larger == 1.5 * usual
 
 
 def test_smoothing_keeps_a_constant_and_evens_out_noise() -> None:
