@@ -17,6 +17,7 @@ from monet.scoring.scorer import Scorer
 from tests.benchmarks import recipes
 from tests.benchmarks.measure import print_table
 from tests.benchmarks.recipes.plan import Cell, read_plan
+from tests.benchmarks.recipes.quiet import UNKNOWN
 from tests.benchmarks.recipes.table import HEAD, draw, rows
 from tests.benchmarks.recipes.work import Result, Results, fill, is_trained, paint_and_score, train
 
@@ -70,10 +71,10 @@ def _fill(options: argparse.Namespace, cells: Sequence[Cell], results: Results) 
 def _trained_and_scored(
     wave: Sequence[Cell], options: argparse.Namespace, photos: Sequence[Path], scorer: Scorer
 ) -> list[Result]:
-    quiet = (False, float("nan"), float("nan"))
+    company = UNKNOWN
     if not all(is_trained(cell, options.folder) for cell in wave):
-        quiet = train(wave, options.data, options.folder)
-    return [paint_and_score(cell, options.folder, photos, scorer, quiet) for cell in wave]
+        company = train(wave, options.data, options.folder)
+    return [paint_and_score(cell, options.folder, photos, scorer, company) for cell in wave]
 
 
 if __name__ == "__main__":

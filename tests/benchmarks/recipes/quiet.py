@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ class Company:
         """Nothing else computed, and the machine was as fast at the end as at the beginning."""
         ratio = max(self.before, self.after) / min(self.before, self.after)
         return self.share <= _TAKEN_BY_OTHERS_AT_MOST and ratio <= _SLOWER_AT_MOST
+
+
+UNKNOWN = Company(math.nan, math.nan, math.nan)
+"""Of a training that an earlier process observed: not quiet, as far as is known."""
 
 
 class Observer:

@@ -24,7 +24,7 @@ from monet.models import generator_from_checkpoint
 from monet.scoring.scorer import Scorer
 from monet.training.stored import load_checkpoint
 from tests.benchmarks.recipes.plan import Cell
-from tests.benchmarks.recipes.quiet import Observer
+from tests.benchmarks.recipes.quiet import Company, Observer
 
 _FINISHED = 1.0
 
@@ -53,11 +53,11 @@ class Result:
     """The machine's best rate before, in FLOP/s."""
 
 
-def train(cells: Sequence[Cell], data: Path, folder: Path) -> tuple[bool, float, float]:
+def train(cells: Sequence[Cell], data: Path, folder: Path) -> Company:
     """Trains cells at the same time, each on processors of its own.
 
     Returns:
-        Whether the machine was quiet, the share of its time that others took, and its speed before.
+        What else was at work meanwhile.
 
     Raises:
         InputError: a training failed; its own message says why.
@@ -76,7 +76,7 @@ def train(cells: Sequence[Cell], data: Path, folder: Path) -> tuple[bool, float,
         if code:
             last = (folder / f"{cell.name}.log").read_text(encoding="utf-8").strip().splitlines()[-1:]
             raise InputError(f"{cell.name} failed with exit code {code}: {' '.join(last)}")
-    return company.quiet, company.share, company.before
+    return company
 
 
 def _started(cell: Cell, data: Path, folder: Path, processors: list[int]) -> subprocess.Popen[bytes]:
@@ -103,9 +103,7 @@ def is_trained(cell: Cell, folder: Path) -> bool:
     return bool(contents["counters"]["progress"] >= _FINISHED)
 
 
-def paint_and_score(
-    cell: Cell, folder: Path, photos: Sequence[Path], scorer: Scorer, quiet: tuple[bool, float, float]
-) -> Result:
+def paint_and_score(cell: Cell, folder: Path, photos: Sequence[Path], scorer: Scorer, company: Company) -> Result:
     """Scores the checkpoint that a cell has trained by the photos that it paints."""
     contents = load_checkpoint(folder / cell.name / "checkpoints" / checkpoint.LAST)
     counters = contents["counters"]
@@ -133,9 +131,9 @@ def paint_and_score(
         memorization_distance=score.memorization_distance,
         kid=score.kid_mean,
         seconds_a_photo=seconds,
-        quiet=quiet[0],
-        others=quiet[1],
-        flops=quiet[2],
+        quiet=company.quiet,
+        others=company.share,
+        flops=company.before,
     )
 
 
