@@ -22,6 +22,9 @@ from monet.sizes import SIDE
 TrackerName = Literal["clearml", "wandb", "tensorboard"]
 TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
 
+Direction = Literal["ab", "ba"]
+"""`ab`: from photo to painting (and back, in a cycle); `ba`: from painting to photo."""
+DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(?::(?:0|[1-9][0-9]{0,2}))?")
 
@@ -120,14 +123,15 @@ class ModelConfig(_Bounded):
         "discriminator_width": (1, 1024),
     }
 
-    generator: Literal["resnet", "unet"] = "resnet"
-    """`resnet`: Johnson et al. 2016, as in the CycleGAN paper; `unet`: the U-Net of pix2pix."""
+    generator: Literal["resnet", "unet", "wavelet"] = "resnet"
+    """`resnet`: Johnson et al. 2016, as in the CycleGAN paper; `unet`: the U-Net of pix2pix; `wavelet`: residual blocks
+    between a Haar transform and its inverse."""
     width: int = 64
     """Channels of the generator's first layer."""
     residual_blocks: int = 9
-    """Residual blocks of the `resnet` generator."""
+    """Residual blocks of the `resnet` and `wavelet` generators."""
     downsamplings: int = 2
-    """How often a generator halves its resolution."""
+    """How often a generator halves its resolution; the transform of `wavelet` is the first time."""
     upsample: Literal["transpose", "resize"] = "transpose"
     """`transpose`: transposed convolution, as in the paper; `resize`: nearest-neighbour resize and convolution,
     which leaves no grid."""
@@ -135,8 +139,9 @@ class ModelConfig(_Bounded):
     """Add the generator's layers to their input: they learn the change alone, from none at all. For short runs."""
     norm: Literal["instance", "batch"] = "instance"
     """Normalisation layers of all four networks."""
-    discriminator: Literal["patch", "pooled"] = "patch"
-    """`patch`: 70×70 PatchGAN; `pooled`: the same, its map of verdicts averaged to one an image."""
+    discriminator: Literal["patch", "pooled", "wavelet"] = "patch"
+    """`patch`: 70×70 PatchGAN; `pooled`: the same, its map of verdicts averaged to one an image; `wavelet`: 56×56
+    patches as Haar coefficients of equal variance, which learns faster."""
     discriminator_width: int = 64
     """Channels of the discriminator's first layer."""
 
@@ -178,7 +183,8 @@ class TrainingConfig(_Bounded):
     decay_start: float = 0.5
     """Progress (0 to 1) at which the learning rate starts its linear way to 0."""
     lambda_cycle: float = 10.0
-    """Weight of the cycle-consistency loss."""
+    """Weight of the cycle-consistency loss; 0 leaves it out, and with it the whole way back: one generator and one
+    discriminator are trained, from photo to painting."""
     lambda_identity: float = 0.5
     """Weight of the identity loss, as a share of lambda_cycle; 0 leaves it out, and its passes too."""
     pool_size: int = 50
@@ -206,6 +212,11 @@ class TrainingConfig(_Bounded):
         for name in ("decay_start", "ema"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"training.{name} is {value}: give a number from 0 to below 1")
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """The directions that are trained: without a cycle there is no way back."""
+        return DIRECTIONS if self.lambda_cycle > 0 else ("ab",)
 
 
 @dataclass(frozen=True, kw_only=True)

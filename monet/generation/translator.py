@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from monet.config import ModelConfig
+from monet.config import from_dict
 from monet.data.decode import upright_rgb
 from monet.data.pixels import to_network, to_pixels
 from monet.device import Precision
@@ -46,13 +46,13 @@ class Translator:
         """Where the networks run."""
         self.precision = precision
         """Of their convolutions."""
-        model = ModelConfig(**contents["config"]["model"])
-        self._multiple = 2**model.downsamplings
+        config = from_dict(contents["config"])
+        self._multiple = 2**config.model.downsamplings
         self._generators = {
             direction: generator_from_checkpoint(contents, direction=direction, weights=weights)
             .to(device)
             .to(memory_format=torch.channels_last)
-            for direction in DIRECTIONS
+            for direction in config.training.directions
         }
 
     def translate(self, image: ImageT, direction: Direction = "ab") -> ImageT:
@@ -71,8 +71,10 @@ class Translator:
             ValueError: its shape, dtype or range, or the direction, is another.
             MonetError: the checkpoint's weights give values that are not numbers.
         """
-        if direction not in self._generators:
+        if direction not in DIRECTIONS:
             raise ValueError(f"direction is {direction!r}: expected 'ab' or 'ba'")
+        if direction not in self._generators:
+            raise ValueError(f"direction {direction!r} is not trained where training.lambda_cycle is 0: expected 'ab'")
         if isinstance(image, Image.Image):
             pixels = np.asarray(upright_rgb(image))
             return Image.fromarray(self._translate_array(pixels, direction))

@@ -8,12 +8,13 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from monet.config import ModelConfig
+from monet.config import DIRECTIONS, Direction, ModelConfig, from_dict
 from monet.errors import InputError
 from monet.models.discriminator import PatchDiscriminator
 from monet.models.layers import initialise, start_as_identity
 from monet.models.resnet import ResnetGenerator
 from monet.models.unet import UnetGenerator
+from monet.models.wavelet import WaveletDiscriminator, WaveletGenerator
 
 __all__ = [
     "DIRECTIONS",
@@ -22,6 +23,8 @@ __all__ = [
     "PatchDiscriminator",
     "ResnetGenerator",
     "UnetGenerator",
+    "WaveletDiscriminator",
+    "WaveletGenerator",
     "Weights",
     "build_discriminator",
     "build_generator",
@@ -31,9 +34,6 @@ __all__ = [
     "networks_without_memory",
 ]
 
-Direction = Literal["ab", "ba"]
-"""`ab`: from photo to painting (and back, in a cycle); `ba`: from painting to photo."""
-DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 Weights = Literal["ema", "raw"]
 """`ema`: averaged weights, where a run has them; `raw`: those of the last step."""
 
@@ -64,13 +64,21 @@ class Networks:
         return [*self.discriminator_a.parameters(), *self.discriminator_b.parameters()]
 
 
-def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator:
+def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator | WaveletGenerator:
     """Returns a generator with PyTorch's own initialisation; `initialise` gives it the paper's."""
     if config.generator == "unet":
         return UnetGenerator(
             width=config.width,
             levels=config.downsamplings,
             upsample=config.upsample,
+            norm=config.norm,
+            skip=config.skip,
+        )
+    if config.generator == "wavelet":
+        return WaveletGenerator(
+            width=config.width,
+            residual_blocks=config.residual_blocks,
+            downsamplings=config.downsamplings,
             norm=config.norm,
             skip=config.skip,
         )
@@ -84,8 +92,10 @@ def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator:
     )
 
 
-def build_discriminator(config: ModelConfig) -> PatchDiscriminator:
+def build_discriminator(config: ModelConfig) -> PatchDiscriminator | WaveletDiscriminator:
     """Returns a discriminator with PyTorch's own initialisation; `initialise` gives it the paper's."""
+    if config.discriminator == "wavelet":
+        return WaveletDiscriminator(width=config.discriminator_width, norm=config.norm)
     return PatchDiscriminator(
         width=config.discriminator_width, norm=config.norm, pooled=config.discriminator == "pooled"
     )
@@ -126,11 +136,14 @@ def generator_from_checkpoint(
         weights: `ema` for the averaged weights where the run has them, or `raw`.
 
     Raises:
-        InputError: the weights are neither.
+        InputError: the weights are neither, or the run has not trained that direction.
     """
     if weights not in ("ema", "raw"):
         raise InputError(f"weights are {weights!r}: give ema or raw")
-    generator = build_generator(ModelConfig(**contents["config"]["model"]))
+    config = from_dict(contents["config"])
+    if direction not in config.training.directions:
+        raise InputError(f"direction {direction} is not trained where training.lambda_cycle is 0: give ab")
+    generator = build_generator(config.model)
     averaged = contents["ema"] if weights == "ema" else None
     generator.load_state_dict((averaged or contents["networks"])[f"generator_{direction}"])
     return generator.eval().requires_grad_(False)

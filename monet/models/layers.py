@@ -84,6 +84,11 @@ class HeadConvolution(nn.Conv2d):
         return F.pixel_shuffle(F.conv2d(x, kernels, bias, stride=2), 2)
 
 
+def full_precision(values: Tensor) -> Tensor:
+    """Returns values in fp32 where they are in fp16 or bf16, else as they are."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
 def norm_layer(kind: Norm) -> Callable[[int], nn.Module]:
     """Returns the constructor of a normalisation layer: channels => module."""
     return InstanceNorm if kind == "instance" else nn.BatchNorm2d

@@ -42,19 +42,22 @@ def image_grid(rows: Sequence[Sequence[Pixels]], titles: Sequence[str], group: i
 
 
 @torch.no_grad()
-def translation_grid(networks: Networks, photos: Tensor, paintings: Tensor) -> Image.Image:
+def translation_grid(networks: Networks, photos: Tensor, paintings: Tensor, *, back: bool = True) -> Image.Image:
     """Draws photo → painting → reconstruction and back, a row for each photo and painting.
 
     Args:
         networks: the generators; left in the mode in which they came.
         photos: (N, 3, H, W) float, −1…1, on the networks' device.
         paintings: the same shape.
+        back: the way back is trained; without it photo → painting alone is drawn.
     """
-    fake_b, cycled_a = _there_and_back(networks.generator_ab, networks.generator_ba, photos)
-    fake_a, cycled_b = _there_and_back(networks.generator_ba, networks.generator_ab, paintings)
-    columns = [to_pixels(images) for images in (photos, fake_b, cycled_a, paintings, fake_a, cycled_b)]
-    titles = ["photo", "painted", "back to photo", "painting", "as a photo", "back to painting"]
-    return image_grid([[column[row] for column in columns] for row in range(len(photos))], titles, group=3)
+    if not back:
+        (fake_b,) = _passed_on([networks.generator_ab], photos)
+        return _grid({"photo": photos, "painted": fake_b}, group=0)
+    fake_b, cycled_a = _passed_on([networks.generator_ab, networks.generator_ba], photos)
+    fake_a, cycled_b = _passed_on([networks.generator_ba, networks.generator_ab], paintings)
+    there = {"photo": photos, "painted": fake_b, "back to photo": cycled_a}
+    return _grid({**there, "painting": paintings, "as a photo": fake_a, "back to painting": cycled_b}, group=3)
 
 
 def save_image(image: Image.Image, path: Path) -> None:
@@ -63,13 +66,22 @@ def save_image(image: Image.Image, path: Path) -> None:
         image.save(file, "PNG")
 
 
-def _there_and_back(there: nn.Module, back: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    training = [module.training for module in (there, back)]
-    there.eval(), back.eval()
+def _grid(columns: dict[str, Tensor], group: int) -> Image.Image:
+    """Draws images by their titles, (N, 3, H, W) each, as columns."""
+    pixels = [to_pixels(images) for images in columns.values()]
+    return image_grid(list(zip(*pixels, strict=True)), list(columns), group)
+
+
+def _passed_on(generators: Sequence[nn.Module], images: Tensor) -> list[Tensor]:
+    """Passes images through one generator after the other, and returns what each makes of them."""
+    training = [generator.training for generator in generators]
+    found = []
     try:
-        translated = [there(image[None]) for image in images]  # one at a time: memory must never be the limit
-        returned = [back(image) for image in translated]
+        for generator in generators:
+            generator.eval()
+            images = torch.cat([generator(image[None]) for image in images])  # one at a time: memory must suffice
+            found.append(images)
     finally:
-        for module, mode in zip((there, back), training, strict=True):
-            module.train(mode)
-    return torch.cat(translated), torch.cat(returned)
+        for generator, mode in zip(generators, training, strict=True):
+            generator.train(mode)
+    return found

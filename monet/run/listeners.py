@@ -27,7 +27,7 @@ def listeners(run: Run, display: Display, device: torch.device, *, save_failure_
     already_warned: set[str] = set()
     grids: SampleGrids | None = None
     with side_product("sample grids"):
-        grids = SampleGrids(run.folder.samples, run.layout, run.config.training.seed, device)
+        grids = SampleGrids(run.folder.samples, run.layout, run.config.training, device)
 
     def on_step(event: StepEvent) -> None:
         with side_product(f"a line in {run.folder.metrics}", already_warned):
@@ -64,7 +64,7 @@ def listeners(run: Run, display: Display, device: torch.device, *, save_failure_
 
 def _figures(event: StepEvent) -> str:
     """Returns a step's figures for a progress bar."""
-    discriminators = event.losses["discriminator_a"] + event.losses["discriminator_b"]
+    discriminators = sum(loss for name, loss in event.losses.items() if name.startswith("discriminator_"))
     return (
         f"{event.pairs:,} pairs, {event.pairs_per_second:.3g} pairs/s, G {event.losses['generator']:.2f} "
         f"D {discriminators:.3f}, lr {event.learning_rate:.1e}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from monet.config import TrainingConfig
 from monet.data.decode import UnreadableImage, decode
 from monet.data.layout import Layout
 from monet.data.pixels import to_network
@@ -26,19 +27,20 @@ class SampleGrids:
     Args:
         folder: where the grids go.
         layout: the images.
-        seed: of the choice among them.
+        training: the settings that say which directions are trained, and the seed of the choice among the images.
         device: where the generators are.
     """
 
-    def __init__(self, folder: Path, layout: Layout, seed: int, device: torch.device) -> None:
+    def __init__(self, folder: Path, layout: Layout, training: TrainingConfig, device: torch.device) -> None:
         self._folder = folder
-        chosen = [_chosen(paths, seed) for paths in (layout.photos, layout.paintings)]
+        self._back = "ba" in training.directions
+        chosen = [_chosen(paths, training.seed) for paths in (layout.photos, layout.paintings)]
         rows = min(len(paths) for paths in chosen)
         self._photos, self._paintings = (_tensors(paths[:rows], device) for paths in chosen)
 
     def save(self, event: EpochEvent) -> Path:
         """Writes `samples/epoch-0010.png`, and returns its path."""
-        grid = translation_grid(event.generators, self._photos, self._paintings)
+        grid = translation_grid(event.generators, self._photos, self._paintings, back=self._back)
         path = self._folder / f"epoch-{event.epoch:04d}.png"
         save_image(grid, path)
         return path

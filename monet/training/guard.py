@@ -24,7 +24,12 @@ class Guard:
         self._bad = torch.zeros((), device=device)
         self._refused = torch.zeros((), device=device)
         self._good_steps = torch.zeros((), dtype=torch.long, device=device)
-        self._buffers = [buffer for module in modules for buffer in module.buffers()]
+        self._buffers = [
+            value
+            for module in modules
+            for value in module.state_dict(keep_vars=True).values()  # constants are not in it
+            if not isinstance(value, nn.Parameter)
+        ]
         self._saved: list[Tensor] = []
 
     @property

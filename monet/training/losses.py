@@ -2,6 +2,7 @@
 
 G_AB: photo => painting, G_BA: painting => photo, D_A and D_B tell real from translated.
 generators:     adversarial + λ · cycle-consistency + λ · λ_identity · identity, in both directions
+                (with λ = 0 the adversarial loss of G_AB alone)
 discriminators: ½ · (real + fake), on fakes from the image pool
 """
 
@@ -14,7 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from monet.config import TrainingConfig
 from monet.models import Direction, Networks
+from monet.models.layers import full_precision
 
 Domain = Literal["a", "b"]
 """`a`: photos; `b`: paintings."""
@@ -63,7 +66,7 @@ def generator_losses(
         real_a: photos, (B, 3, H, W), −1…1.
         real_b: paintings, (B, 3, H, W), −1…1.
         direction: where the cycle starts.
-        lambda_cycle: weight of the cycle-consistency loss.
+        lambda_cycle: weight of the cycle-consistency loss; 0 leaves its pass out.
         lambda_identity: weight of the identity loss as a share of `lambda_cycle`; 0 leaves its pass out.
     """
     there, back, discriminator = networks.generator_ab, networks.generator_ba, networks.discriminator_b
@@ -72,14 +75,13 @@ def generator_losses(
         there, back, discriminator, real, target = back, there, networks.discriminator_a, real_b, real_a
     source_name, target_name = direction
 
-    fake, *same = pass_each(there, real, *[target] * (lambda_identity > 0))
-    terms = {
-        f"adversarial_{direction}": least_squares(discriminator(fake), REAL),
-        f"cycle_{source_name}": lambda_cycle * l1(back(fake), real),
-    }
+    fake, *same = pass_each(there, real, *[target] * (lambda_cycle * lambda_identity > 0))
+    terms = {f"adversarial_{direction}": least_squares(discriminator(fake), REAL)}
+    if lambda_cycle > 0:
+        terms[f"cycle_{source_name}"] = lambda_cycle * l1(back(fake), real)
     if same:
         terms[f"identity_{target_name}"] = lambda_cycle * lambda_identity * l1(same[0], target)
-    return Losses(terms, (_full(fake.detach()),))
+    return Losses(terms, (full_precision(fake.detach()),))
 
 
 def discriminator_losses(networks: Networks, real: Tensor, fake: Tensor, *, domain: Domain) -> Losses:
@@ -89,23 +91,17 @@ def discriminator_losses(networks: Networks, real: Tensor, fake: Tensor, *, doma
     return Losses({name: _SLOWER * (least_squares(on_real, REAL) + least_squares(on_fake, FAKE))})
 
 
-def loss_names(lambda_identity: float) -> list[str]:
-    """Returns the names of the losses that a step returns, in their order.
-
-    Args:
-        lambda_identity: weight of the identity loss; at 0 there is none.
-    """
-    names = ["generator", "adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b"]
-    return [
-        *names,
-        *(["identity_a", "identity_b"] if lambda_identity > 0 else []),
-        "discriminator_a",
-        "discriminator_b",
-    ]
+def loss_names(training: TrainingConfig) -> list[str]:
+    """Returns the names of the losses that a step returns: the generators' sum first, the discriminators last."""
+    if training.lambda_cycle == 0:
+        return ["generator", "adversarial_ab", "discriminator_b"]
+    identity = ["identity_a", "identity_b"] if training.lambda_identity > 0 else []
+    generators = ["adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b", *identity]
+    return ["generator", *generators, "discriminator_a", "discriminator_b"]
 
 
 def in_order_of_names(losses: list[Losses], names: Sequence[str]) -> Tensor:
-    """Joins the terms of both directions and of both discriminators into one vector.
+    """Joins the terms of all directions and discriminators into one vector.
 
     Args:
         losses: of the tasks of a step.
@@ -115,12 +111,11 @@ def in_order_of_names(losses: list[Losses], names: Sequence[str]) -> Tensor:
         ValueError: the terms are others than those names.
     """
     terms = {name: term for each in losses for name, term in each.terms.items()}
-    _, *generators, discriminator_a, discriminator_b = names
-    if terms.keys() != {*generators, discriminator_a, discriminator_b}:
+    if terms.keys() != set(names[1:]):
         raise ValueError(f"losses {sorted(terms)}: expected those of loss_names, {sorted(names[1:])}")
-    minimised = torch.stack([terms[name] for name in generators])
-    of_discriminators = torch.stack([terms[discriminator_a], terms[discriminator_b]])
-    return torch.cat([minimised.sum(0, keepdim=True), minimised, of_discriminators])
+    values = torch.stack([terms[name] for name in names[1:]])
+    minimised = values[: sum(not name.startswith("discriminator_") for name in names[1:])]
+    return torch.cat([minimised.sum(0, keepdim=True), values])
 
 
 def pass_each(network: nn.Module, *batches: Tensor) -> tuple[Tensor, ...]:
@@ -140,13 +135,9 @@ def mixes_images(network: nn.Module) -> bool:
 
 def least_squares(predictions: Tensor, target: float) -> Tensor:
     """Computes the adversarial loss of Mao et al. 2017: the mean of (prediction − target)², in fp32 or better."""
-    return (_full(predictions) - target).square().mean()
+    return (full_precision(predictions) - target).square().mean()
 
 
 def l1(images: Tensor, targets: Tensor) -> Tensor:
     """Returns the mean absolute difference, in fp32 or better."""
-    return (_full(images) - _full(targets)).abs().mean()
-
-
-def _full(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+    return (full_precision(images) - full_precision(targets)).abs().mean()

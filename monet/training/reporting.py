@@ -55,7 +55,7 @@ class StepReports:
         self._timekeeper = timekeeper
         self._clock = clock
         self._on_step = listeners.on_step
-        self._names = loss_names(execution.config.training.lambda_identity)
+        self._names = loss_names(execution.config.training)
         self._pending: list[PendingStep] = []
         self._times: deque[tuple[int, float]] = deque(maxlen=_SPEED_OVER)
         self._reported = clock()

@@ -10,14 +10,14 @@ import functools
 from torch import Tensor, nn
 
 from monet.device import Precision
-from monet.models import DIRECTIONS
+from monet.models import Direction
 from monet.training.execution import Execution, Task
-from monet.training.losses import DOMAINS, discriminator_losses, generator_losses, in_order_of_names, loss_names
+from monet.training.losses import Domain, Losses, discriminator_losses, generator_losses, in_order_of_names, loss_names
 from monet.training.pool import ImagePool
 
 
 def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: range, precision: Precision) -> Tensor:
-    """Updates all four networks once. A step that is not finite changes nothing (see `Guard`).
+    """Updates all networks once. A step that is not finite changes nothing (see `Guard`).
 
     Args:
         execution: the state, which is changed in place, and how this machine computes.
@@ -32,19 +32,20 @@ def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: rang
     Raises:
         OutOfMemory: memory runs out with the batch in twice as many parts, too, or it cannot be split.
     """
-    state, group, names = execution.state, execution.group, loss_names(execution.config.training.lambda_identity)
+    state, group, names = execution.state, execution.group, loss_names(execution.config.training)
     generators, discriminators = state.networks.generators(), state.networks.discriminators()
     with execution.undone_on_failure():
-        # Generators: translate there and back; losses and gradients of both directions.
-        ab, ba = execution.forward_backward(generator_tasks(execution, real_a, real_b), precision)
-        (fake_b,), (fake_a,) = ab.fakes, ba.fakes
+        # Generators: translate there and back; losses and gradients of all directions.
+        translated = execution.forward_backward(generator_tasks(execution, real_a, real_b), precision)
         # Image pools: the discriminators see earlier fakes, too.
-        shown_a = exchange(execution, state.pools["a"], fake_a, pairs)
-        shown_b = exchange(execution, state.pools["b"], fake_b, pairs)
+        shown = {
+            domain: exchange(execution, state.pools[domain], fakes, pairs)
+            for domain, fakes in fakes_by_domain(execution, translated).items()
+        }
         wait_for_generators = group.all_reduce_mean(gradients(generators))  # while the discriminators compute
         # Discriminators: losses and gradients on real images and on those fakes.
-        a, b = execution.forward_backward(discriminator_tasks(execution, real_a, real_b, shown_a, shown_b), precision)
-        losses = in_order_of_names([ab, ba, a, b], names)
+        judged = execution.forward_backward(discriminator_tasks(execution, real_a, real_b, shown), precision)
+        losses = in_order_of_names([*translated, *judged], names)
         group.all_reduce_mean([losses])()
         wait_for_generators()
         group.all_reduce_mean(gradients(discriminators))()
@@ -59,28 +60,43 @@ def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: rang
 
 
 def generator_tasks(execution: Execution, real_a: Tensor, real_b: Tensor) -> list[Task]:
-    """Returns the two directions of the cycle: each has gradients for both generators."""
-    training, parameters = execution.config.training, execution.state.networks.generators()
+    """Returns the directions that are trained: of a cycle both, each with gradients for both generators."""
+    training, networks = execution.config.training, execution.state.networks
+    parameters = networks.generators() if training.lambda_cycle > 0 else list(networks.generator_ab.parameters())
     losses = functools.partial(
         generator_losses, lambda_cycle=training.lambda_cycle, lambda_identity=training.lambda_identity
     )
     return [
-        Task(functools.partial(losses, direction=direction), (real_a, real_b), parameters) for direction in DIRECTIONS
+        Task(functools.partial(losses, direction=direction), (real_a, real_b), parameters)
+        for direction in training.directions
     ]
 
 
+def fakes_by_domain(execution: Execution, translated: list[Losses]) -> dict[Domain, Tensor]:
+    """Returns the translations of the generators' tasks by the domain that they imitate, (B, 3, H, W) each.
+
+    Args:
+        execution: knows the directions.
+        translated: what `generator_tasks` came to.
+    """
+    targets: dict[Direction, Domain] = {"ab": "b", "ba": "a"}
+    directions = execution.config.training.directions
+    found = {targets[direction]: each.fakes[0] for direction, each in zip(directions, translated, strict=True)}
+    return dict(sorted(found.items()))
+
+
 def discriminator_tasks(
-    execution: Execution, real_a: Tensor, real_b: Tensor, shown_a: Tensor, shown_b: Tensor
+    execution: Execution, real_a: Tensor, real_b: Tensor, shown: dict[Domain, Tensor]
 ) -> list[Task]:
-    """Returns the two discriminators, each with the images of its domain."""
-    networks, images = execution.state.networks.named(), ((real_a, shown_a), (real_b, shown_b))
+    """Returns the discriminators that have fakes, each with the images of its domain."""
+    networks, real = execution.state.networks.named(), {"a": real_a, "b": real_b}
     return [
         Task(
             functools.partial(discriminator_losses, domain=domain),
-            images_of_domain,
+            (real[domain], shown[domain]),
             list(networks[f"discriminator_{domain}"].parameters()),
         )
-        for domain, images_of_domain in zip(DOMAINS, images, strict=True)
+        for domain in shown
     ]
 
 

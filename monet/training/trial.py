@@ -6,7 +6,7 @@ import torch
 
 from monet.training.execution import Execution
 from monet.training.state import memory_format
-from monet.training.step import discriminator_tasks, generator_tasks
+from monet.training.step import discriminator_tasks, fakes_by_domain, generator_tasks
 
 
 def trial_step(execution: Execution) -> None:
@@ -15,10 +15,10 @@ def trial_step(execution: Execution) -> None:
     images = torch.zeros(execution.config.training.batch_size, 3, side, side, device=device)
     images = images.contiguous(memory_format=memory_format(device))
     try:
-        ab, ba = execution.forward_backward(generator_tasks(execution, images, images), precision)
+        translated = execution.forward_backward(generator_tasks(execution, images, images), precision)
         # Stacked, as the image pool returns them: that is another memory layout, and to a compiler another graph.
-        shown_b, shown_a = (torch.stack(tuple(direction.fakes[0])) for direction in (ab, ba))
-        execution.forward_backward(discriminator_tasks(execution, images, images, shown_a, shown_b), precision)
+        shown = {domain: torch.stack(tuple(fakes)) for domain, fakes in fakes_by_domain(execution, translated).items()}
+        execution.forward_backward(discriminator_tasks(execution, images, images, shown), precision)
     finally:
         for network in execution.state.networks.named().values():
             network.zero_grad()

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import torch
 
 from monet.clock import Clock
+from monet.config import TrainingConfig
 from monet.errors import MonetError
 from monet.threads import compute_threads
 from monet.training.execution import Execution
@@ -49,8 +50,8 @@ def choose_workers(execution: Execution, clock: Clock, stored: int | None = None
         return 1  # batch norm's running statistics depend on the order of the passes
     asked = training.workers or stored
     if asked is not None:
-        return min(asked, 2 * training.batch_size)  # directions of all pairs: there is no more to share
-    most = _most_workers(training.batch_size)
+        return min(asked, len(training.directions) * training.batch_size)  # there is no more to share
+    most = _most_workers(training)
     if most == 1:
         return 1
     try:
@@ -72,20 +73,21 @@ def shared_steps(execution: Execution, workers: int) -> Iterator[None]:
         yield
         return
     parts, threads_each = execution.parts, max(1, torch.get_num_threads() // workers)
+    training = execution.config.training
     with compute_threads(workers, threads_each) as threads:
         torch.set_num_threads(threads_each)  # the optimizers would wait for each other's threads, too
         execution.threads = threads
-        execution.parts = max(parts, min(execution.config.training.batch_size, workers // 2))
+        execution.parts = max(parts, min(training.batch_size, workers // len(training.directions)))
         try:
             yield
         finally:
             execution.threads, execution.parts = None, parts
 
 
-def _most_workers(batch_size: int) -> int:
+def _most_workers(training: TrainingConfig) -> int:
     """Returns one thread a processor (that PyTorch may use), at most one a direction of each pair of a batch."""
-    threads = torch.get_num_threads()
-    return 1 if threads == 1 else 2 * min(batch_size, threads // 2)
+    threads, directions = torch.get_num_threads(), len(training.directions)
+    return 1 if threads == 1 else directions * min(training.batch_size, threads // directions)
 
 
 def _sharing_is_faster(execution: Execution, clock: Clock, workers: int) -> bool:

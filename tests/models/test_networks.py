@@ -8,10 +8,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from monet.config import ModelConfig
+from monet.errors import InputError
 from monet.models import (
     PatchDiscriminator,
     ResnetGenerator,
     UnetGenerator,
+    WaveletDiscriminator,
+    WaveletGenerator,
     build_discriminator,
     build_generator,
     build_networks,
@@ -177,7 +180,7 @@ def test_normalisation_statistics_are_in_fp32_although_the_input_is_bf16() -> No
     assert (output.double() - reference).abs().max() < 2**-7 * reference.abs().max()
 
 
-@pytest.mark.parametrize("generator", ["resnet", "unet"])
+@pytest.mark.parametrize("generator", ["resnet", "unet", "wavelet"])
 @pytest.mark.parametrize("weights", ["ema", "raw"])
 @pytest.mark.parametrize("direction", ["ab", "ba"])
 def test_a_generator_comes_back_from_a_checkpoint(generator, weights, direction) -> None:
@@ -201,3 +204,15 @@ def test_the_settings_choose_the_networks() -> None:
     assert isinstance(build_generator(ModelConfig()), ResnetGenerator)
     assert isinstance(build_generator(ModelConfig(generator="unet")), UnetGenerator)
     assert build_discriminator(ModelConfig(discriminator="pooled"))(torch.zeros(1, 3, 64, 64)).shape == (1, 1, 1, 1)
+    assert isinstance(build_generator(ModelConfig(generator="wavelet")), WaveletGenerator)
+    assert isinstance(build_discriminator(ModelConfig(discriminator="wavelet")), WaveletDiscriminator)
+
+
+def test_a_run_without_a_cycle_has_no_generator_for_the_way_back() -> None:
+    model = ModelConfig(width=4, residual_blocks=0)
+    weights = {f"generator_{d}": build_generator(model).state_dict() for d in ("ab", "ba")}
+    config = {"model": vars(model), "training": {"lambda_cycle": 0}}
+    contents: dict[str, Any] = {"config": config, "networks": weights, "ema": None}
+    generator_from_checkpoint(contents, direction="ab")
+    with pytest.raises(InputError, match="direction ba is not trained where training.lambda_cycle is 0: give ab"):
+        generator_from_checkpoint(contents, direction="ba")

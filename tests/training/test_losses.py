@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from monet.config import TrainingConfig
 from monet.data.stream import Purpose
 from monet.models import DIRECTIONS, Networks
 from monet.training.losses import (
@@ -103,18 +104,18 @@ def test_fakes_have_no_gradient() -> None:
 
 
 def test_losses_are_joined_in_the_order_of_their_names() -> None:
-    values = {name: float(2**power) for power, name in enumerate(loss_names(0.5)[1:])}
+    values = {name: float(2**power) for power, name in enumerate(loss_names(TrainingConfig())[1:])}
     terms = {name: torch.tensor(value) for name, value in reversed(values.items())}
-    joined = in_order_of_names([Losses({name: term}) for name, term in terms.items()], loss_names(0.5))
+    joined = in_order_of_names([Losses({name: term}) for name, term in terms.items()], loss_names(TrainingConfig()))
     judged = values["discriminator_a"] + values["discriminator_b"]
     assert joined.tolist() == [sum(values.values()) - judged, *values.values()]
 
 
 @pytest.mark.parametrize("others", [{}, {"identity_a": 1.0, "identity_b": 1.0, "total_variation": 1.0}])
 def test_a_loss_that_is_missing_or_has_no_name_to_be_reported_by_is_an_error(others: dict[str, float]) -> None:
-    terms = {name: torch.tensor(1.0) for name in (*loss_names(0.0)[1:], *others)}
+    terms = {name: torch.tensor(1.0) for name in (*loss_names(TrainingConfig(lambda_identity=0.0))[1:], *others)}
     with pytest.raises(ValueError, match="expected those of loss_names"):
-        in_order_of_names([Losses(terms)], loss_names(0.5))
+        in_order_of_names([Losses(terms)], loss_names(TrainingConfig()))
 
 
 def test_batches_pass_together_where_no_layer_mixes_images() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from monet.config import TrainingConfig
 from monet.training.losses import loss_names
 from tests.benchmarks.curve import copy_weights
 from tests.benchmarks.reference import CycleGan
@@ -36,7 +37,7 @@ def test_steps_leave_the_weights_that_the_plain_step_leaves(tmp_path: Path, sett
         copy_weights(theirs, networks[name])
     for step in range(STEPS):
         generators, discriminators = plain.step(*Batches().batch(range(2 * step, 2 * step + 2)))
-        losses = dict(zip(loss_names(0.5), engine.take_step(0.0).tolist(), strict=True))
+        losses = dict(zip(loss_names(TrainingConfig()), engine.take_step(0.0).tolist(), strict=True))
         engine.report()
         assert losses["generator"] == pytest.approx(generators, rel=1e-6)
         assert losses["discriminator_a"] + losses["discriminator_b"] == pytest.approx(discriminators, rel=1e-6)

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from monet.clock import Horizon, Timekeeper
+from monet.config import TrainingConfig
 from monet.training.events import Listeners, StepEvent
 from monet.training.losses import loss_names
 from monet.training.reporting import PendingStep, StepReports
 from tests.conftest import FakeClock
 from tests.training.test_step import execution
 
-NAMES = loss_names(0.5)
+NAMES = loss_names(TrainingConfig())
 
 
 class Bench:

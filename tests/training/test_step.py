@@ -198,10 +198,34 @@ def test_a_step_returns_the_losses_by_the_order_of_their_names() -> None:
         reference = copy.deepcopy(engine.state.networks)
         pools = (LiteralPool(5, Purpose.POOL_A), LiteralPool(5, Purpose.POOL_B))
         expected, _ = paper(reference, *Batches().batch(range(BATCH)), pools, 0)
-        found = dict(zip(loss_names(weight > 0), first_step(engine).tolist(), strict=True))
+        found = dict(zip(loss_names(TrainingConfig(lambda_identity=weight)), first_step(engine).tolist(), strict=True))
         expected["generator"] -= (0.0 if weight else 1.0) * (expected["identity_a"] + expected["identity_b"])
         for name, value in found.items():
             assert value == pytest.approx(expected[name].item(), rel=1e-6), name
+
+
+@pytest.mark.parametrize("lambda_identity", [0.0, 0.5])
+def test_without_a_cycle_a_step_is_that_of_one_generator_and_one_discriminator(lambda_identity: float) -> None:
+    engine = execution({"lambda_cycle": 0.0, "lambda_identity": lambda_identity, "ema": 0.9})
+    before, networks = copy.deepcopy(engine.state.networks), engine.state.networks
+    a, b = Batches().batch(range(BATCH))
+    names = loss_names(engine.config.training)
+    found = dict(zip(names, first_step(engine).tolist(), strict=True))
+
+    fake = before.generator_ab(a)
+    adversarial = torch.mean((before.discriminator_b(fake) - 1) ** 2)
+    on_fake, on_real = before.discriminator_b(fake.detach()), before.discriminator_b(b)
+    judged = torch.mean(0.5 * (on_real - 1) ** 2) + torch.mean(0.5 * on_fake**2)
+    expected = {"generator": adversarial, "adversarial_ab": adversarial, "discriminator_b": judged}
+    assert found == {name: pytest.approx(value.item(), rel=1e-6) for name, value in expected.items()}
+    optimizer = torch.optim.Adam(before.generator_ab.parameters(), engine.config.training.learning_rate, (0.5, 0.999))
+    adversarial.backward()
+    optimizer.step()
+    for moved, one in zip(networks.generator_ab.parameters(), before.generator_ab.parameters(), strict=True):
+        assert torch.allclose(moved, one, atol=1e-7)
+    for name in ("generator_ba", "discriminator_a"):
+        unmoved = before.named()[name].state_dict()
+        assert all(torch.equal(value, unmoved[key]) for key, value in networks.named()[name].state_dict().items())
 
 
 def test_a_step_moves_all_four_networks_and_leaves_no_gradients() -> None:

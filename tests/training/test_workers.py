@@ -49,7 +49,7 @@ def execution_of(*overrides: str, precision: Precision = "fp32") -> Execution:
 def backward(execution: Execution, a: Tensor, b: Tensor) -> list[Losses]:
     """The losses of a step; its gradients stay with the parameters."""
     ab, ba = execution.forward_backward(generator_tasks(execution, a, b), execution.precision)
-    judged = discriminator_tasks(execution, a, b, ba.fakes[0], ab.fakes[0])
+    judged = discriminator_tasks(execution, a, b, {"a": ba.fakes[0], "b": ab.fakes[0]})
     return [ab, ba, *execution.forward_backward(judged, execution.precision)]
 
 
