@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -55,13 +56,16 @@ class Networks:
         """Returns the networks by name."""
         return dict(vars(self))
 
-    def generators(self) -> list[nn.Parameter]:
-        """Returns the parameters of both generators."""
-        return [*self.generator_ab.parameters(), *self.generator_ba.parameters()]
+    def generators(self, directions: Sequence[Direction] = DIRECTIONS) -> list[nn.Parameter]:
+        """Returns the parameters of both generators, or of those of some directions."""
+        return self._parameters([f"generator_{direction}" for direction in directions])
 
-    def discriminators(self) -> list[nn.Parameter]:
-        """Returns the parameters of both discriminators."""
-        return [*self.discriminator_a.parameters(), *self.discriminator_b.parameters()]
+    def discriminators(self, directions: Sequence[Direction] = DIRECTIONS) -> list[nn.Parameter]:
+        """Returns the parameters of both discriminators, or of those at the ends of some directions."""
+        return self._parameters(sorted(f"discriminator_{target}" for _, target in directions))
+
+    def _parameters(self, names: Sequence[str]) -> list[nn.Parameter]:
+        return [parameter for name in names for parameter in self.named()[name].parameters()]
 
 
 def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator | WaveletGenerator:

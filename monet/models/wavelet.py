@@ -39,6 +39,8 @@ class HaarTransform(nn.Module):
     Computed in fp32 or better: the smallest coefficients are differences of large numbers.
     """
 
+    kernel: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("kernel", _analysis()[:, :, None, None], persistent=False)
@@ -52,6 +54,8 @@ class HaarTransform(nn.Module):
 
 class InverseHaarTransform(nn.Module):
     """Scaled wavelet coefficients => pixels: (B, 12, H/2, W/2) => (B, 3, H, W), the inverse of `HaarTransform`."""
+
+    kernel: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -49,7 +49,8 @@ def merged_config(checkpoint: dict[str, Any], asked: Config, given: GivenSetting
         if name in ("training.epochs", "horizon") and name not in given.explicit:
             logger.info("%s stays %s, not %s as in the recipe: --%s changes it", name, old, new, name)
             continue
-        if group in ("model", "data") or name in ("training.seed", "training.pool_size"):
+        way_back = name == "training.lambda_cycle" and 0 in (old, new)
+        if group in ("model", "data") or name in ("training.seed", "training.pool_size") or way_back:
             raise InputError(f"{name} is {old} in this run and {new} here: a run cannot change it; start another one")
         logger.info("%s changes from %s to %s", name, old, new)
         changed[name] = new

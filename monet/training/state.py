@@ -63,8 +63,8 @@ class TrainingState:
                     parameters, training.learning_rate, training.betas, fused=device.type in ("cpu", "cuda")
                 )
                 for name, parameters in (
-                    ("generators", networks.generators()),
-                    ("discriminators", networks.discriminators()),
+                    ("generators", networks.generators(training.directions)),
+                    ("discriminators", networks.discriminators(training.directions)),
                 )
             },
             new_scaler(device, precision),

@@ -61,8 +61,8 @@ def train_step(execution: Execution, real_a: Tensor, real_b: Tensor, pairs: rang
 
 def generator_tasks(execution: Execution, real_a: Tensor, real_b: Tensor) -> list[Task]:
     """Returns the directions that are trained: of a cycle both, each with gradients for both generators."""
-    training, networks = execution.config.training, execution.state.networks
-    parameters = networks.generators() if training.lambda_cycle > 0 else list(networks.generator_ab.parameters())
+    training = execution.config.training
+    parameters = execution.state.networks.generators(training.directions)
     losses = functools.partial(
         generator_losses, lambda_cycle=training.lambda_cycle, lambda_identity=training.lambda_identity
     )

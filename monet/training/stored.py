@@ -40,16 +40,18 @@ def _require_fit(contents: dict[str, Any], config: Config) -> None:
         _require_same(contents["networks"][name], network.state_dict(), f"networks.{name}")
     for name, average in (contents["ema"] or {}).items():
         _require_same(average, networks.named()[name].state_dict(), f"ema.{name}")
-    for name, parameters in (("generators", networks.generators()), ("discriminators", networks.discriminators())):
+    directions = config.training.directions
+    optimized = {"generators": networks.generators(directions), "discriminators": networks.discriminators(directions)}
+    for name, parameters in optimized.items():
         _require_moments(contents["optimizers"][name]["state"], parameters, f"optimizers.{name}.state")
-    side, size = config.data.crop_size, config.training.pool_size
+    side, size, filled = config.data.crop_size, config.training.pool_size, [target for _, target in directions]
     for name, pool in contents["pools"].items():
         where, images = f"pools.{name}.images", pool["images"]
         if images is not None:
             _require(images, (size, 3, side, side), where)
             if images.dtype == torch.float64:
                 raise _Misfit(f"{where} is {images.dtype}, and no network makes such images")
-        elif size > 0 and contents["counters"]["pairs"] > 0:
+        elif size > 0 and contents["counters"]["pairs"] > 0 and name in filled:
             raise _Misfit(f"{where} is missing")
 
 

@@ -54,6 +54,15 @@ def test_photos_go_there_and_back_and_paintings_too() -> None:
     assert networks.generator_ab.training  # left as it came
 
 
+def test_without_a_way_back_the_grid_has_photos_and_their_paintings_alone() -> None:
+    networks = Networks(Shift(0.5), Shift(-0.25), nn.Identity(), nn.Identity())
+    photos = torch.full((2, 3, 32, 32), -0.5)
+    grid = np.asarray(translation_grid(networks, photos, photos, back=False))
+    assert grid.shape[1] == 12 + 2 * 36 - 4 + 12
+    found = [float(grid[60, 12 + 16 + column * 36, 0]) for column in range(2)]
+    assert found == pytest.approx([63.75, 127.5], abs=1)
+
+
 def steps(count: int) -> list[dict[str, object]]:
     names = ["adversarial_ab", "adversarial_ba", "cycle_a", "cycle_b", "discriminator_a", "discriminator_b"]
     return [

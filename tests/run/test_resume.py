@@ -40,6 +40,7 @@ def test_what_may_change_changes_and_is_said(caplog: pytest.LogCaptureFixture) -
         ("--data.sampling", "fixed"),
         ("--training.seed", "3"),
         ("--training.pool_size", "4"),
+        ("--training.lambda_cycle", "0.0"),
     ],
 )
 def test_what_a_run_cannot_change_is_refused_with_both_values(word: tuple[str, str]) -> None:

@@ -23,6 +23,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pool on": {"pool_size": 3},
     "averaged": {"pool_size": 3, "ema": 0.9},
     "in parts": {"pool_size": 3, "accumulation": 2},
+    "one way": {"pool_size": 3, "ema": 0.9, "lambda_cycle": 0.0},
 }
 
 

@@ -219,7 +219,7 @@ def test_without_a_cycle_a_step_is_that_of_one_generator_and_one_discriminator(l
     expected = {"generator": adversarial, "adversarial_ab": adversarial, "discriminator_b": judged}
     assert found == {name: pytest.approx(value.item(), rel=1e-6) for name, value in expected.items()}
     optimizer = torch.optim.Adam(before.generator_ab.parameters(), engine.config.training.learning_rate, (0.5, 0.999))
-    adversarial.backward()
+    adversarial.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     for moved, one in zip(networks.generator_ab.parameters(), before.generator_ab.parameters(), strict=True):
         assert torch.allclose(moved, one, atol=1e-7)

@@ -104,6 +104,7 @@ def after(count: int) -> Callable[[], bool]:
     return told
 
 
+WAVELETS = ("--model.generator", "wavelet", "--model.discriminator", "wavelet")
 EVERYTHING = ("--training.ema", "0.9", "--training.save_every", "1")
 
 
@@ -116,8 +117,9 @@ EVERYTHING = ("--training.ema", "0.9", "--training.save_every", "1")
         (Horizon(pairs=30, seconds=20.0), EVERYTHING),
         (Horizon(pairs=30), (*EVERYTHING, "--model.norm", "batch", "--data.sampling", "fixed")),
         (Horizon(pairs=30), (*EVERYTHING, "--model.generator", "unet", "--training.precision", "bf16")),
+        (Horizon(pairs=30), (*EVERYTHING, *WAVELETS, "--training.lambda_cycle", "0")),
     ],
-    ids=["pairs", "clock", "both", "batch norm", "unet in bf16"],
+    ids=["pairs", "clock", "both", "batch norm", "unet in bf16", "one way in wavelets"],
 )
 def test_a_run_in_pieces_equals_a_run_in_one_piece_bit_for_bit(
     tiny_data: Path, tmp_path: Path, stops: list[int], horizon: Horizon, overrides: tuple[str, ...]

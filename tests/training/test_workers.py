@@ -20,13 +20,13 @@ from monet.training import workers as workers_module
 from monet.training.execution import Execution
 from monet.training.losses import Losses
 from monet.training.state import TrainingState
-from monet.training.step import discriminator_tasks, generator_tasks
+from monet.training.step import discriminator_tasks, fakes_by_domain, generator_tasks
 from monet.training.workers import choose_workers, shared_steps
 from tests.conftest import TINY, FakeClock
 from tests.training.comparison import differences
 from tests.training.test_memory import limit
 from tests.training.test_step import largest_difference, steps, trainer
-from tests.training.test_trainer import Bench, after
+from tests.training.test_trainer import WAVELETS, Bench, after
 
 CPU = torch.device("cpu")
 STEPS = 4
@@ -48,9 +48,9 @@ def execution_of(*overrides: str, precision: Precision = "fp32") -> Execution:
 
 def backward(execution: Execution, a: Tensor, b: Tensor) -> list[Losses]:
     """The losses of a step; its gradients stay with the parameters."""
-    ab, ba = execution.forward_backward(generator_tasks(execution, a, b), execution.precision)
-    judged = discriminator_tasks(execution, a, b, {"a": ba.fakes[0], "b": ab.fakes[0]})
-    return [ab, ba, *execution.forward_backward(judged, execution.precision)]
+    translated = execution.forward_backward(generator_tasks(execution, a, b), execution.precision)
+    judged = discriminator_tasks(execution, a, b, fakes_by_domain(execution, translated))
+    return [*translated, *execution.forward_backward(judged, execution.precision)]
 
 
 def gradients(workers: int, precision: Precision, *overrides: str) -> list[Tensor]:
@@ -75,8 +75,9 @@ def gradients(workers: int, precision: Precision, *overrides: str) -> list[Tenso
         (6, 3, ("--training.batch_size", "3")),
         (2, 1, ("--model.generator", "unet", "--training.lambda_identity", "0")),
         (2, 1, ("--training.activation_checkpointing", "true")),
+        (2, 2, ("--training.batch_size", "2", "--training.lambda_cycle", "0", *WAVELETS)),
     ],
-    ids=["two directions", "in three parts", "unet", "recomputed"],
+    ids=["two directions", "in three parts", "unet", "recomputed", "one way, a pair each"],
 )
 def test_a_shared_step_leaves_the_bits_of_an_undivided_one(
     precision: Precision, workers: int, accumulation: int, overrides: tuple[str, ...]
