@@ -28,7 +28,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Path:
     """A folder with data and a run of one epoch."""
     folder = tmp_path_factory.mktemp("api")
     shutil.copytree(tiny_data, folder / "data")
-    monet.train(folder / "data", run=folder / "run", settings={"training.epochs": 1, **SETTINGS})
+    settings = {"training.epochs": 1, "training.lambda_cycle": 2.0, **SETTINGS}
+    monet.train(folder / "data", run=folder / "run", settings=settings)
     return folder
 
 
@@ -80,6 +81,15 @@ def test_a_picture_that_lies_on_its_side_is_translated_upright(translator: Trans
     upright, lying = picture(5, (40, 24)), picture(5, (40, 24)).transpose(Image.Transpose.ROTATE_90)
     lying.getexif()[0x0112] = 6  # orientation: turn it by 90° to the right
     assert translator.translate(lying).tobytes() == translator.translate(upright).tobytes()
+
+
+def test_without_a_cycle_there_is_one_direction(place: Path) -> None:
+    settings = {"training.epochs": 1, **SETTINGS, "training.lambda_cycle": 0.0}
+    monet.train(place / "data", run=place / "one way", settings=settings)
+    translator = monet.load(place / "one way" / "checkpoints" / "last.pt", device="cpu", precision="fp32")
+    assert translator.translate(picture(4, (40, 40))).size == (40, 40)
+    with pytest.raises(ValueError, match="direction 'ba' is not trained where training.lambda_cycle is 0"):
+        translator.translate(picture(4, (40, 40)), "ba")
 
 
 def test_the_directions_are_two_generators(translator: Translator) -> None:

@@ -144,7 +144,7 @@ WRONG = [
     ("training.betas", "[0.5, true]", "give a list of a number and a number"),
     ("data.flip", "1", "'1': give true or false"),
     ("data.flip", "'true'", "'true': give true or false"),
-    ("model.generator", "null", "give resnet or unet"),
+    ("model.generator", "null", "give resnet, unet or wavelet"),
 ]
 
 

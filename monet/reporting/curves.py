@@ -80,10 +80,11 @@ def panels(steps: Sequence[Mapping[str, Any]]) -> dict[str, Callable[[Any], None
         axis.set_ylim(0, None)
         _finish(axis)
 
-    known = {title: names for title, names in _PANELS.items() if np.isfinite(losses[names[0]]).any()}
+    finite = {name for name, values in losses.items() if np.isfinite(values).any()}
+    known = {title: [name for name in names if name in finite] for title, names in _PANELS.items()}
     rates = {"Learning rate": "learning_rate", "Pairs a second": "pairs_per_second"}
     return {
-        **{title: partial(draw_losses, names=names) for title, names in known.items()},
+        **{title: partial(draw_losses, names=names) for title, names in known.items() if names},
         **{title: partial(draw_rate, name=name) for title, name in rates.items()},
     }
 

@@ -109,7 +109,7 @@ def test_the_report_is_one_file_that_needs_no_network(run: Path, scoring: list[o
     assert "http://" not in page
     assert "https://" not in page
     assert "<script" not in page
-    for words in ("epoch-0001.pt", "Score by epoch", "Closest to a training painting", "Cycle consistency"):
+    for words in ("epoch-0001.pt", "Score by epoch", "Closest to a training painting", "Discriminators"):
         assert words in page
     assert page.count('<img src="data:image/jpeg;base64,') >= 6 * 4 + 4 * 3
 

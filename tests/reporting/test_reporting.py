@@ -10,7 +10,7 @@ from torch import nn
 
 from monet.models import Networks
 from monet.reporting import curves
-from monet.reporting.curves import save_curves, smoothed
+from monet.reporting.curves import panels, save_curves, smoothed
 from monet.reporting.grids import image_grid, save_image, translation_grid
 
 
@@ -75,6 +75,14 @@ def steps(count: int) -> list[dict[str, object]]:
         }
         for step in range(count)
     ]
+
+
+def test_losses_that_a_run_does_not_have_get_no_curve_and_the_others_do() -> None:
+    found = steps(3)
+    for step in found:
+        step["losses"] = {"adversarial_ab": 0.5, "discriminator_b": 0.2}
+    titles = ["Generators, adversarial", "Discriminators", "Learning rate", "Pairs a second"]
+    assert list(panels(found)) == titles
 
 
 def test_curves_are_drawn_from_the_metrics_whatever_their_length(tmp_path: Path) -> None:

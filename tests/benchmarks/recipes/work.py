@@ -95,12 +95,13 @@ def _started(cell: Cell, data: Path, folder: Path, processors: list[int]) -> sub
 
 
 def is_trained(cell: Cell, folder: Path) -> bool:
-    """Returns whether the cell's training has come to its end."""
-    try:
-        contents = load_checkpoint(folder / cell.name / "checkpoints" / checkpoint.LAST)
-    except InputError:
-        return False
-    return bool(contents["counters"]["progress"] >= _FINISHED)
+    """Returns whether the cell's training has come to its end.
+
+    Raises:
+        InputError: its checkpoint cannot be read: that is not overwritten.
+    """
+    last = folder / cell.name / "checkpoints" / checkpoint.LAST
+    return last.exists() and bool(load_checkpoint(last)["counters"]["progress"] >= _FINISHED)
 
 
 def paint_and_score(cell: Cell, folder: Path, photos: Sequence[Path], scorer: Scorer, company: Company) -> Result:
