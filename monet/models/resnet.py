@@ -44,18 +44,9 @@ class ResnetGenerator(nn.Module):
             normalise(width),
             nn.ReLU(),
         ]
-        channels = width
-        for _ in range(downsamplings):
-            layers += [
-                nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=bias),
-                normalise(2 * channels),
-                nn.ReLU(),
-            ]
-            channels *= 2
-        layers += [ResidualBlock(channels, norm) for _ in range(residual_blocks)]
-        for _ in range(downsamplings):
-            layers += [_upsampling(channels, upsample, bias), normalise(channels // 2), nn.ReLU()]
-            channels //= 2
+        layers += down_and_up(
+            width, residual_blocks=residual_blocks, downsamplings=downsamplings, upsample=upsample, norm=norm
+        )
         layers += [nn.ReflectionPad2d(3), HeadConvolution(width, 3, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
@@ -83,6 +74,34 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Adds what the layers find to what came in."""
         return x + self.layers(x)
+
+
+def down_and_up(
+    channels: int, *, residual_blocks: int, downsamplings: int, upsample: Literal["transpose", "resize"], norm: Norm
+) -> list[nn.Module]:
+    """Returns convolutions down, residual blocks, and convolutions up: (B, C, H, W) => (B, C, H, W).
+
+    Args:
+        channels: that come in and go out; each downsampling doubles them in between.
+        residual_blocks: any number, at the lowest resolution.
+        downsamplings: any number; H and W divide by 2^downsamplings.
+        upsample: as of `ResnetGenerator`.
+        norm: normalisation layers; with `batch` the convolutions before them have no bias.
+    """
+    normalise, bias = norm_layer(norm), norm == "instance"
+    layers: list[nn.Module] = []
+    for _ in range(downsamplings):
+        layers += [
+            nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=bias),
+            normalise(2 * channels),
+            nn.ReLU(),
+        ]
+        channels *= 2
+    layers += [ResidualBlock(channels, norm) for _ in range(residual_blocks)]
+    for _ in range(downsamplings):
+        layers += [_upsampling(channels, upsample, bias), normalise(channels // 2), nn.ReLU()]
+        channels //= 2
+    return layers
 
 
 def _upsampling(channels: int, kind: Literal["transpose", "resize"], bias: bool) -> nn.Module:

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from monet.models.layers import Norm, ResizeConvolution, full_precision, norm_layer
-from monet.models.resnet import ResidualBlock
+from monet.models.layers import Norm, full_precision, norm_layer
+from monet.models.resnet import down_and_up
 
 COEFFICIENTS = 12
 """3 colours × 4 subbands, each at half the resolution."""
@@ -98,18 +98,9 @@ class WaveletGenerator(nn.Module):
             normalise(width),
             nn.ReLU(),
         ]
-        channels = width
-        for _ in range(downsamplings - 1):
-            layers += [
-                nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=bias),
-                normalise(2 * channels),
-                nn.ReLU(),
-            ]
-            channels *= 2
-        layers += [ResidualBlock(channels, norm) for _ in range(residual_blocks)]
-        for _ in range(downsamplings - 1):
-            layers += [ResizeConvolution(channels, channels // 2, bias), normalise(channels // 2), nn.ReLU()]
-            channels //= 2
+        layers += down_and_up(
+            width, residual_blocks=residual_blocks, downsamplings=downsamplings - 1, upsample="resize", norm=norm
+        )
         layers += [nn.ReflectionPad2d(1), nn.Conv2d(width, COEFFICIENTS, 3), InverseHaarTransform()]
         self.layers = nn.Sequential(*layers)
 

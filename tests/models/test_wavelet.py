@@ -44,7 +44,6 @@ def test_the_inverse_gives_the_pixels_back_in_fp32(dtype: torch.dtype) -> None:
 
 def test_coefficients_of_natural_images_are_of_similar_size(photo_like: Tensor) -> None:
     brightness = HaarTransform()(photo_like).std((0, 2, 3))[:4]
-    print(brightness)
     assert brightness.max() < 3 * brightness.min()
 
 

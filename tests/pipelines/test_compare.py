@@ -20,6 +20,7 @@ from tests.pipelines.conftest import command
 
 CHANGING = [
     *TINY,
+    *("--training.lambda_cycle", "2"),
     "--training.ema",
     "0",
     "--training.save_every",
@@ -109,7 +110,7 @@ def test_the_report_is_one_file_that_needs_no_network(run: Path, scoring: list[o
     assert "http://" not in page
     assert "https://" not in page
     assert "<script" not in page
-    for words in ("epoch-0001.pt", "Score by epoch", "Closest to a training painting", "Discriminators"):
+    for words in ("epoch-0001.pt", "Score by epoch", "Closest to a training painting", "Cycle consistency"):
         assert words in page
     assert page.count('<img src="data:image/jpeg;base64,') >= 6 * 4 + 4 * 3
 
