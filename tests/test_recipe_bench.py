@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import monet
 from monet.errors import InputError
 from tests.benchmarks.recipes.plan import Cell, Plan, read_plan
 from tests.benchmarks.recipes.quiet import Company
+from tests.benchmarks.recipes.sheet import draw_sheet
 from tests.benchmarks.recipes.table import draw, rows
 from tests.benchmarks.recipes.work import Result, Results, fill
+from tests.conftest import TINY
 
 PLAN = """
 recipe: quick-cpu
@@ -105,6 +110,32 @@ def test_the_table_has_means_with_errors_and_differences_paired_by_seeds(plan: P
     ]
     draw(plan, results, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000
+
+
+def test_the_sheet_shows_photos_beside_what_each_trained_variant_makes_of_them(
+    plan: Plan, tiny_data: Path, tmp_path: Path
+) -> None:
+    photos = sorted((tiny_data / "testA").iterdir())[:3]
+    draw_sheet(plan.cells, tmp_path, photos, tmp_path / "sheet.png")
+    assert not (tmp_path / "sheet.png").exists()
+    trained = next(cell for cell in plan.cells if (cell.variant, cell.seed) == ("weak cycle", 1))
+    settings = dict(zip((name.removeprefix("--") for name in TINY[::2]), TINY[1::2], strict=True))
+    monet.train(tiny_data, run=tmp_path / trained.name, settings={"training.epochs": 1, **settings})
+    draw_sheet(plan.cells, tmp_path, photos, tmp_path / "sheet.png")
+    translator = monet.load(tmp_path / trained.name / "checkpoints" / "last.pt")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        pixels = np.asarray(sheet)
+    for photo in photos:
+        with Image.open(photo) as image:
+            for shown in (image, translator.translate(image)):
+                assert _holds(pixels, np.asarray(shown))
+
+
+def _holds(sheet: np.ndarray, tile: np.ndarray) -> bool:
+    """Returns whether a picture is somewhere in another."""
+    height, width = tile.shape[:2]
+    corners = np.argwhere((sheet[: 1 - height, : 1 - width] == tile[0, 0]).all(axis=2))
+    return any(np.array_equal(sheet[y : y + height, x : x + width], tile) for y, x in corners)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from monet.api import default_context
-from monet.data.layout import find_layout
+from monet.data.layout import Layout, find_layout
 from monet.errors import MonetError
 from monet.scoring.options import ScoreOptions
 from monet.scoring.scorer import Scorer
@@ -18,8 +18,12 @@ from tests.benchmarks import recipes
 from tests.benchmarks.measure import print_table
 from tests.benchmarks.recipes.plan import Cell, read_plan
 from tests.benchmarks.recipes.quiet import UNKNOWN
+from tests.benchmarks.recipes.sheet import draw_sheet
 from tests.benchmarks.recipes.table import HEAD, draw, rows
 from tests.benchmarks.recipes.work import Result, Results, fill, is_trained, paint_and_score, train
+
+_ON_THE_SHEET = 12
+"""Photos, evenly spaced among all."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = read_plan(options.plan)
         options.folder.mkdir(parents=True, exist_ok=True)
         results = Results(options.folder / "results.jsonl")
+        layout = find_layout(options.data)
         if not options.table:
-            _fill(options, plan.cells, results)
+            _fill(options, plan.cells, results, layout)
+        painted = layout.to_paint[:: max(1, len(layout.to_paint) // _ON_THE_SHEET)][:_ON_THE_SHEET]
+        draw_sheet(plan.cells, options.folder, painted, options.folder / "paintings.png")
     except MonetError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -55,8 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _fill(options: argparse.Namespace, cells: Sequence[Cell], results: Results) -> None:
-    layout = find_layout(options.data)
+def _fill(options: argparse.Namespace, cells: Sequence[Cell], results: Results, layout: Layout) -> None:
     photos = layout.to_paint[:: options.every]
     score = ScoreOptions(feature_layer=options.feature_layer, inception_weights=options.inception_weights)
     scorer = score.scorer(layout.paintings[0].parent, default_context(), device=torch.device("cpu"))

@@ -1,0 +1,45 @@
+"""The same photos as every variant paints them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import monet
+from monet import checkpoint
+from monet.data.pixels import Pixels
+from monet.reporting.grids import image_grid, save_image
+from tests.benchmarks.recipes.plan import Cell
+from tests.benchmarks.recipes.work import is_trained
+
+
+def draw_sheet(cells: Sequence[Cell], folder: Path, photos: Sequence[Path], path: Path) -> None:
+    """Draws a row a photo: the photo, and what each end of each variant makes of it, by the first seed that is there.
+
+    Args:
+        cells: those of a plan; the ones that are not trained are left out.
+        folder: where they were trained.
+        photos: all of one size.
+        path: a PNG; not written where nothing is trained.
+    """
+    shown: dict[str, Cell] = {}
+    for cell in sorted(cells, key=lambda cell: cell.seed):
+        if is_trained(cell, folder):
+            shown.setdefault(f"{cell.variant}, {cell.end}", cell)
+    if shown:
+        columns = [_read(photos)]
+        for cell in shown.values():
+            translator = monet.load(folder / cell.name / "checkpoints" / checkpoint.LAST)
+            columns.append([translator.translate(photo) for photo in columns[0]])
+        save_image(image_grid(list(zip(*columns, strict=True)), ["photo", *shown]), path)
+
+
+def _read(photos: Sequence[Path]) -> list[Pixels]:
+    images = []
+    for photo in photos:
+        with Image.open(photo) as image:
+            images.append(np.asarray(image.convert("RGB")))
+    return images
