@@ -102,7 +102,7 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
             traceback.print_exc()
         if is_first() or not isinstance(error, (FailedElsewhere, Interrupted)):
             prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
-            print(f"{speaker()}{prefix}{shortened(str(error), _LONGEST_LINE)}", file=sys.stderr)
+            print(f"{speaker()}{prefix}{shortened(_with_what_it_met(error), _LONGEST_LINE)}", file=sys.stderr)
         if isinstance(error, FailedElsewhere):
             time.sleep(_FIRST_SPEAKS)
         return error.exit_code
@@ -112,6 +112,13 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
         message, code = _told(error)
         print(f"{speaker()}error: {shortened(message, _LONGEST_LINE)}", file=sys.stderr)
         return code
+
+
+def _with_what_it_met(error: MonetError | Interrupted) -> str:
+    """Returns an error's message. A signal may come while an error is on its way out, as where torchrun ends the
+    processes that have lost another one: that error is told, too."""
+    met = None if error.__suppress_context__ else error.__context__
+    return f"{error}, after: {met}" if isinstance(error, Interrupted) and isinstance(met, MonetError) else str(error)
 
 
 def _told(error: Exception) -> tuple[str, int]:

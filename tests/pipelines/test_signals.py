@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from monet import archive, checkpoint
-from monet.errors import Interrupted
+from monet.errors import Interrupted, MonetError
 from monet.generation.painter import Painter
 from monet.run import submit
 from pipelines._command import run_command
@@ -289,6 +289,20 @@ def test_a_signal_that_comes_when_a_command_has_its_exit_code_changes_nothing(mo
     with contextlib.suppress(Interrupted):  # it would end the tests
         codes.append(run_command(main, []))
     assert codes == [0]
+
+
+def test_a_signal_that_comes_while_an_error_is_on_its_way_out_does_not_hide_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def main(words: object) -> int:
+        try:
+            raise MonetError("lost another process: --resume continues")
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+
+    assert run_command(main, [], torch=False) == 143
+    assert capsys.readouterr().err == "SIGTERM: stopped, after: lost another process: --resume continues\n"
 
 
 def test_a_hang_up_is_ignored_where_it_was_ignored_before(tmp_path: Path) -> None:
