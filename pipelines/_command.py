@@ -97,12 +97,13 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
                 AT_END.pop()()
     except SystemExit as end:  # --help
         return int(end.code or 0)
-    except (MonetError, Interrupted) as error:
+    except (MonetError, Interrupted) as ended:
+        error = _first(ended)
         if debug:
             traceback.print_exc()
         if is_first() or not isinstance(error, (FailedElsewhere, Interrupted)):
             prefix = f"{error.signal_name}: " if isinstance(error, Interrupted) else "error: "
-            print(f"{speaker()}{prefix}{shortened(_with_what_it_met(error), _LONGEST_LINE)}", file=sys.stderr)
+            print(f"{speaker()}{prefix}{shortened(str(error), _LONGEST_LINE)}", file=sys.stderr)
         if isinstance(error, FailedElsewhere):
             time.sleep(_FIRST_SPEAKS)
         return error.exit_code
@@ -114,11 +115,11 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
         return code
 
 
-def _with_what_it_met(error: MonetError | Interrupted) -> str:
-    """Returns an error's message. A signal may come while an error is on its way out, as where torchrun ends the
-    processes that have lost another one: that error is told, too."""
-    met = None if error.__suppress_context__ else error.__context__
-    return f"{error}, after: {met}" if isinstance(error, Interrupted) and isinstance(met, MonetError) else str(error)
+def _first(ended: MonetError | Interrupted) -> MonetError | Interrupted:
+    """Returns what came first: a signal may come while an error is on its way out, as where torchrun ends the
+    processes that have lost another one."""
+    met = None if ended.__suppress_context__ else ended.__context__
+    return met if isinstance(ended, Interrupted) and isinstance(met, MonetError) else ended
 
 
 def _told(error: Exception) -> tuple[str, int]:

@@ -141,8 +141,7 @@ def test_a_process_that_dies_ends_the_run_with_its_last_checkpoint_whole(
     os.kill(wait_for_steps(run, process, 8)[rank], signal.SIGKILL)
     _, err = finish(process, 1)
     (said,) = ours(err)
-    # torchrun ends the others, too, and its signal may come while the error is on its way out
-    assert said.startswith(("error: ", "SIGTERM: stopped, after: ") if rank else "process 1: error: ")
+    assert said.startswith("error: " if rank else "process 1: error: ")
     assert "lost another process of this run" in said
     assert "--resume continues" in said
     pairs = checkpoint.load(run / "checkpoints" / "last.pt")["counters"]["pairs"]

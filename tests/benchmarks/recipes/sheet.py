@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 import monet
 from monet import checkpoint
-from monet.data.pixels import Pixels
+from monet.data.decode import decode
 from monet.reporting.grids import image_grid, save_image
 from tests.benchmarks.recipes.plan import Cell
 from tests.benchmarks.recipes.work import is_trained
@@ -30,16 +27,8 @@ def draw_sheet(cells: Sequence[Cell], folder: Path, photos: Sequence[Path], path
         if is_trained(cell, folder):
             shown.setdefault(f"{cell.variant}, {cell.end}", cell)
     if shown:
-        columns = [_read(photos)]
+        columns = [[decode(photo) for photo in photos]]
         for cell in shown.values():
             translator = monet.load(folder / cell.name / "checkpoints" / checkpoint.LAST)
             columns.append([translator.translate(photo) for photo in columns[0]])
         save_image(image_grid(list(zip(*columns, strict=True)), ["photo", *shown]), path)
-
-
-def _read(photos: Sequence[Path]) -> list[Pixels]:
-    images = []
-    for photo in photos:
-        with Image.open(photo) as image:
-            images.append(np.asarray(image.convert("RGB")))
-    return images
