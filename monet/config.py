@@ -26,6 +26,12 @@ Direction = Literal["ab", "ba"]
 """`ab`: from photo to painting (and back, in a cycle); `ba`: from painting to photo."""
 DIRECTIONS: tuple[Direction, Direction] = ("ab", "ba")
 
+_MOST_EPOCHS = 10**6
+_MOST_RATE = 100
+"""Limits far beyond any use, as those of `_Bounded`."""
+_LEAST_POOLED = 32
+"""Pixels: four halvings leave 2×2, and instance normalisation needs more than one value."""
+
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(?::(?:0|[1-9][0-9]{0,2}))?")
 
 
@@ -60,15 +66,17 @@ class _Bounded:
                 finite = not isinstance(number, float) or math.isfinite(number)
                 _require(finite, f"{self.group}.{name} is {value}: give a finite number")
         for name, (least, most) in self.limits.items():
-            if isinstance(value := getattr(self, name), (int, float)):
-                _require(value >= least, f"{self.group}.{name} is {value}: give at least {least}{self._or_else(name)}")
-                _require(value <= most, f"{self.group}.{name} is {value}: give {least} to {most}{self._or_else(name)}")
+            value, or_else = getattr(self, name), self._or_else(name)
+            for number in value if isinstance(value, tuple) else [value]:
+                if isinstance(number, (int, float)):
+                    _require(number >= least, f"{self.group}.{name} is {number}: give at least {least}{or_else}")
+                    _require(number <= most, f"{self.group}.{name} is {number}: give {least} to {most}{or_else}")
 
     @classmethod
     def _or_else(cls, name: str) -> str:
         """Returns the word that may stand instead of a number."""
         annotation = get_type_hints(cls)[name]
-        words = [word for part in get_args(annotation) for word in get_args(part)]
+        words = [word for part in get_args(annotation) if get_origin(part) is Literal for word in get_args(part)]
         words += ["null"] if type(None) in get_args(annotation) else []
         return "".join(f", or {word}" for word in words)
 
@@ -90,10 +98,13 @@ class DataConfig(_Bounded):
     """Pairs an epoch: a count, or `all` for as many as the larger domain has images."""
     sampling: Literal["fixed", "fresh"] = "fresh"
     """`fixed`: one random choice of samples_per_epoch photos for the whole run; `fresh`: all photos in turn."""
-    load_size: int = 286
-    """Side in pixels to which an image is brought before it is cropped."""
-    crop_size: int = SIDE
-    """Side in pixels of the random crop that the networks see."""
+    resize: Literal["square", "shorter", "exact"] = "square"
+    """How an image is brought to load_size: `square`: its centre square; `shorter`: whole, its shorter side to
+    load_size (or more, where the crop needs it); `exact`: whole, to that height and width, whatever its ratio."""
+    load_size: int | tuple[int, int] = 286
+    """Side in pixels to which an image is brought before it is cropped; with resize `exact` also [height, width]."""
+    crop_size: int | tuple[int, int] = SIDE
+    """Side in pixels of the random crop that the networks see, or [height, width]."""
     flip: bool = True
     """Mirror half of the images left to right."""
     rotate: float = 0.0
@@ -106,9 +117,28 @@ class DataConfig(_Bounded):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(
-            self.load_size >= self.crop_size,
+            self.resize == "exact" or isinstance(self.load_size, int),
+            f"data.load_size is {self.load_size}: give one side, or data.resize exact",
+        )
+        least = (min(self.crop),) * 2 if self.resize == "shorter" else self.crop
+        _require(
+            all(load >= crop for load, crop in zip(self.load, least, strict=True)),
             f"data.load_size {self.load_size} is smaller than data.crop_size {self.crop_size}: give at least as much",
         )
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Height and width in pixels to which images are brought; with resize `shorter` twice the shorter side."""
+        return _height_and_width(self.load_size)
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        """Height and width in pixels of the crops that the networks see."""
+        return _height_and_width(self.crop_size)
+
+
+def _height_and_width(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +170,8 @@ class ModelConfig(_Bounded):
     norm: Literal["instance", "batch"] = "instance"
     """Normalisation layers of all four networks."""
     discriminator: Literal["patch", "pooled", "wavelet"] = "patch"
-    """`patch`: 70×70 PatchGAN; `pooled`: the same, its map of verdicts averaged to one an image; `wavelet`: 56×56
-    patches as Haar coefficients of equal variance, which learns faster."""
+    """`patch`: 70×70 PatchGAN; `pooled`: four convolutions of stride 2, and their map of verdicts averaged to one an
+    image; `wavelet`: 56×56 patches as Haar coefficients of equal variance, which learns faster."""
     discriminator_width: int = 64
     """Channels of the discriminator's first layer."""
 
@@ -152,7 +182,7 @@ class TrainingConfig(_Bounded):
 
     group: ClassVar[str] = "training"
     limits: ClassVar[dict[str, tuple[float, float]]] = {
-        "epochs": (1, 10**6),
+        "epochs": (1, _MOST_EPOCHS),
         "batch_size": (1, 4096),
         "accumulation": (1, 4096),
         "workers": (1, 1024),
@@ -165,6 +195,9 @@ class TrainingConfig(_Bounded):
 
     epochs: int | None = None
     """Length of the run in epochs; null: the clock decides."""
+    stages: tuple[tuple[int, float], ...] = ()
+    """Instead of epochs, learning_rate and decay_start: the epochs and the learning rate of one stage after the other,
+    such as [[100, 2e-4], [20, 1e-4]]. Where a clock ends the run, they share its time as they would the epochs."""
     batch_size: int = 1
     """Pairs a step, in each process: where several train together, a step has that many times more."""
     accumulation: int = 1
@@ -181,7 +214,7 @@ class TrainingConfig(_Bounded):
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's decay rates of the two moments."""
     decay_start: float = 0.5
-    """Progress (0 to 1) at which the learning rate starts its linear way to 0."""
+    """Progress (0 to 1) at which the learning rate starts its linear way to 0; 1: it stays what it is."""
     lambda_cycle: float = 10.0
     """Weight of the cycle-consistency loss; 0 leaves it out, and with it the whole way back: one generator and one
     discriminator are trained, from photo to painting."""
@@ -206,12 +239,45 @@ class TrainingConfig(_Bounded):
     def __post_init__(self) -> None:
         super().__post_init__()
         rate = self.learning_rate
-        _require(0 < rate <= 100, f"training.learning_rate is {rate}: give a number above 0, at most 100")
+        _require(
+            0 < rate <= _MOST_RATE, f"training.learning_rate is {rate}: give a number above 0, at most {_MOST_RATE}"
+        )
+        self._require_stages()
         _require(all(0 <= b < 1 for b in self.betas), f"training.betas is {self.betas}: give two numbers from 0 to 1")
         require_device_name(self.device)
-        for name in ("decay_start", "ema"):
-            value = getattr(self, name)
-            _require(0 <= value < 1, f"training.{name} is {value}: give a number from 0 to below 1")
+        start = self.decay_start
+        _require(0 <= start <= 1, f"training.decay_start is {start}: give a number from 0 to 1")
+        _require(0 <= self.ema < 1, f"training.ema is {self.ema}: give a number from 0 to below 1")
+
+    def _require_stages(self) -> None:
+        if not self.stages:
+            return
+        for epochs, rate in self.stages:
+            _require(
+                epochs >= 1 and 0 < rate <= _MOST_RATE,
+                f"training.stages has {epochs} epochs at {rate}: give at least 1 epoch, and a learning rate above 0, "
+                f"at most {_MOST_RATE}",
+            )
+        total = sum(epochs for epochs, _ in self.stages)
+        _require(total <= _MOST_EPOCHS, f"training.stages has {total} epochs: give at most {_MOST_EPOCHS}")
+        _require(
+            self.epochs is None,
+            f"training.stages has {total} epochs, and training.epochs is {self.epochs}: give one of them",
+        )
+        _require(
+            self.learning_rate in (type(self).learning_rate, self.stages[0][1]),
+            f"training.stages has learning rates, and training.learning_rate is {self.learning_rate}: give one of them",
+        )
+
+    @property
+    def total_epochs(self) -> int | None:
+        """Length of the run in epochs, over all stages; None where the clock decides."""
+        return sum(epochs for epochs, _ in self.stages) if self.stages else self.epochs
+
+    @property
+    def rate_ends_at_0(self) -> bool:
+        """The learning rate decays to 0 at the end."""
+        return not self.stages and self.decay_start < 1
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -268,8 +334,13 @@ class Config:
             "training.activation_checkpointing with model.norm batch would count every batch twice in the running "
             "statistics: choose one of them",
         )
+        _require(
+            self.model.discriminator != "pooled" or min(self.data.crop) >= _LEAST_POOLED,
+            f"data.crop_size is {self.data.crop_size}, and model.discriminator pooled halves it four times: give at "
+            f"least {_LEAST_POOLED}",
+        )
         part = 2**self.model.downsamplings
-        for side, what in ((self.data.crop_size, "data.crop_size is"), (SIDE, "photos are painted at")):
+        for side, what in (*((side, "data.crop_size is") for side in self.data.crop), (SIDE, "photos are painted at")):
             _require(
                 side % part == 0,
                 f"{what} {side} pixels, which {self.model.downsamplings} downsamplings do not divide: "
@@ -293,10 +364,15 @@ GROUPS: dict[str, type] = {group.group: group for group in (DataConfig, ModelCon
 
 def to_dict(config: Config) -> dict[str, Any]:
     """Returns the settings as plain nested dicts, lists, numbers and strings: what YAML and checkpoints hold."""
-    values = dataclasses.asdict(config)
-    values["training"]["betas"] = list(config.training.betas)
-    values["tracking"] = list(config.tracking)
+    values: dict[str, Any] = _with_lists(dataclasses.asdict(config))
     return values
+
+
+def _with_lists(values: Any) -> Any:
+    """Returns nested values with lists in place of tuples."""
+    if isinstance(values, Mapping):
+        return {name: _with_lists(value) for name, value in values.items()}
+    return [_with_lists(value) for value in values] if isinstance(values, (tuple, list)) else values
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

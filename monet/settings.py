@@ -79,7 +79,7 @@ def describe_settings() -> str:
     defaults, meanings = flat(dataclasses.asdict(Config())), _meanings()
     lines = []
     for name in [*(name for name in setting_types() if "." in name), "tracking"]:  # the others are options
-        default = {None: "null", (): "none"}.get(defaults[name], defaults[name])
+        default = {None: "null", (): "none" if name == "tracking" else "[]"}.get(defaults[name], defaults[name])
         lines.append(f"  --{name}  {describe(setting_types()[name])}; default {str(default).lower()}")
         lines += textwrap.wrap(meanings[name], _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join(lines)
@@ -95,6 +95,9 @@ def describe(annotation: Any) -> str:
         return " or ".join([", ".join(map(str, arguments[:-1])), str(arguments[-1])]).removeprefix(" or ")
     if typing.get_origin(annotation) in _UNIONS:
         return " or ".join(describe(part) for part in arguments)
+    if arguments[1:] == (...,) and typing.get_origin(arguments[0]) is tuple:
+        inner = ", ".join(describe(part) for part in typing.get_args(arguments[0]))
+        return f"[[{inner}], …], or []"
     if arguments[1:] == (...,):
         return f"one or more of {describe(arguments[0]).replace(' or ', ', ')}, with commas between, or none"
     return "a list of " + " and ".join(describe(part) for part in arguments)

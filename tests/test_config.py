@@ -12,12 +12,15 @@ from monet.errors import InputError
 
 def test_settings_survive_the_way_to_plain_values_and_back() -> None:
     config = Config(
-        data=DataConfig(samples_per_epoch="all", sampling="fixed"),
-        training=TrainingConfig(betas=(0.4, 0.9), epochs=7),
+        data=DataConfig(
+            samples_per_epoch="all", sampling="fixed", resize="exact", load_size=(99, 88), crop_size=(32, 64)
+        ),
+        training=TrainingConfig(betas=(0.4, 0.9), stages=((7, 1e-4), (2, 1e-5))),
         budget="1h30m",
     )
     values = to_dict(config)
     assert values["training"]["betas"] == [0.4, 0.9]
+    assert values["training"]["stages"] == [[7, 1e-4], [2, 1e-5]]
     assert from_dict(values) == config
 
 
@@ -50,7 +53,23 @@ def test_budget_and_horizon_are_known_in_seconds() -> None:
         (TrainingConfig, {"learning_rate": math.nan}, "training.learning_rate is nan: give a finite number"),
         (TrainingConfig, {"lambda_cycle": math.inf}, "training.lambda_cycle is inf: give a finite number"),
         (TrainingConfig, {"betas": (0.5, 1.0)}, "training.betas is"),
-        (TrainingConfig, {"decay_start": 1.0}, "training.decay_start is 1.0"),
+        (TrainingConfig, {"decay_start": 1.1}, "training.decay_start is 1.1: give a number from 0 to 1"),
+        (TrainingConfig, {"stages": ((0, 1e-4),)}, "training.stages has 0 epochs at 0.0001: give at least 1 epoch"),
+        (TrainingConfig, {"stages": ((1, 0.0),)}, "training.stages has 1 epochs at 0.0: .* a learning rate above 0"),
+        (TrainingConfig, {"stages": ((1, math.nan),)}, "training.stages has 1 epochs at nan"),
+        (TrainingConfig, {"stages": ((10**6, 1e-4), (1, 1e-4))}, "training.stages has 1000001 epochs: give at most"),
+        (TrainingConfig, {"stages": ((5, 1e-4),), "epochs": 5}, "stages has 5 epochs, and training.epochs is 5: give"),
+        (TrainingConfig, {"stages": ((5, 1e-4),), "learning_rate": 1e-3}, "training.learning_rate is 0.001: give one"),
+        (DataConfig, {"load_size": (300, 400)}, r"data.load_size is \(300, 400\): give one side, or data.resize exact"),
+        (DataConfig, {"crop_size": (256, 400)}, r"data.load_size 286 is smaller than data.crop_size \(256, 400\)"),
+        (DataConfig, {"crop_size": (256, 16)}, "data.crop_size is 16: give at least 24"),
+        (DataConfig, {"resize": "shorter", "crop_size": (300, 400)}, r"smaller than data.crop_size \(300, 400\)"),
+        (
+            Config,
+            {"data": DataConfig(crop_size=28), "model": ModelConfig(discriminator="pooled")},
+            "data.crop_size is 28, and model.discriminator pooled halves it four times: give at least 32",
+        ),
+        (Config, {"data": DataConfig(crop_size=(32, 30))}, "data.crop_size is 30 pixels, .* a multiple of 4"),
         (TrainingConfig, {"ema": 1.0}, "training.ema is 1.0"),
         (TrainingConfig, {"pool_size": -1}, "training.pool_size is -1"),
         (TrainingConfig, {"seed": -1}, "training.seed is -1"),

@@ -38,48 +38,58 @@ class Augmentation:
         self._config = config
         self._seed = seed
 
-    def __call__(self, images: Tensor, pairs: Sequence[int], purpose: Purpose) -> Tensor:
+    def __call__(self, images: Tensor | Sequence[Tensor], pairs: Sequence[int], purpose: Purpose) -> Tensor:
         """Augments a batch.
 
         Args:
-            images: shape (B, 3, S, S), uint8, 0 to 255, on any device.
+            images: shape (B, 3, H, W), or B images of shape (3, H, W) each, uint8, 0 to 255, on any device.
             pairs: the pair that each image belongs to.
             purpose: `AUGMENT_A` or `AUGMENT_B`; the same for both domains crops them alike.
 
         Returns:
-            Shape (B, 3, crop_size, crop_size), float32, −1 to 1, on the same device.
+            Shape (B, 3, H, W) with the crop's height and width, float32, −1 to 1, on the same device.
         """
+        if not isinstance(images, Tensor):
+            return torch.cat([self(image[None], [pair], purpose) for image, pair in zip(images, pairs, strict=True)])
         draws = np.stack([uniforms(self._seed, purpose, pair, _DRAWS) for pair in pairs])
-        size = (self._config.crop_size, self._config.crop_size)
-        maps = _to_device(self.affine_maps(draws, images.shape[-1]), images.device)
-        values = images.float() / 255
-        values = warp_affine(values, maps, size, mode="bicubic", padding_mode="reflection", align_corners=True)
+        maps = _to_device(self.affine_maps(draws, (images.shape[-2], images.shape[-1])), images.device)
+        values, crop = images.float() / 255, self._config.crop
+        values = warp_affine(values, maps, crop, mode="bicubic", padding_mode="reflection", align_corners=True)
         values = values.clamp(0, 1)
         if self._config.color_jitter > 0:
             values = self._jitter(values, _to_device(draws[:, 4:8], images.device))
         return values * 2 - 1
 
-    def affine_maps(self, draws: NDArray[np.float64], stored_side: int) -> NDArray[np.float64]:
+    def affine_maps(self, draws: NDArray[np.float64], stored: tuple[int, int]) -> NDArray[np.float64]:
         """Returns the map from stored pixels to training pixels.
 
         Args:
             draws: shape (B, 8), uniform in [0, 1).
-            stored_side: S, the side of the stored images.
+            stored: height and width of the stored images.
 
         Returns:
             Shape (B, 2, 3): the pixel centre (x, y) of a stored image goes to `M @ (x, y, 1)` of the crop.
         """
-        load, crop = self._config.load_size, self._config.crop_size
-        scale = load / stored_side
-        left, top = np.floor(draws[:, :2] * (load - crop + 1)).T
+        # Sizes as (width, height), in the order of x and y.
+        size, load, crop = (np.array(each[::-1]) for each in (stored, self.loaded_size(stored), self._config.crop))
+        corner = np.floor(draws[:, :2] * (load - crop + 1))
         flip = np.where((draws[:, 2] < 0.5) & self._config.flip, -1.0, 1.0)
         angle = np.deg2rad(self._config.rotate) * (2 * draws[:, 3] - 1)
         cos, sin = np.cos(angle), np.sin(angle)
         # Pixel (x, y) => centre of the image => scaled, turned, mirrored => back, less the crop's corner.
-        linear = scale * np.stack([np.stack([flip * cos, -flip * sin], -1), np.stack([sin, cos], -1)], -2)
-        stored_centre, load_centre = (stored_side - 1) / 2, (load - 1) / 2
-        shift = load_centre - np.stack([left, top], -1) - linear.sum(-1) * stored_centre
+        turned = np.stack([np.stack([flip * cos, -flip * sin], -1), np.stack([sin, cos], -1)], -2)
+        linear = turned * (load / size)
+        shift = (load - 1) / 2 - corner - linear @ ((size - 1) / 2)
         return np.concatenate([linear, shift[:, :, None]], -1)
+
+    def loaded_size(self, stored: tuple[int, int]) -> tuple[int, int]:
+        """Returns the height and width to which a stored image of this height and width is brought before the crop."""
+        config = self._config
+        if config.resize != "shorter":
+            return config.load
+        (height, width), (crop_height, crop_width) = stored, config.crop
+        scale = max(config.load[0] / min(stored), crop_height / height, crop_width / width)
+        return max(crop_height, round(height * scale)), max(crop_width, round(width * scale))
 
     def _jitter(self, values: Tensor, draws: Tensor) -> Tensor:
         """Brightness, contrast, saturation and hue, in that order. `values` in 0…1; `draws` of shape (B, 4) in 0…1."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +22,18 @@ class UnreadableImage(Exception):
     """An image that cannot be used; the message is the reason alone, without the file's name."""
 
 
-def decode(file: Path | bytes, side: int | None = None) -> NDArray[np.uint8]:
+Fit = Callable[[Image.Image], Image.Image]
+"""Brings an upright RGB image to the size in which it is wanted."""
+
+
+def decode(file: Path | bytes, fit: int | Fit | None = None) -> NDArray[np.uint8]:
     """Reads an image as RGB.
 
     EXIF orientation is applied; grey, palette, CMYK and 16-bit images are converted; transparency is laid on white.
 
     Args:
         file: a path, or a file's bytes.
-        side: where given, the image is resized (bicubic, antialiased) so that its shorter side has this many pixels,
-            and the centre square is kept.
+        fit: where given, how the image is resized; a number is `centre_square` with that side.
 
     Returns:
         Array of shape (H, W, 3), uint8, 0 to 255.
@@ -37,14 +41,14 @@ def decode(file: Path | bytes, side: int | None = None) -> NDArray[np.uint8]:
     Raises:
         UnreadableImage: empty, not an image, truncated, damaged, or larger than `MAX_PIXELS`.
     """
-    with _opened(file) as image:
+    with opened(file) as image:
         try:
             image = upright_rgb(image)
-            if side is not None and image.size != (side, side):
-                image = _square(image, side)
+            if fit is not None:
+                image = centre_square(image, fit) if isinstance(fit, int) else fit(image)
             return np.asarray(image)
         except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
-            raise UnreadableImage(_reason(error)) from error
+            raise UnreadableImage(reason_of(error)) from error
 
 
 def read_size(file: Path | bytes) -> tuple[int, int]:
@@ -53,7 +57,7 @@ def read_size(file: Path | bytes) -> tuple[int, int]:
     Raises:
         UnreadableImage: empty, not an image, or larger than `MAX_PIXELS`.
     """
-    with _opened(file) as image:
+    with opened(file) as image:
         return image.width, image.height
 
 
@@ -88,14 +92,43 @@ def _to_8_bit(values: NDArray[np.float64], white_level: float | None) -> NDArray
     return np.clip(np.rint(values * (255.0 / white)), 0, 255).astype(np.uint8)
 
 
-def _square(image: Image.Image, side: int) -> Image.Image:
+def centre_square(image: Image.Image, side: int) -> Image.Image:
+    """Resizes an image (bicubic, antialiased) so that its shorter side has this many pixels; keeps the centre."""
     width, height = image.size
     short = min(width, height)
     left, top = (width - short) / 2, (height - short) / 2
-    return image.resize((side, side), Image.Resampling.BICUBIC, box=(left, top, left + short, top + short))
+    return _resized(image, side, side, (left, top, left + short, top + short))
 
 
-def _opened(file: Path | bytes) -> Image.Image:
+def shorter_side(image: Image.Image, most: int) -> Image.Image:
+    """Shrinks an image (bicubic, antialiased) so that its shorter side has at most so many pixels; keeps its ratio."""
+    width, height = shrunk_size(image.size, most)
+    return _resized(image, height, width, (0, 0, *image.size))
+
+
+def shrunk_size(size: tuple[int, int], most: int) -> tuple[int, int]:
+    """Returns a size whose shorter side is at most `most`, in the ratio of another, whichever of its sides is first."""
+    scale = min(1.0, most / min(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def exact_size(image: Image.Image, height: int, width: int) -> Image.Image:
+    """Resizes an image (bicubic, antialiased) to this size, whatever its ratio."""
+    return _resized(image, height, width, (0, 0, *image.size))
+
+
+def _resized(image: Image.Image, height: int, width: int, box: tuple[float, float, float, float]) -> Image.Image:
+    if image.size == (width, height):
+        return image
+    return image.resize((width, height), Image.Resampling.BICUBIC, box=box)
+
+
+def opened(file: Path | bytes) -> Image.Image:
+    """Opens an image, and reads its header.
+
+    Raises:
+        UnreadableImage: as `read_size`.
+    """
     if isinstance(file, Path) and (kind := irregular_kind(file)):
         raise UnreadableImage(kind)
     try:
@@ -106,14 +139,15 @@ def _opened(file: Path | bytes) -> Image.Image:
         size = len(file) if isinstance(file, bytes) else file.stat().st_size
         raise UnreadableImage("empty file" if size == 0 else "not an image") from None
     except Exception as error:  # damaged headers make Pillow raise nearly anything
-        raise UnreadableImage(_reason(error)) from error
+        raise UnreadableImage(reason_of(error)) from error
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise UnreadableImage(f"{image.width}×{image.height} pixels, more than {MAX_PIXELS // 1_000_000} million")
     return image
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Returns why an image cannot be used, from what Pillow raised, in a few words."""
     if "truncated" in str(error).lower():
         return "truncated"
     if isinstance(error, OSError) and error.strerror:

@@ -31,6 +31,8 @@ class Layout:
     """Domain b, to learn from."""
     to_paint: tuple[Path, ...]
     """Photos that go into the archive: all of the competition's; `testA` of a CycleGAN set, or `trainA` without it."""
+    test_paintings: tuple[Path, ...]
+    """Paintings that sample grids show: `testB` of a CycleGAN set, or those to learn from."""
 
     @property
     def rules(self) -> Literal["kaggle", "any"]:
@@ -48,11 +50,12 @@ def find_layout(folder: Path) -> Layout:
         raise InputError(f"no folder {folder}: give one that holds photo_jpg/ and monet_jpg/, or trainA/ and trainB/")
     if all((folder / name).is_dir() for name in _LAYOUTS["competition"]):
         photos, paintings = (list_images(folder / name) for name in _LAYOUTS["competition"])
-        return Layout("competition", photos, paintings, photos)
+        return Layout("competition", photos, paintings, photos, paintings)
     if all((folder / name).is_dir() for name in _LAYOUTS["cyclegan"]):
         photos, paintings = (list_images(folder / name) for name in _LAYOUTS["cyclegan"])
-        test = folder / "testA"
-        return Layout("cyclegan", photos, paintings, list_images(test) if test.is_dir() else photos)
+        held_out = (folder / "testA", photos), (folder / "testB", paintings)
+        tests = (list_images(test) if test.is_dir() else training for test, training in held_out)
+        return Layout("cyclegan", photos, paintings, *tests)
     found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "nothing"
     raise InputError(f"{folder} holds {found}: expected photo_jpg/ and monet_jpg/, or trainA/ and trainB/")
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from monet.config import DIRECTIONS, Direction, ModelConfig, from_dict
 from monet.errors import InputError
-from monet.models.discriminator import PatchDiscriminator
+from monet.models.discriminator import PatchDiscriminator, PooledDiscriminator
 from monet.models.layers import initialise, start_as_identity
 from monet.models.resnet import ResnetGenerator
 from monet.models.unet import UnetGenerator
@@ -22,6 +22,7 @@ __all__ = [
     "Direction",
     "Networks",
     "PatchDiscriminator",
+    "PooledDiscriminator",
     "ResnetGenerator",
     "UnetGenerator",
     "WaveletDiscriminator",
@@ -96,13 +97,13 @@ def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator | Wa
     )
 
 
-def build_discriminator(config: ModelConfig) -> PatchDiscriminator | WaveletDiscriminator:
+def build_discriminator(config: ModelConfig) -> PatchDiscriminator | PooledDiscriminator | WaveletDiscriminator:
     """Returns a discriminator with PyTorch's own initialisation; `initialise` gives it the paper's."""
     if config.discriminator == "wavelet":
         return WaveletDiscriminator(width=config.discriminator_width, norm=config.norm)
-    return PatchDiscriminator(
-        width=config.discriminator_width, norm=config.norm, pooled=config.discriminator == "pooled"
-    )
+    if config.discriminator == "pooled":
+        return PooledDiscriminator(width=config.discriminator_width, norm=config.norm)
+    return PatchDiscriminator(width=config.discriminator_width, norm=config.norm)
 
 
 def build_networks(config: ModelConfig, seed: int) -> Networks:

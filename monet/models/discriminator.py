@@ -1,6 +1,8 @@
-"""The 70×70 PatchGAN discriminator (Isola et al. 2017)."""
+"""Discriminators on pixels: the 70×70 PatchGAN (Isola et al. 2017), and one with a verdict an image."""
 
 from __future__ import annotations
+
+import itertools
 
 from torch import Tensor, nn
 
@@ -16,10 +18,9 @@ class PatchDiscriminator(nn.Module):
         width: channels of the first layer.
         norm: normalisation layers (none after the first convolution); with `batch` the convolutions before them have
             no bias.
-        pooled: average the map of verdicts to one an image.
     """
 
-    def __init__(self, *, width: int = 64, norm: Norm = "instance", pooled: bool = False) -> None:
+    def __init__(self, *, width: int = 64, norm: Norm = "instance") -> None:
         super().__init__()
         normalise, bias = norm_layer(norm), norm == "instance"
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
@@ -30,10 +31,34 @@ class PatchDiscriminator(nn.Module):
                 nn.LeakyReLU(0.2),
             ]
         layers.append(nn.Conv2d(width * 8, 1, 4, padding=1))
-        if pooled:
-            layers.append(nn.AdaptiveAvgPool2d(1))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Judges images: (B, 3, H, W) in −1…1 => (B, 1, H/8 − 2, W/8 − 2), or (B, 1, 1, 1) pooled; 1 means real."""
+        """Judges images: (B, 3, H, W) in −1…1 => (B, 1, H/8 − 2, W/8 − 2); 1 means real."""
         return self.layers(x)
+
+
+class PooledDiscriminator(nn.Module):
+    """Four convolutions of stride 2, each of them normalised, one to a single channel, and the mean of its map.
+
+    2.761 M parameters at width 64.
+
+    Args:
+        width: channels of the first layer, which double with each further one.
+        norm: normalisation layers; with `batch` the convolutions before them have no bias.
+    """
+
+    def __init__(self, *, width: int = 64, norm: Norm = "instance") -> None:
+        super().__init__()
+        normalise, bias = norm_layer(norm), norm == "instance"
+        channels = [3, width, 2 * width, 4 * width, 8 * width]
+        blocks: list[nn.Module] = []
+        for inputs, outputs in itertools.pairwise(channels):
+            convolution = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+            blocks += [convolution, normalise(outputs), nn.LeakyReLU(0.2)]
+        self.blocks = nn.Sequential(*blocks)
+        self.verdicts = nn.Conv2d(channels[-1], 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Judges images: (B, 3, H, W) in −1…1 => (B, 1, 1, 1); 1 means real. H and W are at least 32."""
+        return self.verdicts(self.blocks(x)).mean((-2, -1), keepdim=True)

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from monet.config import DataConfig
 from monet.context import Context
 from monet.data.demo import demo_data
 from monet.data.download import download_competition
@@ -76,12 +77,12 @@ class Images:
     """Photos that are left out of the archive."""
 
 
-def read_images(layout: Layout, load_size: int, context: Context, *, paint: bool, skip_bad: bool) -> Images:
+def read_images(layout: Layout, config: DataConfig, context: Context, *, paint: bool, skip_bad: bool) -> Images:
     """Decodes both domains.
 
     Args:
         layout: their files.
-        load_size: side at which they are kept.
+        config: the size at which they are kept.
         context: of the run.
         paint: photos are painted after the training: those must be readable, too.
         skip_bad: leave out those that are not.
@@ -95,7 +96,7 @@ def read_images(layout: Layout, load_size: int, context: Context, *, paint: bool
     photos, paintings, others = (
         load_images(
             paths,
-            load_size,
+            config,
             memory_limit=available_memory() // share,
             workers=context.processors,
             on_image=context.display.advance,

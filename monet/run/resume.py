@@ -46,7 +46,7 @@ def merged_config(checkpoint: dict[str, Any], asked: Config, given: GivenSetting
         old, new = (getattr(getattr(config, group) if group else config, setting) for config in (stored, asked))
         if old == new:
             continue
-        if name in ("training.epochs", "horizon") and name not in given.explicit:
+        if name in ("training.epochs", "training.stages", "horizon") and name not in given.explicit:
             logger.info("%s stays %s, not %s as in the recipe: --%s changes it", name, old, new, name)
             continue
         way_back = name == "training.lambda_cycle" and 0 in (old, new)
@@ -54,12 +54,15 @@ def merged_config(checkpoint: dict[str, Any], asked: Config, given: GivenSetting
             raise InputError(f"{name} is {old} in this run and {new} here: a run cannot change it; start another one")
         logger.info("%s changes from %s to %s", name, old, new)
         changed[name] = new
-    groups = {
-        group: dataclasses.replace(
-            getattr(stored, group),
-            **{name.split(".")[1]: value for name, value in changed.items() if name.startswith(f"{group}.")},
-        )
-        for group in ("training", "generation")
-    }
     top = {name: value for name, value in changed.items() if "." not in name}
-    return dataclasses.replace(stored, **groups, **top)
+    try:
+        groups = {
+            group: dataclasses.replace(
+                getattr(stored, group),
+                **{name.split(".")[1]: value for name, value in changed.items() if name.startswith(f"{group}.")},
+            )
+            for group in ("training", "generation")
+        }
+        return dataclasses.replace(stored, **groups, **top)
+    except ValueError as error:  # what is given does not go with what the run has
+        raise InputError(str(error)) from None

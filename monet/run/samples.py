@@ -34,7 +34,7 @@ class SampleGrids:
     def __init__(self, folder: Path, layout: Layout, training: TrainingConfig, device: torch.device) -> None:
         self._folder = folder
         self._back = "ba" in training.directions
-        chosen = [_chosen(paths, training.seed) for paths in (layout.photos, layout.paintings)]
+        chosen = [_chosen(paths, training.seed) for paths in (layout.to_paint, layout.test_paintings)]
         rows = min(len(paths) for paths in chosen)
         self._photos, self._paintings = (_tensors(paths[:rows], device) for paths in chosen)
 

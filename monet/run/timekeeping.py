@@ -17,7 +17,8 @@ def require_an_end(run: Run) -> None:
         InputError: it has none of them.
     """
     config = run.config
-    if run.resumed_from is None and config.training.epochs is None and config.horizon is None and config.budget is None:
+    ends = (config.training.total_epochs, config.horizon, config.budget)
+    if run.resumed_from is None and ends == (None, None, None):
         raise InputError(_NO_END)
 
 
@@ -47,12 +48,12 @@ def timekeeper(
 def _horizon(run: Run, samples_per_epoch: int) -> tuple[Horizon, bool]:
     """Returns the horizon of the run, and whether the deadline of this process gives it its time. Only an explicit flag
     of another value changes that of a resumed run."""
-    config, epochs, explicit = run.config, run.config.training.epochs, run.given.explicit
+    config, epochs, explicit = run.config, run.config.training.total_epochs, run.given.explicit
     asked = Horizon(None if epochs is None else epochs * samples_per_epoch, config.horizon_seconds)
     follows_deadline = config.horizon is None and config.budget is not None
     if run.resumed_from is None:
         return asked, follows_deadline
     stored = Horizon(**run.resumed_from["horizon"])
-    if "training.epochs" in explicit and asked.pairs != stored.pairs:
+    if explicit & {"training.epochs", "training.stages"} and asked.pairs != stored.pairs:
         return asked, follows_deadline
     return (Horizon(stored.pairs, asked.seconds) if "horizon" in explicit else stored), False

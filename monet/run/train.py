@@ -68,7 +68,7 @@ def train_run(run: Run, context: Context, after: AfterTraining) -> PaintJob:
         generator = copy.deepcopy(state.painting_networks().generator_ab)  # a painter prepares it for painting alone
         reserve = measured_reserve(run, context, after, run_painter(run, context, generator, device, precision))
 
-    images = read_images(run.layout, config.data.load_size, context, paint=after.paint, skip_bad=after.skip_bad)
+    images = read_images(run.layout, config.data, context, paint=after.paint, skip_bad=after.skip_bad)
     if not run.resumed_from:  # a resumed run has networks to paint with, whatever time reading took
         group.on_rank_zero(lambda: require_time(run, after, reserve))
     source = PairSource(images.photos, images.paintings, config.data, seed=config.training.seed, device=device)

@@ -44,11 +44,11 @@ def _require_fit(contents: dict[str, Any], config: Config) -> None:
     optimized = {"generators": networks.generators(directions), "discriminators": networks.discriminators(directions)}
     for name, parameters in optimized.items():
         _require_moments(contents["optimizers"][name]["state"], parameters, f"optimizers.{name}.state")
-    side, size, filled = config.data.crop_size, config.training.pool_size, [target for _, target in directions]
+    size, filled = config.training.pool_size, [target for _, target in directions]
     for name, pool in contents["pools"].items():
         where, images = f"pools.{name}.images", pool["images"]
         if images is not None:
-            _require(images, (size, 3, side, side), where)
+            _require(images, (size, 3, *config.data.crop), where)
             if images.dtype == torch.float64:
                 raise _Misfit(f"{where} is {images.dtype}, and no network makes such images")
         elif size > 0 and contents["counters"]["pairs"] > 0 and name in filled:

@@ -39,10 +39,14 @@ class Outcome:
     """The last checkpoint holds all of it."""
     last_rate: float = 0.0
     """The learning rate at the end, as a share of that at the beginning."""
+    rate_ends_at_0: bool = True
+    """The run's settings have the learning rate decay to 0."""
 
     @property
     def decay(self) -> str:
         """How the learning-rate decay ended, in a few words."""
+        if not self.rate_ends_at_0:
+            return "as long as it was to last" if self.decay_finished else "not yet at its end: --resume continues it"
         if not self.decay_finished:
             return "decay unfinished: --resume continues it"
         rate = f"{self.last_rate:.0%} of its start" if self.last_rate > _AS_GOOD_AS_0 else "0"
@@ -156,7 +160,7 @@ class Trainer:
         counters, training = self.state.counters, self._training
         progress = self._timekeeper.progress(counters.pairs) if progress is None else progress
         pairs = range(counters.pairs, counters.pairs + self._batch_size)
-        rate = learning_rate(training.learning_rate, progress, training.decay_start)
+        rate = learning_rate(training, progress)
         set_learning_rate(self.state.optimizers.values(), rate)
         layout = memory_format(self.execution.device)
         real_a, real_b = (x.contiguous(memory_format=layout) for x in self._source.batch(self._group.shard(pairs)))
@@ -234,7 +238,8 @@ class Trainer:
         decay_finished = plan.at_end and self._group.broadcast_object(
             lambda: self._timekeeper.finish_decay(counters.pairs)
         )
-        last_rate = learning_rate(1.0, 1.0 - self._timekeeper.left_out, self._training.decay_start)
+        training = self._training
+        last_rate = learning_rate(training, 1.0 - self._timekeeper.left_out) / learning_rate(training, 0.0)
         saved = self.save()
         self._group.barrier()  # no process leaves, which would end the others, before the first one has saved
         return Outcome(
@@ -244,6 +249,7 @@ class Trainer:
             interrupted=not plan.at_end,
             saved=saved,
             last_rate=last_rate,
+            rate_ends_at_0=training.rate_ends_at_0,
         )
 
     def _epochs(self, ahead: int = 0) -> int:

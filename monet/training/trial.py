@@ -11,8 +11,8 @@ from monet.training.step import discriminator_tasks, fakes_by_domain, generator_
 
 def trial_step(execution: Execution) -> None:
     """Computes a step's losses and gradients on empty images; only the running statistics of batch norm remember it."""
-    side, device, precision = execution.config.data.crop_size, execution.device, execution.precision
-    images = torch.zeros(execution.config.training.batch_size, 3, side, side, device=device)
+    config, device, precision = execution.config, execution.device, execution.precision
+    images = torch.zeros(config.training.batch_size, 3, *config.data.crop, device=device)
     images = images.contiguous(memory_format=memory_format(device))
     try:
         translated = execution.forward_backward(generator_tasks(execution, images, images), precision)

@@ -94,8 +94,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     config = _config(options, [])
     with tempfile.TemporaryDirectory() as folder:
         stores = [
-            load_images(draw_files(Path(folder) / domain, 64, domain), config.data.load_size)
-            for domain in ("photo", "painting")
+            load_images(draw_files(Path(folder) / domain, 64, domain), config.data) for domain in ("photo", "painting")
         ]
     source = PairSource(stores[0], stores[1], config.data, seed=config.training.seed, device=device)
     start, first = plain(options, source)

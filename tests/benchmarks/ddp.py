@@ -141,7 +141,7 @@ def _step(execution: Execution, number: int, dtype: torch.dtype) -> None:
     size, group = training.batch_size, execution.group
     pairs = range(number * size * group.world_size, (number + 1) * size * group.world_size)
     generator = torch.Generator().manual_seed(1000 * number + group.rank)
-    shape = (size, 3, data.crop_size, data.crop_size)
+    shape = (size, 3, *data.crop)
     real_a, real_b = (torch.rand(shape, generator=generator).to(dtype) * 2 - 1 for _ in range(2))
     train_step(execution, real_a, real_b, pairs, "fp32")
     execution.state.counters.pairs = pairs.stop

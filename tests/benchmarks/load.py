@@ -36,7 +36,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         photos = draw_files(Path(folder), options.images)
         begun = time.perf_counter()
-        stores = [load_images(photos, data.load_size, memory_limit=2**33) for _ in range(2)]
+        stores = [load_images(photos, data, memory_limit=2**33) for _ in range(2)]
         reading = (time.perf_counter() - begun) / (2 * len(photos))
         source = PairSource(stores[0], stores[1], data, seed=0, device=device)
         positions = itertools.count()
@@ -47,7 +47,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
         def plain_batch() -> None:
             chosen = random.choices(photos, k=2 * size)
-            torch.stack([load(photo, data.load_size, data.crop_size) for photo in chosen]).to(device)
+            torch.stack([load(photo, data.load[0], data.crop[0]) for photo in chosen]).to(device)
 
         took = in_turns({"reference": plain_batch, "monet": batch}, options.turns, warm_up=3, device=device)
     engine = trainer(config, device, False)

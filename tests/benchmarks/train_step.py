@@ -41,9 +41,10 @@ def trainer(
 ) -> Trainer:
     """This project's trainer as `pipelines.train` makes it, over random images where none are given."""
     precision = choose_precision(config.training.precision, device, time.monotonic)
-    side = config.data.load_size
     stores = stores or [
-        ImageStore(torch.randint(0, 256, (_IMAGES, 3, side, side), dtype=torch.uint8), (Path("image"),) * _IMAGES, ())
+        ImageStore(
+            torch.randint(0, 256, (_IMAGES, 3, *config.data.load), dtype=torch.uint8), (Path("image"),) * _IMAGES, ()
+        )
         for _ in range(2)
     ]
     state = TrainingState.create(config, device, precision)

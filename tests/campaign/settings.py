@@ -19,7 +19,15 @@ _COUNTS_FROM_0 = ("model.residual_blocks", "training.pool_size", "training.save_
 _SHARES = ("data.color_jitter", "training.decay_start", "training.ema")
 _AMOUNTS = ("data.rotate", "training.learning_rate", "training.lambda_cycle", "training.lambda_identity")
 _CHOICES = (
-    *("data.sampling", "data.pairing", "model.generator", "model.upsample", "model.norm", "model.discriminator"),
+    *(
+        "data.sampling",
+        "data.resize",
+        "data.pairing",
+        "model.generator",
+        "model.upsample",
+        "model.norm",
+        "model.discriminator",
+    ),
     *("training.precision", "training.compile", "training.device"),
 )
 _SWITCHES = ("data.flip", "model.skip", "training.activation_checkpointing")

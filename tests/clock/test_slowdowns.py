@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 from monet.clock import Deadline, Horizon, Reserve, State, Timekeeper
-from monet.training.schedule import learning_rate
+from monet.training.schedule import decayed_rate
 from tests.conftest import FakeClock
 
 BUDGET, PAINTING, PHOTOS = 1800.0, 85.0, 7000
@@ -88,7 +88,7 @@ class Run:
         self.trained_from = self.elapsed
         self.steps: list[Step] = []
         while (decision := self.keeper.poll(0)).state is not State.STOP:
-            rate = learning_rate(1.0, decision.progress, 0.5)
+            rate = decayed_rate(1.0, decision.progress, 0.5)
             self.steps.append(Step(self.elapsed, decision.progress, rate))
             self.work(step, painting=False)
             self.keeper.pace.record(self.elapsed - self.steps[-1].begun)
@@ -133,7 +133,7 @@ class Run:
     def deviation(self) -> float:
         """How much more the learning rates of all steps come to than those of the ideal schedule, as a share."""
         whole = self.trained_until - self.trained_from
-        ideal = sum(learning_rate(1.0, (step.begun - self.trained_from) / whole, 0.5) for step in self.steps)
+        ideal = sum(decayed_rate(1.0, (step.begun - self.trained_from) / whole, 0.5) for step in self.steps)
         return sum(step.learning_rate for step in self.steps) / ideal - 1.0
 
     @property

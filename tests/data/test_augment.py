@@ -39,16 +39,18 @@ def test_an_image_depends_on_seed_and_pair_alone_not_on_its_batch() -> None:
 def literal(image: torch.Tensor, config: DataConfig, pair: int) -> torch.Tensor:
     """Flip, then slice, as one would write it by hand."""
     draws = uniforms(0, Purpose.AUGMENT_A, pair, 8)
-    left, top = (int(draw * (config.load_size - config.crop_size + 1)) for draw in draws[:2])
+    (side, _), (height, width) = config.load, config.crop
+    left, top = int(draws[0] * (side - width + 1)), int(draws[1] * (side - height + 1))
     values = image.float() / 127.5 - 1
     if config.flip and draws[2] < 0.5:
         values = values.flip(-1)
-    return values[:, top : top + config.crop_size, left : left + config.crop_size]
+    return values[:, top : top + height, left : left + width]
 
 
 @pytest.mark.parametrize("flip", [True, False])
-def test_without_a_resize_crops_and_flips_copy_pixels(flip: bool) -> None:
-    config = DataConfig(load_size=48, crop_size=32, flip=flip)
+@pytest.mark.parametrize("crop", [32, (24, 40), (48, 30)])
+def test_without_a_resize_crops_and_flips_copy_pixels(flip: bool, crop: int | tuple[int, int]) -> None:
+    config = DataConfig(load_size=48, crop_size=crop, flip=flip)
     batch, pairs = images(40, 48), list(range(40))
     output = augmented(config, batch, pairs)
     expected = torch.stack([literal(image, config, pair) for image, pair in zip(batch, pairs, strict=True)])
@@ -58,7 +60,7 @@ def test_without_a_resize_crops_and_flips_copy_pixels(flip: bool) -> None:
 def test_every_offset_occurs_and_half_of_the_images_are_mirrored() -> None:
     augmentation = Augmentation(DataConfig(load_size=36, crop_size=32), 0)
     draws = np.stack([uniforms(0, Purpose.AUGMENT_A, pair, 8) for pair in range(2000)])
-    maps = augmentation.affine_maps(draws, 36)
+    maps = augmentation.affine_maps(draws, (36, 36))
     mirrored = maps[:, 0, 0] < 0
     assert 0.46 < mirrored.mean() < 0.54
     assert set(np.rint(-maps[~mirrored, 0, 2]).astype(int)) == set(range(5))
@@ -79,7 +81,7 @@ def test_a_rotation_turns_about_the_centre() -> None:
     config = DataConfig(load_size=48, crop_size=48, flip=False, rotate=180)
     draws = np.full((1, 8), 0.5)
     draws[0, 3] = 1.0 - 1e-12  # the largest angle
-    linear = Augmentation(config, 0).affine_maps(draws, 48)[0]
+    linear = Augmentation(config, 0).affine_maps(draws, (48, 48))[0]
     assert np.allclose(linear @ [23.5, 23.5, 1], [23.5, 23.5])
     assert np.allclose(linear @ [0, 0, 1], [47, 47], atol=1e-6)
 
@@ -87,7 +89,7 @@ def test_a_rotation_turns_about_the_centre() -> None:
 def test_rotation_stays_within_its_bounds() -> None:
     config = DataConfig(load_size=48, crop_size=48, flip=False, rotate=7)
     draws = np.stack([uniforms(0, Purpose.AUGMENT_A, pair, 8) for pair in range(1000)])
-    maps = Augmentation(config, 0).affine_maps(draws, 48)
+    maps = Augmentation(config, 0).affine_maps(draws, (48, 48))
     angles = np.rad2deg(np.arctan2(maps[:, 1, 0], maps[:, 0, 0]))
     assert -7 <= angles.min() < -6
     assert 6 < angles.max() <= 7
@@ -110,3 +112,34 @@ def test_the_smallest_jitter_is_nearly_nothing() -> None:
     plain = augmented(DataConfig(load_size=48, crop_size=48), batch, [0, 1, 2, 3])
     jittered = augmented(DataConfig(load_size=48, crop_size=48, color_jitter=1e-4), batch, [0, 1, 2, 3])
     assert (plain - jittered).abs().max() < 2e-3
+
+
+def test_images_of_any_ratio_are_cropped_anywhere_and_keep_it() -> None:
+    config = DataConfig(resize="shorter", load_size=40, crop_size=(32, 36), flip=False)
+    ramps = [
+        torch.arange(width).expand(3, height, width).to(torch.uint8).clone() for height, width in ((40, 90), (90, 40))
+    ]
+    pairs = list(range(60))
+    output = Augmentation(config, 0)([ramps[pair % 2] for pair in pairs], pairs, Purpose.AUGMENT_A)
+    assert output.shape == (60, 3, 32, 36)
+    lefts = ((output[:, 0, 0, 0] + 1) * 127.5).round()
+    steps = (output[..., 1:] - output[..., :-1]) * 127.5
+    assert (steps - 1).abs().max() < 1e-2  # no pixel is stretched
+    assert set(lefts[1::2].int().tolist()) == set(range(5))
+    assert lefts[::2].max() > 45
+
+
+def test_an_image_is_enlarged_where_the_crop_needs_it() -> None:
+    config = DataConfig(resize="shorter", load_size=32, crop_size=(32, 64))
+    augmentation = Augmentation(config, 0)
+    assert augmentation.loaded_size((40, 50)) == (51, 64)
+    assert augmentation.loaded_size((30, 200)) == (32, 213)
+    image = torch.full((3, 40, 50), 200, dtype=torch.uint8)
+    assert augmentation([image], [0], Purpose.AUGMENT_A).shape == (1, 3, 32, 64)
+
+
+def test_an_exact_size_may_have_another_ratio_than_the_image() -> None:
+    config = DataConfig(resize="exact", load_size=(40, 60), crop_size=(40, 60), flip=False)
+    ramp = torch.linspace(0, 255, 60).expand(1, 3, 40, 60).to(torch.uint8)
+    output = augmented(config, ramp, [0])
+    assert ((output + 1) * 127.5 - ramp).abs().max() < 0.1

@@ -50,3 +50,28 @@ def test_aligned_domains_with_different_names_are_refused(tmp_path: Path) -> Non
     paintings = store(fill_folder(tmp_path / "b", 4, 0))
     with pytest.raises(InputError, match="aligned, but 3 has no partner"):
         source(photos, paintings, pairing="aligned")
+
+
+def whole(folder: Path) -> ImageStore:
+    return load_images(list_images(folder), DataConfig(resize="shorter", load_size=40, crop_size=32))
+
+
+def test_images_of_different_sizes_come_in_batches_of_crops(tmp_path: Path) -> None:
+    for index, size in enumerate([(90, 64), (64, 90), (33, 200), (48, 48)]):
+        fill_folder(tmp_path / str(index), 1, index, size)
+        (tmp_path / str(index) / "0.jpg").rename(tmp_path / f"{index}.jpg")
+        (tmp_path / str(index)).rmdir()
+    images = whole(tmp_path)
+    a, b = source(images, images, resize="shorter").batch(range(6))
+    assert a.shape == b.shape == (6, 3, 32, 32)
+    alone = source(images, images, resize="shorter").batch([4])
+    assert torch.allclose(a[4:5], alone[0], atol=1e-6)
+
+
+def test_aligned_partners_of_different_ratios_are_refused(tmp_path: Path) -> None:
+    photos, paintings = fill_folder(tmp_path / "a", 2, 0, (64, 48)), fill_folder(tmp_path / "b", 2, 0, (64, 60))
+    with pytest.raises(InputError, match=r"aligned, but .*0.jpg and its partner have different ratios"):
+        source(whole(photos), whole(paintings), resize="shorter", pairing="aligned")
+    twice = fill_folder(tmp_path / "c", 2, 0, (128, 96))
+    a, b = source(whole(photos), whole(twice), resize="shorter", pairing="aligned").batch(range(4))
+    assert (a - b).abs().mean() < 0.1

@@ -22,11 +22,18 @@ def test_the_competitions_layout_paints_all_photos(tmp_path: Path) -> None:
     assert layout.to_paint == layout.photos
 
 
-def test_the_cyclegan_layout_paints_the_test_photos(tiny_data: Path) -> None:
+def test_the_cyclegan_layout_paints_the_test_photos_and_shows_the_test_paintings(
+    tiny_data: Path, tmp_path: Path
+) -> None:
     layout = find_layout(tiny_data)
     assert (layout.kind, layout.rules) == ("cyclegan", "any")
     assert (len(layout.photos), len(layout.paintings), len(layout.to_paint)) == (12, 5, 6)
     assert layout.to_paint[0].parent.name == "testA"
+    assert layout.test_paintings == layout.paintings
+    fill_folder(tmp_path / "trainA", 2, 0, (8, 8))
+    fill_folder(tmp_path / "trainB", 2, 0, (8, 8))
+    tests = list_images(fill_folder(tmp_path / "testB", 3, 0, (8, 8)))
+    assert find_layout(tmp_path).test_paintings == tests
 
 
 def test_the_cyclegan_layout_without_test_photos_paints_the_others(tmp_path: Path) -> None:

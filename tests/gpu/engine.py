@@ -112,9 +112,11 @@ def engine(
     layout = layout or memory_format(device)
     for network in (*state.networks.named().values(), *(state.ema.networks.values() if state.ema else ())):
         network.to(torch.float64 if double else torch.float32).to(memory_format=layout)
-    side, size = config.data.crop_size, config.training.batch_size
+    size = config.training.batch_size
     generator = torch.Generator().manual_seed(1)
-    images = torch.rand(2, size * group.world_size, 3, side, side, generator=generator, dtype=torch.float64) * 2 - 1
+    images = (
+        torch.rand(2, size * group.world_size, 3, *config.data.crop, generator=generator, dtype=torch.float64) * 2 - 1
+    )
     own = group.shard(range(size * group.world_size))
     real_a, real_b = (
         x[own.start : own.stop].to(device, torch.float64 if double else torch.float32).contiguous(memory_format=layout)

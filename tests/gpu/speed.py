@@ -68,9 +68,10 @@ def batches(place: Place) -> Found:
     from monet.data.store import ImageStore
 
     config = config_of(place, "kaggle", ["--data.rotate", "10", "--data.color_jitter", "0.2"])
-    side = config.data.load_size
     images = [
-        torch.randint(0, 256, (8, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+        torch.randint(
+            0, 256, (8, 3, *config.data.load), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+        )
         for seed in (0, 1)
     ]
     stores = [ImageStore(values, (Path("image"),) * 8, ()) for values in images]

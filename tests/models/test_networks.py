@@ -11,6 +11,7 @@ from monet.config import ModelConfig
 from monet.errors import InputError
 from monet.models import (
     PatchDiscriminator,
+    PooledDiscriminator,
     ResnetGenerator,
     UnetGenerator,
     WaveletDiscriminator,
@@ -45,13 +46,17 @@ def test_the_discriminator_has_the_papers_size_and_receptive_field() -> None:
     assert (int(seen.any(0).sum()), int(seen.any(1).sum())) == (70, 70)
 
 
-def test_a_pooled_discriminator_gives_the_mean_of_the_patches() -> None:
-    torch.manual_seed(0)
-    patch, pooled = PatchDiscriminator(width=4), PatchDiscriminator(width=4, pooled=True)
-    pooled.load_state_dict(patch.state_dict())
-    image = torch.randn(2, 3, 64, 64)
-    assert pooled(image).shape == (2, 1, 1, 1)
-    assert torch.allclose(pooled(image).flatten(), patch(image).mean((1, 2, 3)), atol=1e-6)
+def test_a_pooled_discriminator_gives_one_verdict_an_image_of_any_size() -> None:
+    pooled = PooledDiscriminator(width=64)
+    convolutions = [layer for layer in pooled.blocks if isinstance(layer, nn.Conv2d)]
+    assert [(layer.out_channels, layer.stride) for layer in convolutions] == [(n, (2, 2)) for n in (64, 128, 256, 512)]
+    assert isinstance(pooled.blocks[1], InstanceNorm)  # in the first layer, too
+    assert sum(parameter.numel() for parameter in pooled.parameters()) == 2_761_153
+    small = PooledDiscriminator(width=4)
+    for size in ((32, 32), (64, 48), (256, 256)):
+        image = torch.randn(2, 3, *size)
+        assert small(image).shape == (2, 1, 1, 1)
+        assert torch.allclose(small(image), small.verdicts(small.blocks(image)).mean((2, 3), keepdim=True))
 
 
 @pytest.mark.parametrize("upsample", ["transpose", "resize"])

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import monet
 from monet import recipes
 from monet.config import Config
 from monet.errors import InputError
 from monet.models import build_generator
 from monet.settings import recipe_names, resolve, setting_types
+from tests.conftest import fill_folder, picture
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -123,3 +126,67 @@ def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
 def test_a_recipe_that_is_a_named_pipe_is_refused_at_once(pipe: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: it is a named pipe"):
         recipes.read(str(pipe))
+
+
+SMALL = [
+    *("--model.width", "4", "--model.discriminator_width", "4", "--data.load_size", "48", "--data.crop_size", "32"),
+    *("--training.device", "cpu", "--training.precision", "fp32", "--tracking", "none", "--training.pool_size", "2"),
+    *("--training.save_every", "0", "--budget", "null", "--data.samples_per_epoch", "4", "--training.workers", "1"),
+]
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_trains_is_resumed_and_translates_what_it_has_learned(name: str, tmp_path: Path) -> None:
+    sizes = {"trainA": (90, 64), "trainB": (64, 70), "testA": (50, 30), "testB": (30, 60)}
+    for part, (folder, size) in enumerate(sizes.items()):
+        fill_folder(tmp_path / "data" / folder, 5 - part, 10 * part, size)
+    config = resolve(recipes.read(name))
+    depth = ["--model.downsamplings", "4"] if config.model.downsamplings > 4 else []
+    if config.training.stages:
+        ends = [["--training.stages", "[[1,2e-4],[1,1e-4]]"], ["--training.stages", "[[1,2e-4],[1,1e-4],[1,5e-5]]"]]
+    else:
+        ends = [["--training.epochs", "2"], ["--training.epochs", "3"]]
+    for end, resume in zip(ends, (False, True), strict=True):
+        words = [*SMALL, *depth, *end]
+        result = monet.train(tmp_path / "data", run=tmp_path / "run", recipe=name, settings=words, resume=resume)
+    assert result.outcome.pairs >= 12
+    assert [path.name for path in sorted((tmp_path / "run" / "samples").iterdir())][-1] == "epoch-0003.png"
+    metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in metrics if "learning_rate" in line]
+    if config.training.stages:
+        assert {2e-4, 1e-4, 5e-5} == {step["learning_rate"] for step in steps}
+    if name == "cartoon":
+        assert {2e-4} == {step["learning_rate"] for step in steps}
+    translator = monet.load(result.folder.last, device="cpu", precision="fp32")
+    for direction in translator.directions:
+        assert translator.translate(picture(1, (50, 33)), direction).size == (50, 33)
+    assert translator.directions == (("ab",) if config.training.lambda_cycle == 0 else ("ab", "ba"))
+
+
+def test_the_recipes_of_known_systems_are_what_they_are_known_for() -> None:
+    resnet, unet = (resolve(recipes.read(name)) for name in ("resnet9", "unet"))
+    assert (resnet.model.generator, resnet.model.residual_blocks, unet.model.generator) == ("resnet", 9, "unet")
+    for config in (resnet, unet):
+        assert (config.model.norm, config.training.lambda_cycle, config.training.lambda_identity) == (
+            "instance",
+            10,
+            0.5,
+        )
+        assert config.tracking == ("wandb",)
+    assert (resnet.training, resnet.data) == (unet.training, unet.data)
+    light = resolve(recipes.read("resnet9-light"))
+    assert (light.training.batch_size, light.training.lambda_identity, light.training.epochs) == (4, 0, 1)
+    assert (light.data.samples_per_epoch, light.data.flip) == ("all", True)
+    assert light.data.rotate > 0 < light.data.color_jitter
+    for name in ("horse2zebra", "forest-fire"):
+        config = resolve(recipes.read(name))
+        assert [epochs for epochs, _ in config.training.stages] == [100, 20, 80, 25, 20]
+        assert [rate for _, rate in config.training.stages] == [2e-4, 1e-4, 5e-5, 1e-4, 1e-4]
+        assert (config.model.downsamplings, config.model.residual_blocks, config.model.width) == (3, 3, 64)
+        assert (config.model.discriminator, config.training.batch_size) == ("pooled", 1)
+
+
+def test_numbers_of_parameters_in_comments_are_true() -> None:
+    for name, millions in (("resnet9", 11.378), ("unet", 54.410)):
+        generator = build_generator(resolve(recipes.read(name)).model)
+        assert round(sum(parameter.numel() for parameter in generator.parameters()) / 1e6, 3) == millions

@@ -46,7 +46,9 @@ class Machine:
         self.factor = 1.0
         self.folder = RunFolder(folder / "run")
         layout = find_layout(tiny_data)
-        self.layout = Layout("cyclegan", layout.photos, layout.paintings, layout.to_paint * (PHOTOS // 6))
+        self.layout = Layout(
+            "cyclegan", layout.photos, layout.paintings, layout.to_paint * (PHOTOS // 6), layout.paintings
+        )
         forward = ResnetGenerator.forward
 
         def timed(network: ResnetGenerator, x: Tensor) -> Tensor:

@@ -42,8 +42,7 @@ class Bench:
         self.config: Config = resolve({}, [*TINY, *overrides])
         self.folder, self.precision = folder, precision
         layout = find_layout(data)
-        side = self.config.data.load_size
-        self.stores = load_images(layout.photos, side), load_images(layout.paintings, side)
+        self.stores = load_images(layout.photos, self.config.data), load_images(layout.paintings, self.config.data)
         self.clock = FakeClock()
         self.steps: list[StepEvent] = []
         self.epochs: list[EpochEvent] = []
