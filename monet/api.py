@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,9 @@ from typing import Literal
 import platformdirs
 import torch
 
+from monet.clock import parse_duration
 from monet.context import Context
+from monet.data.from_video import Extracted, FrameOptions, frames_from_videos
 from monet.data.layout import identity_of, list_images
 from monet.data.store import paintable
 from monet.device import Precision, choose_device, choose_precision
@@ -21,10 +24,12 @@ from monet.display import Display
 from monet.errors import InputError
 from monet.files import write_json
 from monet.generation.painter import unreadable
-from monet.generation.translator import Translator
+from monet.generation.translator import TILE, Translator
 from monet.inference.paint import Painted, paint_folder
+from monet.inference.sources import PictureSuffix, find_sources
+from monet.inference.translate import Translated, TranslationOptions, translate_sources, translate_to_file
 from monet.interrupts import CtrlC
-from monet.models import Weights
+from monet.models import Direction, Weights
 from monet.ranking.compare import Comparison, choose_photos
 from monet.ranking.compare import compare as compare_checkpoints
 from monet.ranking.report import require_places, write_comparison
@@ -49,22 +54,26 @@ __all__ = [
     "Comparison",
     "Context",
     "Evaluation",
+    "Extracted",
     "Painted",
     "Score",
     "ScoreAccumulator",
     "ScoreOptions",
     "Submission",
     "TrainingResult",
+    "Translated",
     "Translator",
     "compare",
     "default_context",
     "evaluate",
+    "frames",
     "load",
     "paint",
     "score",
     "score_accumulator",
     "submit",
     "train",
+    "translate",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -81,7 +90,12 @@ class TrainingResult:
 
 
 def load(
-    checkpoint: PathLike, *, weights: Weights = "ema", device: str = "auto", precision: str = "auto"
+    checkpoint: PathLike,
+    *,
+    weights: Weights = "ema",
+    device: str = "auto",
+    precision: str = "auto",
+    tile: int = TILE,
 ) -> Translator:
     """Loads the generators of a checkpoint.
 
@@ -90,15 +104,15 @@ def load(
         weights: the averaged weights where the run has them, or the raw ones.
         device: `auto` for an accelerator that works, else the CPU; or `cpu`, `cuda`, `cuda:1`, `mps`.
         precision: of the convolutions: `auto`, `fp32`, `bf16` or `fp16`.
+        tile: pixels; an image larger than a square of this side goes through the network in tiles of it.
 
     Raises:
-        InputError: the checkpoint cannot be read, or the device does not work.
+        InputError: the checkpoint cannot be read, the device does not work, or tiles are too small.
     """
     contents = load_checkpoint(Path(checkpoint))
     where = choose_device(device)
-    return Translator(
-        contents, weights=weights, device=where, precision=choose_precision(precision, where, time.monotonic)
-    )
+    chosen = choose_precision(precision, where, time.monotonic)
+    return Translator(contents, weights=weights, device=where, precision=chosen, tile=tile)
 
 
 def train(
@@ -254,6 +268,100 @@ def paint(
         clock=time.monotonic,
         display=display,
     )
+
+
+def translate(
+    checkpoint: PathLike,
+    input: PathLike,
+    output: PathLike,
+    *,
+    direction: Direction | None = None,
+    format: PictureSuffix = "keep",
+    quality: int = 95,
+    tile: int = TILE,
+    fps: float | None = None,
+    smoothing: float = TranslationOptions.smoothing,
+    weights: Weights = "ema",
+    device: str = "auto",
+    precision: str = "auto",
+    display: Display | None = None,
+) -> Translated:
+    """Translates pictures of any size and videos, each into one of the same size.
+
+    Args:
+        checkpoint: as in `load`.
+        input: a file, a folder with all below it, or a pattern such as `photos/**/*.jpg`.
+        output: a folder, in which everything keeps its place and name; for a single file also a new file's name. What
+            is there already from the same call is kept, and nothing else is replaced.
+        direction: `ab` or `ba`; by default `ab`, or, in a folder that holds `A_type/` or `B_type/`, each its own.
+        format: of the pictures that are written, by the ending of their names.
+        quality: of JPEG and WebP, 1 to 100.
+        tile: as in `load`.
+        fps: frames a second of a video that are translated, at most; the others are left out. All by default.
+        smoothing: share of the statistics of normalisation that a frame of a video has from those before it in its
+            scene, 0 to below 1.
+        weights: as in `load`.
+        device: as in `load`.
+        precision: as in `load`.
+        display: shows progress.
+
+    Returns:
+        What was written, and in `bad` what could not be read.
+
+    Raises:
+        InputError: the checkpoint or the input cannot be read, the direction is not trained, or an output would replace
+            something.
+        MonetError: a file cannot be written, or there are videos and PyAV is not installed.
+    """
+    target = Path(output)
+    options = TranslationOptions(suffix=format, quality=quality, smoothing=smoothing, rate=fps)
+    sources = find_sources(os.fspath(input), direction, target)
+    translator = load(checkpoint, weights=weights, device=device, precision=precision, tile=tile)
+    single = Path(input).is_file() and not target.is_dir() and target.suffix
+    if single:
+        return translate_to_file(translator, sources.files[0], target, options, display)
+    digest = hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()
+    return translate_sources(
+        translator, sources, target, settings=f"{digest} {weights} {tile}", options=options, display=display
+    )
+
+
+def frames(
+    videos: PathLike | Sequence[PathLike],
+    output: PathLike,
+    *,
+    every: str | None = None,
+    most: int | None = None,
+    domain: Literal["a", "b"] = "b",
+    test: float = 0.1,
+    seed: int = 0,
+    display: Display | None = None,
+) -> Extracted:
+    """Cuts a domain from videos: JPEG files in `trainB/` and `testB/` of a folder, which `train` takes as data.
+
+    Black, blurred and nearly equal frames are left out, and black bars are cut off.
+
+    Args:
+        videos: one or more files.
+        output: the folder.
+        every: time between frames, such as `1s`; without it and `most` one from the middle of each scene.
+        most: their number at most, evenly spaced over all videos.
+        domain: `b` for `trainB/` and `testB/`, `a` for the others.
+        test: share that is for tests, in whole scenes.
+        seed: of the choice of these scenes.
+        display: shows progress.
+
+    Raises:
+        InputError: an argument is out of range, the folder has such a domain, or no frame is left.
+        MonetError: a file cannot be written, or PyAV or ImageHash is not installed.
+    """
+    paths = [Path(video) for video in ([videos] if isinstance(videos, (str, os.PathLike)) else videos)]
+    try:
+        seconds = None if every is None else parse_duration(every)
+    except ValueError as error:
+        raise InputError(f"--every: {error}") from None
+    options = FrameOptions(every=seconds, most=most, domain=domain, test=test, seed=seed)
+    return frames_from_videos(paths, Path(output), options, display)
 
 
 def score(

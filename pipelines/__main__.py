@@ -19,6 +19,8 @@ COMMANDS = {
     "submit": "train, paint every photo, validate, score, report",
     "train": "the training part of submit alone",
     "generate": "paint a folder of photos into an archive",
+    "translate": "pictures of any size and videos, in either direction",
+    "frames": "a domain to learn from, cut from videos",
     "validate": "every reason why an archive would be refused",
     "evaluate": "FID, MiFID, memorization distance and KID of one set of images",
     "compare": "score and rank the checkpoints of runs",

@@ -13,15 +13,21 @@ from torch import Tensor
 
 from monet.config import from_dict
 from monet.data.decode import upright_rgb
-from monet.data.pixels import to_network, to_pixels
 from monet.device import Precision
+from monet.errors import InputError
+from monet.generation.normalisation import KeptStatistics
 from monet.generation.painter import run_generator
+from monet.generation.tiles import reach_of, tiles
 from monet.models import DIRECTIONS, Direction, Weights, generator_from_checkpoint
 
 ImageT = TypeVar("ImageT", Image.Image, NDArray[np.uint8], Tensor)
 
+TILE = 1536
+"""Pixels: an image with more than a square of this side goes through a generator in tiles. Full HD does not."""
 _LEAST_SIDE = 16
 """Pixels: reflection padding inside of the networks needs so many."""
+_HALF_RANGE = 127.5
+"""Of 8-bit values, which are −1…1 in the networks."""
 
 
 class Translator:
@@ -32,6 +38,11 @@ class Translator:
         weights: the averaged weights where the run has them, or the raw ones.
         device: where the networks run.
         precision: of their convolutions.
+        tile: images of more pixels than a square of this side are translated in tiles of it, with the statistics of
+            normalisation that the image has when it is reduced to that many pixels.
+
+    Raises:
+        InputError: tiles are smaller than what the networks can halve.
     """
 
     def __init__(
@@ -41,6 +52,7 @@ class Translator:
         weights: Weights = "ema",
         device: torch.device,
         precision: Precision,
+        tile: int = TILE,
     ) -> None:
         self.device = device
         """Where the networks run."""
@@ -48,12 +60,21 @@ class Translator:
         """Of their convolutions."""
         config = from_dict(contents["config"])
         self._multiple = 2**config.model.downsamplings
+        self._reach = reach_of(config.model)
+        if tile < max(self._multiple, _LEAST_SIDE):
+            raise InputError(f"tiles of {tile} pixels are too small: give at least {max(self._multiple, _LEAST_SIDE)}")
+        self._tile = tile
         self._generators = {
             direction: generator_from_checkpoint(contents, direction=direction, weights=weights)
             .to(device)
             .to(memory_format=torch.channels_last)
             for direction in config.training.directions
         }
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """The directions that are trained."""
+        return tuple(self._generators)
 
     def translate(self, image: ImageT, direction: Direction = "ab") -> ImageT:
         """Translates an image, or a batch of images of one size.
@@ -84,44 +105,111 @@ class Translator:
             return self._translate_tensor(image, direction)
         raise TypeError(f"image is a {type(image).__name__}: expected a Pillow image, a NumPy array or a tensor")
 
+    def in_tiles(self, height: int, width: int) -> bool:
+        """Returns whether an image of this size goes through a generator in tiles."""
+        return height * width > self._tile**2
+
+    def statistics(self, direction: Direction) -> KeptStatistics:
+        """Returns the generator of a direction as one that keeps the statistics of its normalisation, for `frame`."""
+        return KeptStatistics(self._generators[direction])
+
+    def frame(self, pixels: NDArray[np.uint8], statistics: KeptStatistics, own_share: float) -> NDArray[np.uint8]:
+        """Translates a frame of a video, (H, W, 3) uint8, normalised in part as the frames before it.
+
+        Args:
+            pixels: the frame.
+            statistics: of the frames before; this one's are mixed into them.
+            own_share: share of this frame's own statistics, 0 to 1; the first frame has its own in any case.
+        """
+        images = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)[None]
+        return self._run(images, statistics, own_share)[0].permute(1, 2, 0).numpy()
+
     def _translate_array(self, pixels: NDArray[np.uint8], direction: Direction) -> NDArray[np.uint8]:
         """(H, W, 3) or (B, H, W, 3) uint8 => the same shape."""
         if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or pixels.shape[-1] != 3 or 0 in pixels.shape:
             raise ValueError(
                 f"array has shape {pixels.shape} and dtype {pixels.dtype}: expected (H, W, 3) or (B, H, W, 3), uint8"
             )
-        batch = pixels if pixels.ndim == 4 else pixels[None]
-        images = to_network(torch.from_numpy(np.require(batch, requirements=["C", "W"])), self.device)
-        return to_pixels(self._run(images, direction)).reshape(pixels.shape)
+        batch = torch.from_numpy(np.require(pixels.reshape(-1, *pixels.shape[-3:]), requirements=["C", "W"]))
+        translated = self._translate_batch(batch.permute(0, 3, 1, 2), direction)
+        return np.ascontiguousarray(translated.permute(0, 2, 3, 1).numpy()).reshape(pixels.shape)
 
     def _translate_tensor(self, images: Tensor, direction: Direction) -> Tensor:
         """(3, H, W) or (B, 3, H, W), uint8 or float => the same shape and dtype."""
         if images.ndim not in (3, 4) or images.shape[-3] != 3 or 0 in images.shape:
             raise ValueError(f"tensor has shape {tuple(images.shape)}: expected (3, H, W) or (B, 3, H, W)")
-        batch = images if images.ndim == 4 else images[None]
-        if images.dtype == torch.uint8:
-            pixels = to_pixels(self._run(to_network(batch.permute(0, 2, 3, 1), self.device), direction))
-            return torch.from_numpy(pixels).permute(0, 3, 1, 2).reshape(images.shape).contiguous().to(images.device)
-        if not images.is_floating_point() or not bool((images.abs() <= 1).all()):
+        floating = images.is_floating_point() and bool((images.abs() <= 1).all())
+        if images.dtype != torch.uint8 and not floating:
             raise ValueError(f"tensor is {images.dtype}: expected uint8 0…255, or float from −1 to 1")
-        translated = self._run(batch.to(self.device, torch.float32), direction).clamp(-1, 1)
-        translated = translated.clone(memory_format=torch.contiguous_format)  # no inference tensor
-        return translated.reshape(images.shape).to(images.device, images.dtype)
+        translated = self._translate_batch(images.reshape(-1, *images.shape[-3:]), direction)
+        return translated.reshape(images.shape).to(images.device, images.dtype).contiguous()
 
-    def _run(self, images: Tensor, direction: Direction) -> Tensor:
-        """(B, 3, H, W) float −1…1 on the device => the same; padded on the way to a size that the network can halve."""
+    def _translate_batch(self, images: Tensor, direction: Direction) -> Tensor:
+        """(B, 3, H, W), uint8 or float => the same, on the CPU where it is uint8, else in fp32."""
+        images = images.cpu() if images.dtype == torch.uint8 else images
+        if not self.in_tiles(images.shape[-2], images.shape[-1]):
+            return self._whole(images, self._generators[direction])
+        statistics = self.statistics(direction)
+        return torch.cat([self._run(image[None], statistics, own_share=1.0) for image in images])
+
+    def _run(self, image: Tensor, statistics: KeptStatistics, own_share: float) -> Tensor:
+        """As `_translate_batch`, for one image: with mixed statistics, and in tiles where it is large."""
+        height, width = image.shape[-2:]
+        statistics.mix(own_share)
+        if not self.in_tiles(height, width):
+            translated = self._whole(image, statistics.generator)
+            statistics.keep()
+            return translated
+        scale = self._tile / (height * width) ** 0.5
+        size = [max(1, int(side * scale)) for side in (height, width)]
+        self._whole(F.interpolate(image, size, mode="bilinear", antialias=True), statistics.generator)
+        statistics.keep()
+        statistics.mix(0.0)
+        return self._tiled(image, statistics.generator)
+
+    def _whole(self, images: Tensor, generator: torch.nn.Module) -> Tensor:
         height, width = images.shape[-2:]
-        padded = _padded(images, self._multiple).contiguous(memory_format=torch.channels_last)
-        translated = run_generator(self._generators[direction], padded, self.device, self.precision)
-        return translated[..., :height, :width].float()
+        return _like(self._through(_padded(images, self._multiple), generator)[..., :height, :width], images)
+
+    def _tiled(self, image: Tensor, generator: torch.nn.Module) -> Tensor:
+        padded, translated = _padded(image, self._multiple), torch.empty_like(image)
+        height, width = padded.shape[-2:]
+        for tile in tiles(height, width, side=self._tile, reach=self._reach, multiple=self._multiple):
+            output = self._through(padded[..., tile.seen[0], tile.seen[1]], generator)
+            output = _like(output[..., tile.inner[0], tile.inner[1]], image)
+            place = translated[..., tile.kept[0], tile.kept[1]]  # without what was padded
+            place.copy_(output[..., : place.shape[-2], : place.shape[-1]])
+        return translated
+
+    def _through(self, images: Tensor, generator: torch.nn.Module) -> Tensor:
+        """(B, 3, H, W), uint8 or float, of a size that the generator can halve => float on the device."""
+        floating = images.to(self.device).float()
+        if images.dtype == torch.uint8:
+            floating = floating.div_(_HALF_RANGE).sub_(1)
+        floating = floating.contiguous(memory_format=torch.channels_last)
+        return run_generator(generator, floating, self.device, self.precision)
+
+
+def _like(translated: Tensor, images: Tensor) -> Tensor:
+    """Returns the output of a generator as its input is: uint8 0…255 on the CPU, rounded, or float −1…1."""
+    translated = translated.float()
+    if images.dtype == torch.uint8:
+        return translated.add(1).mul_(_HALF_RANGE).round_().clamp_(0, 255).to(torch.uint8).cpu()
+    return translated.clamp(-1, 1).clone(memory_format=torch.contiguous_format)  # no inference tensor
 
 
 def _padded(images: Tensor, multiple: int) -> Tensor:
-    """Continues images to the right and below up to the next multiple; by reflection where they are large enough."""
-    height, width = images.shape[-2:]
+    """Continues images to the right and below up to the next multiple: by reflection, and beyond that by their edge."""
     least = max(multiple, _LEAST_SIDE)
-    below, right = (max(least, -(-side // multiple) * multiple) - side for side in (height, width))
-    if not below and not right:
+    sides = [(side, max(least, -(-side // multiple) * multiple)) for side in images.shape[-2:]]
+    if all(side == padded for side, padded in sides):
         return images
-    mode = "reflect" if below < height and right < width else "replicate"
-    return F.pad(images, (0, right, 0, below), mode=mode)
+    rows, columns = (_continued(side, padded).to(images.device) for side, padded in sides)
+    return images[..., rows, :][..., columns]
+
+
+def _continued(side: int, padded: int) -> Tensor:
+    """Returns for each place of a padded row the place that it has its value from: mirrored at the last one, and where
+    that leads beyond the first one, this."""
+    places = torch.arange(padded)
+    return torch.where(places < side, places, (2 * (side - 1) - places).clamp(min=0))

@@ -1,0 +1,276 @@
+"""Videos: their frames as they are seen, with their times, and their sound, which is copied."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any
+
+import numpy as np
+
+from monet.data.decode import UnreadableImage
+from monet.data.pixels import Pixels
+from monet.errors import MonetError
+from monet.files import irregular_kind
+
+WRITTEN: dict[str, tuple[str, str, str]] = {
+    **dict.fromkeys((".mp4", ".m4v"), ("mp4", "libx264", "aac")),
+    ".mov": ("mov", "libx264", "aac"),
+    ".mkv": ("matroska", "libx264", "aac"),
+    ".webm": ("webm", "libvpx-vp9", "libopus"),
+}
+"""The container, and the codecs of pictures and of sound that cannot be copied, by a name's ending."""
+
+_QUALITY = {"libx264": {"crf": "18", "preset": "medium"}, "libvpx-vp9": {"crf": "24", "b": "0", "row-mt": "1"}}
+"""Constant quality, at which a viewer sees no loss."""
+_UNKNOWN_RATE = Fraction(25)
+"""Frames a second where a file does not say."""
+_ENDS_EARLY = 1.0
+"""Seconds that may be missing at the end, as the lengths of sound and picture differ by some frames."""
+_MOST_LOST = 1000
+"""Damaged parts after which reading ends: what follows would not be seen either."""
+_MATRICES = {1: "ITU709", 4: "FCC", 5: "ITU601", 6: "ITU601", 7: "SMPTE240M"}
+"""Names that PyAV's conversion has for FFmpeg's numbers of colour spaces; for others it has a default."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame, upright."""
+
+    pixels: Pixels
+    """(H, W, 3): 8-bit RGB."""
+    time: Fraction
+    """Seconds from the beginning."""
+    duration: Fraction
+    """Seconds that it is shown, as far as the file says; 0 where it does not."""
+    native: Any = None
+    """PyAV's own frame."""
+
+
+def pyav() -> ModuleType:
+    """Returns the library.
+
+    Raises:
+        MonetError: it is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise MonetError(f"videos need PyAV ({error}): pip install 'av>=16'") from error
+    av.logging.set_level(av.logging.PANIC)  # what is wrong with a file is told once, by this module
+    return av
+
+
+class Video:
+    """A video that is being read. Use it in a `with` block.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UnreadableImage: it is no video, or nothing of it can be read.
+        MonetError: PyAV is not installed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._av = pyav()
+        if kind := irregular_kind(path):
+            raise UnreadableImage(kind)
+        try:
+            self._container = self._av.open(str(path), metadata_errors="replace")
+        except (self._av.FFmpegError, OSError) as error:
+            raise UnreadableImage(_reason(error, path)) from error
+        pictures = [stream for stream in self._container.streams.video if not _is_cover(stream)]
+        if not pictures:
+            self._container.close()
+            raise UnreadableImage("no pictures in it")
+        self.stream = pictures[0]
+        """PyAV's stream of pictures; the first one, where there are several."""
+        self.stream.thread_type = "AUTO"
+        self.sound = list(self._container.streams.audio)
+        """PyAV's streams of sound."""
+        self.damage: str | None = None
+        """What could not be read, when all has been."""
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second, on average."""
+        return self.stream.average_rate or self.stream.guessed_rate or _UNKNOWN_RATE
+
+    @property
+    def seconds(self) -> float | None:
+        """Duration, as the file has it."""
+        if self.stream.duration is not None:
+            return float(self.stream.duration * self.stream.time_base)
+        return None if self._container.duration is None else self._container.duration / self._av.time_base
+
+    def frames(self) -> Iterator[Frame]:
+        """Returns the frames, in the order in which they are shown."""
+        return (item for item in self.frames_and_sound(sound=False) if isinstance(item, Frame))
+
+    def frames_and_sound(self, sound: bool = True) -> Iterator[Frame | Any]:
+        """Returns frames, and packets of sound as PyAV has them, in the order of the file.
+
+        A damaged part is left out. Where the file ends early, so does this; `damage` says both.
+        """
+        lost, last = 0, Fraction(0)
+        packets = self._container.demux(self.stream, *(self.sound if sound else ()))
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                if packet.stream.type == "audio":
+                    if packet.dts is not None:  # the last one is empty
+                        yield packet
+                    continue
+                decoded = packet.decode()
+            except self._av.FFmpegError:
+                lost += 1
+                if lost > _MOST_LOST:
+                    break
+                continue
+            for native in decoded:
+                frame = self._frame(native, last)
+                last = frame.time + frame.duration
+                yield frame
+        self.damage = self._damage(lost, float(last))
+
+    def _frame(self, native: Any, last: Fraction) -> Frame:
+        base = native.time_base or self.stream.time_base
+        time = last if native.pts is None else native.pts * base
+        duration = (native.duration or 0) * base or (Fraction(0) if native.pts is not None else 1 / self.rate)
+        pixels = native.to_ndarray(format="rgb24")
+        turns = round(native.rotation / 90) % 4  # counter-clockwise
+        return Frame(np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels, time, duration, native)
+
+    def _damage(self, lost: int, end: float) -> str | None:
+        seconds = self.seconds
+        if seconds is not None and end < seconds - _ENDS_EARLY:
+            return f"it ends after {end:.1f} s of {seconds:.1f} s"
+        return f"{lost} damaged parts are left out" if lost else None
+
+
+def frames_in(path: Path) -> int:
+    """Returns the number of frames of a video, as far as its header or its length tells.
+
+    Raises:
+        UnreadableImage: it is no video.
+        MonetError: PyAV is not installed.
+    """
+    with Video(path) as video:
+        return video.stream.frames or round((video.seconds or 0.0) * float(video.rate))
+
+
+class VideoWriter:
+    """Writes a video. Use it in a `with` block; where that ends without an error, the file is whole.
+
+    Args:
+        file: open for writing, at its beginning.
+        suffix: of the file's name, one of `WRITTEN`.
+        source: the video whose times, colours and sound this one has.
+        size: height and width in pixels.
+    """
+
+    def __init__(self, file: IO[bytes], suffix: str, source: Video, size: tuple[int, int]) -> None:
+        self._av = pyav()
+        kind, codec, self._sound_codec = WRITTEN[suffix]
+        self._container = self._av.open(file, "w", format=kind)
+        self._source = source
+        height, width = size
+        whole = height % 2 == width % 2 == 0
+        self._time_base = source.stream.time_base
+        self._stream = self._container.add_stream(
+            codec, rate=source.rate, options=_QUALITY[codec], width=width, height=height
+        )
+        self._stream.pix_fmt = "yuv420p" if whole else "yuv444p"
+        self._stream.codec_context.time_base = self._time_base
+        self._copy_colours()
+        self._sound = {stream.index: self._sound_stream(stream) for stream in source.sound}
+        self._last = -1
+        self._durations: dict[int, int] = {}
+        """Of the frames that are being encoded, by their times: encoders forget them."""
+
+    def write(self, pixels: Pixels, frame: Frame) -> None:
+        """Writes a frame.
+
+        Args:
+            pixels: (H, W, 3) uint8.
+            frame: the frame of the source that has its time.
+        """
+        native = self._av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        native = native.reformat(format=self._stream.pix_fmt, dst_colorspace=self._matrix, dst_color_range=self._range)
+        native.time_base = self._time_base
+        native.pts = self._last = max(round(frame.time / self._time_base), self._last + 1)
+        if frame.duration:
+            self._durations[native.pts] = round(frame.duration / self._time_base)
+        self._mux(self._stream.encode(native))
+
+    def copy(self, packet: Any) -> None:
+        """Writes a packet of the source's sound: as it is where the container has its codec, else coded anew."""
+        stream, copied = self._sound[packet.stream.index]
+        if stream is None:
+            return
+        if copied:
+            packet.stream = stream
+            self._container.mux(packet)
+            return
+        with contextlib.suppress(self._av.InvalidDataError):
+            for frame in packet.decode():
+                frame.pts = None
+                self._container.mux(stream.encode(frame))
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._mux(self._stream.encode(None))
+            for stream, copied in self._sound.values():
+                if stream is not None and not copied:
+                    self._container.mux(stream.encode(None))
+        self._container.close()
+
+    def _mux(self, packets: list[Any]) -> None:
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts, packet.duration)
+            self._container.mux(packet)
+
+    def _sound_stream(self, template: Any) -> tuple[Any, bool]:
+        """Returns a stream for sound, and whether it is copied."""
+        try:
+            return self._container.add_stream_from_template(template), True
+        except (ValueError, self._av.FFmpegError):
+            stream = self._container.add_stream(self._sound_codec, rate=template.rate)
+            stream.layout = template.layout.name
+            return stream, False
+
+    def _copy_colours(self) -> None:
+        ours, theirs = self._stream.codec_context, self._source.stream.codec_context
+        for name in ("color_range", "color_primaries", "color_trc", "colorspace"):
+            setattr(ours, name, getattr(theirs, name))
+        if self._source.stream.sample_aspect_ratio:
+            ours.sample_aspect_ratio = self._source.stream.sample_aspect_ratio
+        self._matrix, self._range = _MATRICES.get(theirs.colorspace), theirs.color_range or None
+
+
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & stream.disposition.attached_pic)
+
+
+def _reason(error: Exception, path: Path) -> str:
+    with contextlib.suppress(OSError):
+        if path.stat().st_size == 0:
+            return "empty file"
+    words = getattr(error, "strerror", None) or str(error)
+    return "not a video, or damaged" if "nvalid data" in words else words.lower()

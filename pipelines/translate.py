@@ -1,0 +1,102 @@
+"""Translate pictures of any size, and videos, with a trained checkpoint, in either direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines._command import command_parser, run_command
+from pipelines._numbers import number, whole_number
+from pipelines._processes import leave
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command; returns its exit code."""
+    from monet import api
+    from monet.generation.translator import TILE
+    from monet.inference.translate import TranslationOptions
+    from pipelines._display import Bars
+
+    parser = command_parser("translate", __doc__ or "")
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, metavar="F", help="such as runs/NAME/checkpoints/last.pt"
+    )
+    parser.add_argument(
+        "--input",
+        required=True,
+        metavar="FILE|DIR|PATTERN",
+        help="a picture, a video, a folder (and all below it), or a pattern in quotes, such as 'photos/**/*.jpg'",
+    )
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="DIR|FILE",
+        help="a folder, where everything keeps its place and name; for a single file also a new file's name",
+    )
+    parser.add_argument(
+        "--direction",
+        choices=["ab", "ba"],
+        help="ab: from the first domain to the second (photo to painting); ba: back (default: ab; where the folder "
+        "holds A_type/ or B_type/: ab for the first one's pictures, ba for the second one's, and nothing else)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["keep", "jpg", "png", "webp", "tif", "bmp"],
+        default="keep",
+        help="of the pictures that are written (default: keep, or png for those that only can be read)",
+    )
+    parser.add_argument(
+        "--quality", type=whole_number, default=95, metavar="Q", help="JPEG and WebP, 1 to 100 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--tile",
+        type=whole_number,
+        default=TILE,
+        metavar="N",
+        help="pixels: a picture larger than a square of this side goes in tiles of it; less takes less memory "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--fps",
+        type=number,
+        metavar="N",
+        help="frames a second of a video that are translated, at most; the others are left out (default: all)",
+    )
+    parser.add_argument(
+        "--smoothing",
+        type=number,
+        default=TranslationOptions.smoothing,
+        metavar="S",
+        help="share of the statistics of normalisation that a frame of a video has from those before it in its scene, "
+        "0 to below 1: less flicker with more (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--weights", choices=["ema", "raw"], default="ema", help="averaged weights where there are some (default: ema)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    parser.add_argument(
+        "--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help="of the network (default: auto)"
+    )
+    options = parser.parse_args(arguments)
+    result = api.translate(
+        options.checkpoint,
+        options.input,
+        options.output,
+        direction=options.direction,
+        format=options.format,
+        quality=options.quality,
+        tile=options.tile,
+        fps=options.fps,
+        smoothing=options.smoothing,
+        weights=options.weights,
+        device=options.device,
+        precision=options.precision,
+        display=Bars(),
+    )
+    for line in result.lines(options.output):
+        print(line)
+    return 0 if result.complete else 1
+
+
+if __name__ == "__main__":
+    leave(run_command(main))

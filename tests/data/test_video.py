@@ -1,0 +1,166 @@
+"""Videos: frames as they are seen, with their times; sound as it was."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monet.data.decode import UnreadableImage
+from monet.data.scenes import SceneCuts
+from monet.data.video import Frame, Video, VideoWriter, frames_in
+from monet.errors import MonetError
+from tests.videos import Shot, draw, sound_of, write_video
+
+
+def read(path: Path) -> tuple[list[Frame], str | None]:
+    with Video(path) as video:
+        return list(video.frames()), video.damage
+
+
+def copied(source: Path, path: Path) -> Path:
+    """A video written anew, frame by frame."""
+    with Video(source) as video, open(path, "wb") as file:
+        waiting: list[Any] = []
+        writer = None
+        for item in video.frames_and_sound():
+            if isinstance(item, Frame) and writer is None:
+                writer = VideoWriter(file, path.suffix, video, item.pixels.shape[:2])
+                for packet in waiting:
+                    writer.copy(packet)
+            if isinstance(item, Frame):
+                assert writer is not None
+                writer.write(item.pixels, item)
+            elif writer is None:
+                waiting.append(item)
+            else:
+                writer.copy(item)
+        assert writer is not None
+        with writer:
+            pass
+    return path
+
+
+@pytest.mark.parametrize("variable", [False, True])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+def test_frames_come_in_order_with_their_times(tmp_path: Path, suffix: str, variable: bool) -> None:
+    path, shot = tmp_path / f"a{suffix}", Shot(1, 20)
+    times = write_video(path, [shot], variable=variable)
+    frames, damage = read(path)
+    assert damage is None
+    assert [frame.time for frame in frames] == times
+    for index, frame in enumerate(frames):
+        assert np.abs(frame.pixels.astype(int) - draw(shot, index, (48, 64))).mean() < 12
+    assert frames_in(path) == pytest.approx(20, abs=12 if variable else 1)
+
+
+@pytest.mark.parametrize(("rotation", "turns"), [(90, 1), (-90, 3), (180, 2)])
+def test_a_video_that_lies_on_its_side_is_seen_upright(tmp_path: Path, rotation: int, turns: int) -> None:
+    shot = Shot(2, 4)
+    write_video(tmp_path / "a.mov", [shot], rotation=rotation)
+    frames, _ = read(tmp_path / "a.mov")
+    expected = np.rot90(draw(shot, 0, (48, 64)), turns).astype(int)
+    assert frames[0].pixels.shape == expected.shape
+    assert np.abs(frames[0].pixels - expected).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("given", "suffix"), [(".mp4", ".mp4"), (".mkv", ".mkv"), (".mov", ".mov"), (".webm", ".webm")]
+)
+def test_a_video_written_anew_has_the_same_times_and_the_same_sound(tmp_path: Path, given: str, suffix: str) -> None:
+    source = tmp_path / f"a{given}"
+    times = write_video(source, [Shot(3, 20), Shot(4, 10)], variable=True)
+    path = copied(source, tmp_path / f"b{suffix}")
+    frames, damage = read(path)
+    assert damage is None
+    originals, _ = read(source)
+    assert len(frames) == len(originals) == 30
+    assert max(abs(float(frame.time - time)) for frame, time in zip(frames, times, strict=True)) < 0.002
+    assert sound_of(path) == sound_of(source)
+    change = [
+        np.abs(one.pixels.astype(int) - other.pixels).mean() for one, other in zip(frames, originals, strict=True)
+    ]
+    assert max(change) < 8
+    with Video(source) as before, Video(path) as after:
+        assert after.seconds == pytest.approx(before.seconds, abs=0.05)
+
+
+def test_sound_that_the_container_cannot_hold_is_coded_anew(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mkv", [Shot(3, 25)])
+    path = copied(tmp_path / "a.mkv", tmp_path / "b.webm")  # AAC is not for WebM
+    with Video(path) as video:
+        assert [stream.codec_context.name for stream in video.sound] == ["opus"]
+        assert video.seconds == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("size", [(47, 63), (33, 64), (2, 2)])
+def test_a_size_that_is_odd_stays(tmp_path: Path, size: tuple[int, int]) -> None:
+    write_video(tmp_path / "a.mp4", [Shot(1, 3)], sound=False)
+    with Video(tmp_path / "a.mp4") as video, open(tmp_path / "b.mp4", "wb") as file:
+        with VideoWriter(file, ".mp4", video, size) as writer:
+            for frame in video.frames():
+                writer.write(np.full((*size, 3), 90, np.uint8), frame)
+    frames, _ = read(tmp_path / "b.mp4")
+    assert [frame.pixels.shape for frame in frames] == [(*size, 3)] * 3
+    assert np.abs(frames[0].pixels.astype(int) - 90).max() <= 3
+
+
+def test_a_damaged_end_yields_what_is_there_and_says_so(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mkv", [Shot(1, 100)], size=(96, 128))
+    data = (tmp_path / "a.mkv").read_bytes()
+    (tmp_path / "a.mkv").write_bytes(data[: len(data) // 2])
+    frames, damage = read(tmp_path / "a.mkv")
+    assert 20 < len(frames) < 80
+    assert damage is not None
+    assert damage.startswith("it ends after ")
+
+
+def test_a_damaged_middle_is_left_out(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mkv", [Shot(1, 200)], size=(96, 128), sound=False)
+    data = bytearray((tmp_path / "a.mkv").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = np.random.default_rng(0).integers(0, 256, 3000, np.uint8).tobytes()
+    (tmp_path / "a.mkv").write_bytes(data)
+    frames, _ = read(tmp_path / "a.mkv")
+    assert 50 < len(frames) <= 200
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [(b"", "empty file"), (b"hello" * 200, "not a video, or damaged"), (None, "no such file")]
+)
+def test_what_is_no_video_says_why(tmp_path: Path, data: bytes | None, reason: str) -> None:
+    if data is not None:
+        (tmp_path / "a.mp4").write_bytes(data)
+    pytest.importorskip("av")
+    with pytest.raises(UnreadableImage, match=reason):
+        Video(tmp_path / "a.mp4")
+
+
+def test_a_file_of_sound_alone_is_no_video(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.mp4"), "w") as file:
+        stream = file.add_stream("aac", rate=48000)
+        for number in range(20):
+            frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = 48000, number * 1024
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    with pytest.raises(UnreadableImage, match="no pictures in it"):
+        Video(tmp_path / "a.mp4")
+
+
+def test_without_the_library_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(MonetError, match="pip install"):
+        Video(tmp_path / "a.mp4")
+
+
+def test_cuts_are_found_where_they_are(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", [Shot(1, 15), Shot(2, 10), Shot(9, 5, "black"), Shot(4, 20)], size=(90, 160))
+    with Video(tmp_path / "a.mp4") as video:
+        cuts = SceneCuts(video)
+        found = [index for index, frame in enumerate(video.frames()) if cuts.begins(frame)]
+    assert found == [15, 25, 30]
