@@ -16,6 +16,8 @@ from monet.locks import Held, NoLocks, open_locked
 NAME = ".translated.jsonl"
 """In the folder that is written to: a line a file. Hidden, so that no translation of that folder takes it."""
 _FIELDS = {"name", "written", "source", "source_status", "settings"}
+_NOTHING: list[int] = []
+"""The status of a file that was not written."""
 _MOST_BYTES = 2**30
 
 
@@ -50,12 +52,18 @@ class Record:
     def written(self, source: Source, name: PurePath) -> Iterator[None]:
         """Notes a file that is written in the block: before, so that it is known whenever a kill comes, and after.
 
+        Where the block fails, what was known of the name holds again.
+
         Raises:
             MonetError: that cannot be noted.
         """
         entry = {"name": str(name), "written": None, **self._made_of(source)}
         self._add(entry)
-        yield
+        try:
+            yield
+        except Exception:
+            self._add(self._entries.get(str(name), {**entry, "written": _NOTHING}))
+            raise
         self._add({**entry, "written": _status(self._folder / name)})
 
     def _add(self, entry: dict[str, Any]) -> None:

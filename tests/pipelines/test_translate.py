@@ -91,6 +91,9 @@ def test_a_strange_tree_comes_back_as_it_is_and_what_cannot_be_read_is_told(
     with Image.open(tmp_path / "out" / "cut-out.png") as image, Image.open(strange / "cut-out.png") as given:
         assert np.array_equal(np.asarray(image)[..., 3], np.asarray(given)[..., 3])
     translator = monet.load(checkpoint, device="cpu", precision="fp32")
+    (tmp_path / "out" / "half.jpg").write_bytes(b"mine")  # a name that was never written
+    assert translate(checkpoint, strange, tmp_path / "out") == 2
+    assert "half.jpg is there, and .translated.jsonl does not know it" in capsys.readouterr().err
     with Image.open(tmp_path / "out" / "one.png") as image, Image.open(strange / "one.png") as given:
         assert translator.translate(given.convert("RGB")).tobytes() == image.convert("RGB").tobytes()
 
