@@ -322,7 +322,12 @@ def translate(
         return translate_to_file(translator, sources.files[0], target, options, display)
     digest = hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()
     return translate_sources(
-        translator, sources, target, settings=f"{digest} {weights} {tile}", options=options, display=display
+        translator,
+        sources,
+        target,
+        settings=f"{digest} {weights} {tile} {translator.precision}",
+        options=options,
+        display=display,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from monet.data.decode import UnreadableImage
 from monet.data.pixels import Pixels, to_jpeg
 from monet.data.scenes import SceneCuts
 from monet.data.stream import Purpose, permutation
@@ -73,6 +75,11 @@ class VideoLook:
     left_out: dict[LeftOut, int] = field(default_factory=dict)
     chosen: list[Looked] = field(default_factory=list)
     """The candidates that are taken."""
+
+    def fits(self, pixels: Pixels) -> bool:
+        """Returns whether a frame has the size that the video has: few change it."""
+        height, width = (None if each is None else len(each) for each in (self.brightest_rows, self.brightest_columns))
+        return pixels.shape[:2] == (height, width)
 
     @property
     def picture(self) -> tuple[slice, slice]:
@@ -191,7 +198,7 @@ def write_frames(look: VideoLook, folder_of: Callable[[Looked], Path], *, on_fra
     with Video(look.path) as video:
         for index, frame in enumerate(video.frames()):
             on_frame()
-            if each := wanted.get(index):
+            if (each := wanted.get(index)) and look.fits(frame.pixels):
                 name = f"{look.path.stem}-{round(each.time * 1000):09d}.jpg"
                 with written_whole(folder_of(each) / name) as file:
                     file.write(to_jpeg(frame.pixels[rows, columns], _QUALITY, "4:4:4"))
@@ -203,12 +210,11 @@ def seconds_between(paths: Sequence[Path], most: int) -> float:
     """Returns the seconds between candidates at which several videos have a given number of them together.
 
     Raises:
-        UnreadableImage: one of them is no video.
         InputError: none says how long it is.
     """
     total = 0.0
     for path in paths:
-        with Video(path) as video:
+        with contextlib.suppress(UnreadableImage), Video(path) as video:
             total += video.seconds or 0.0
     if total == 0:
         raise InputError("these videos do not say how long they are: give --every instead of --max")

@@ -33,6 +33,8 @@ _ENDS_EARLY = 1.0
 """Seconds that may be missing at the end, as the lengths of sound and picture differ by some frames."""
 _MOST_LOST = 1000
 """Damaged parts after which reading ends: what follows would not be seen either."""
+_RGB, _BT_709, _UNSPECIFIED, _LIMITED = 0, 1, 2, 1
+"""FFmpeg's numbers of colour spaces, and of a range."""
 _MATRICES = {1: "ITU709", 4: "FCC", 5: "ITU601", 6: "ITU601", 7: "SMPTE240M"}
 """Names that PyAV's conversion has for FFmpeg's numbers of colour spaces; for others it has a default."""
 
@@ -81,17 +83,22 @@ class Video:
         if kind := irregular_kind(path):
             raise UnreadableImage(kind)
         try:
-            self._container = self._av.open(str(path), metadata_errors="replace")
+            self._container = self._av.open(
+                str(path.absolute()), metadata_errors="replace"
+            )  # "12:30.mp4" is no protocol
         except (self._av.FFmpegError, OSError) as error:
             raise UnreadableImage(_reason(error, path)) from error
         pictures = [stream for stream in self._container.streams.video if not _is_cover(stream)]
         if not pictures:
             self._container.close()
             raise UnreadableImage("no pictures in it")
+        if pictures[0].codec_context is None:
+            self._container.close()
+            raise UnreadableImage("its coding is unknown")
         self.stream = pictures[0]
         """PyAV's stream of pictures; the first one, where there are several."""
         self.stream.thread_type = "AUTO"
-        self.sound = list(self._container.streams.audio)
+        self.sound = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
         """PyAV's streams of sound."""
         self.damage: str | None = None
         """What could not be read, when all has been."""
@@ -252,7 +259,7 @@ class VideoWriter:
             return self._container.add_stream_from_template(template), True
         except (ValueError, self._av.FFmpegError):
             stream = self._container.add_stream(self._sound_codec, rate=template.rate)
-            stream.layout = template.layout.name
+            stream.layout = "mono" if template.channels == 1 else "stereo"
             return stream, False
 
     def _copy_colours(self) -> None:
@@ -261,7 +268,11 @@ class VideoWriter:
             setattr(ours, name, getattr(theirs, name))
         if self._source.stream.sample_aspect_ratio:
             ours.sample_aspect_ratio = self._source.stream.sample_aspect_ratio
-        self._matrix, self._range = _MATRICES.get(theirs.colorspace), theirs.color_range or None
+        if theirs.colorspace == _RGB:
+            ours.color_range = _LIMITED
+        if theirs.colorspace not in (*_MATRICES, _UNSPECIFIED):
+            ours.colorspace = _BT_709
+        self._matrix, self._range = _MATRICES.get(ours.colorspace), ours.color_range or None
 
 
 def _is_cover(stream: Any) -> bool:

@@ -200,7 +200,7 @@ def _like(translated: Tensor, images: Tensor) -> Tensor:
 
 def _padded(images: Tensor, multiple: int) -> Tensor:
     """Continues images to the right and below up to the next multiple: by reflection, and beyond that by their edge."""
-    least = max(multiple, _LEAST_SIDE)
+    least = max(2 * multiple, _LEAST_SIDE)
     sides = [(side, max(least, -(-side // multiple) * multiple)) for side in images.shape[-2:]]
     if all(side == padded for side, padded in sides):
         return images

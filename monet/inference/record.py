@@ -61,7 +61,7 @@ class Record:
         self._add(entry)
         try:
             yield
-        except Exception:
+        except BaseException:
             self._add(self._entries.get(str(name), {**entry, "written": _NOTHING}))
             raise
         self._add({**entry, "written": _status(self._folder / name)})

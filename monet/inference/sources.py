@@ -142,14 +142,22 @@ def _in_folder(folder: Path, direction: Direction | None, output: Path) -> Itera
 
 def _matching(pattern: str, direction: Direction, output: Path) -> Iterator[Source]:
     base = Path(*_fixed_parts(PurePath(pattern).parts[:-1]))
-    seen: set[Path] = set()
-    for match in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 (Path.glob takes no absolute ones)
+    seen: set[tuple[tuple[int, int] | None, str]] = set()
+    written = _identity(output)
+    for match in sorted(glob.glob(pattern, recursive=True), key=_by_depth):  # noqa: PTH207 (Path.glob: no absolute ones)
         path = Path(match)
         files = [Source(path, path.relative_to(base), direction)]
         for source in _below(path, base, direction, output) if path.is_dir() else files:
-            if source.path not in seen:
-                seen.add(source.path)
+            folders = [_identity(folder) for folder in source.path.absolute().parents]
+            place = (folders[0], source.path.name)
+            if place not in seen and (written is None or written not in folders):
+                seen.add(place)
                 yield source
+
+
+def _by_depth(name: str) -> tuple[int, str]:
+    """Sorts names by their depth: of several ways to a file the shortest one counts."""
+    return len(PurePath(name).parts), name
 
 
 def _fixed_parts(parts: Sequence[str]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from monet.data.decode import UnreadableImage
 from monet.data.pixels import Pixels
 from monet.data.scenes import SceneCuts
-from monet.data.video import Frame, Video, VideoWriter
+from monet.data.video import Frame, Video, VideoWriter, pyav
 from monet.files import written_whole
 from monet.generation.translator import Translator
 from monet.inference.sources import Source
@@ -34,7 +37,7 @@ class TranslatedVideo:
     """What of the original could not be read."""
 
     def __str__(self) -> str:
-        flicker = "" if self.flicker is None else f", flicker {self.flicker:.2f} of the original's"
+        flicker = "" if self.flicker is None else f", flicker {self.flicker:.2f} (1: as the original)"
         return f"{self.path}: {self.frames:,} frames{flicker}" + (f"; {self.damage}" if self.damage else "")
 
 
@@ -87,7 +90,7 @@ def translate_video(
         UnreadableImage: nothing of it can be read.
         MonetError: the file cannot be written, or PyAV is not installed.
     """
-    with Video(source.path) as video:
+    with Video(source.path) as video, _told_as_unreadable():
         cuts, flicker, count = SceneCuts(video), Flicker(), 0
         statistics = translator.statistics(source.direction)
 
@@ -116,11 +119,28 @@ def translate_video(
                 if rate is not None and float(item.time) < next_time - _ROUNDING:
                     continue
                 next_time = (math.floor(float(item.time) * rate + _ROUNDING) + 1) / rate if rate else 0.0
-                pixels = translated(item, begins)
-                flicker.add(item.pixels, pixels, scene_begins=begins)
+                original = dataclasses.replace(item, pixels=_fitted(item.pixels, height, width))
+                pixels = translated(original, begins)
+                flicker.add(original.pixels, pixels, scene_begins=begins)
                 writer.write(pixels, item)
                 count, begins = count + 1, False
         return TranslatedVideo(path, count, flicker.ratio, video.damage)
+
+
+@contextlib.contextmanager
+def _told_as_unreadable() -> Iterator[None]:
+    """Tells an error of FFmpeg, such as times of sound that a container cannot hold, as one of the file."""
+    try:
+        yield
+    except pyav().FFmpegError as error:
+        raise UnreadableImage(f"FFmpeg cannot write it anew: {error.strerror or error}") from error
+
+
+def _fitted(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Returns a frame in the size of the first one, which few videos change."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
 
 
 _ROUNDING = 1e-6

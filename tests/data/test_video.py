@@ -88,6 +88,20 @@ def test_a_video_written_anew_has_the_same_times_and_the_same_sound(tmp_path: Pa
         assert after.seconds == pytest.approx(before.seconds, abs=0.05)
 
 
+def test_a_name_with_a_colon_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video(tmp_path / "a.mp4", [Shot(1, 3)])
+    (tmp_path / "a.mp4").rename(tmp_path / "12:30.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert len(read(Path("12:30.mp4"))[0]) == 3
+
+
+def test_a_coding_that_nobody_knows_is_told(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", [Shot(1, 3)], sound=False)
+    (tmp_path / "a.mp4").write_bytes((tmp_path / "a.mp4").read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(UnreadableImage, match="its coding is unknown"):
+        Video(tmp_path / "a.mp4")
+
+
 def test_sound_that_the_container_cannot_hold_is_coded_anew(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mkv", [Shot(3, 25)])
     path = copied(tmp_path / "a.mkv", tmp_path / "b.webm")  # AAC is not for WebM

@@ -53,6 +53,12 @@ def test_the_output_is_not_taken_for_input(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.png", "out/a.png"]
 
 
+def test_a_pattern_neither_follows_loops_nor_takes_the_output(tmp_path: Path) -> None:
+    write(tmp_path, "a.png", "b/x.png", "out/a.png", "out/b/x.png")
+    (tmp_path / "b" / "up").symlink_to(tmp_path)
+    assert names(f"{tmp_path}/**/*.png", tmp_path / "out") == ["a.png", "b/x.png"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
