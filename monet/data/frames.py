@@ -41,6 +41,9 @@ _LEAST_PICTURE = 0.3
 """Share of the height and width that bars leave at least; more of it black is a dark scene."""
 _QUALITY = 95
 
+_ROUNDING = 1e-6
+"""Seconds: times are fractions."""
+
 LeftOut = Literal["black", "blurred", "near-duplicates"]
 
 
@@ -112,7 +115,7 @@ def look_at(path: Path, every: float | None, *, on_frame: Callable[[], None] = l
                 scene += 1
             if every is None:
                 middle.add(frame, found.frames, scene)
-            elif float(frame.time) >= next_time:
+            elif float(frame.time) >= next_time - _ROUNDING:
                 next_time = float(frame.time) + every if next_time == -math.inf else _next(next_time, frame, every)
                 _add(found, (frame, found.frames, scene))
             found.frames += 1
@@ -167,6 +170,15 @@ def choose(looks: Sequence[VideoLook]) -> None:
         look.left_out = left
 
 
+def thin(looks: Sequence[VideoLook], most: int) -> None:
+    """Leaves so many of the chosen frames of several videos at most, evenly."""
+    chosen = [(look, each) for look in looks for each in look.chosen]
+    if len(chosen) > most:
+        kept = [chosen[index] for index in np.linspace(0, len(chosen) - 1, most).round().astype(int)]
+        for look in looks:
+            look.chosen = [each for owner, each in kept if owner is look]
+
+
 def scenes_for_tests(looks: Sequence[VideoLook], share: float, seed: int) -> set[tuple[Path, int]]:
     """Chooses scenes whose frames are for tests: whole scenes, so that no frame has a neighbour among the others.
 
@@ -199,7 +211,7 @@ def write_frames(look: VideoLook, folder_of: Callable[[Looked], Path], *, on_fra
         for index, frame in enumerate(video.frames()):
             on_frame()
             if (each := wanted.get(index)) and look.fits(frame.pixels):
-                name = f"{look.path.stem}-{round(each.time * 1000):09d}.jpg"
+                name = f"{look.path.stem}-{index:07d}.jpg"
                 with written_whole(folder_of(each) / name) as file:
                     file.write(to_jpeg(frame.pixels[rows, columns], _QUALITY, "4:4:4"))
                 count += 1
@@ -223,7 +235,7 @@ def seconds_between(paths: Sequence[Path], most: int) -> float:
 
 def _next(time: float, frame: Frame, every: float) -> float:
     """Returns the next time of a grid that is after a frame."""
-    return time + every * (math.floor((float(frame.time) - time) / every) + 1)
+    return time + every * (math.floor((float(frame.time) - time + _ROUNDING) / every) + 1)
 
 
 def _add(found: VideoLook, candidate: tuple[Frame, int, int] | None) -> None:

@@ -16,6 +16,7 @@ from monet.data.frames import (
     look_at,
     scenes_for_tests,
     seconds_between,
+    thin,
     write_frames,
 )
 from monet.data.store import BadImage
@@ -96,6 +97,8 @@ def frames_from_videos(
         display.advance()
     display.end()
     choose(looks)
+    if options.most is not None:
+        thin(looks, options.most)
     if not any(look.chosen for look in looks):
         read = sum(look.frames for look in looks)
         raise InputError(f"no frame is left of {read} in {len(looks)} readable videos: {_described(looks, bad)}")
