@@ -60,6 +60,8 @@ class Translator:
         """Of their convolutions."""
         config = from_dict(contents["config"])
         self._multiple = 2**config.model.downsamplings
+        lowest = 1 if config.model.generator == "unet" else 2  # reflection padding needs 2 pixels, also at the bottom
+        self._least = max(_LEAST_SIDE, lowest * self._multiple)
         self._reach = reach_of(config.model)
         if tile < max(self._multiple, _LEAST_SIDE):
             raise InputError(f"tiles of {tile} pixels are too small: give at least {max(self._multiple, _LEAST_SIDE)}")
@@ -169,10 +171,12 @@ class Translator:
 
     def _whole(self, images: Tensor, generator: torch.nn.Module) -> Tensor:
         height, width = images.shape[-2:]
-        return _like(self._through(_padded(images, self._multiple), generator)[..., :height, :width], images)
+        return _like(
+            self._through(_padded(images, self._multiple, self._least), generator)[..., :height, :width], images
+        )
 
     def _tiled(self, image: Tensor, generator: torch.nn.Module) -> Tensor:
-        padded, translated = _padded(image, self._multiple), torch.empty_like(image)
+        padded, translated = _padded(image, self._multiple, self._least), torch.empty_like(image)
         height, width = padded.shape[-2:]
         for tile in tiles(height, width, side=self._tile, reach=self._reach, multiple=self._multiple):
             output = self._through(padded[..., tile.seen[0], tile.seen[1]], generator)
@@ -198,9 +202,9 @@ def _like(translated: Tensor, images: Tensor) -> Tensor:
     return translated.clamp(-1, 1).clone(memory_format=torch.contiguous_format)  # no inference tensor
 
 
-def _padded(images: Tensor, multiple: int) -> Tensor:
-    """Continues images to the right and below up to the next multiple: by reflection, and beyond that by their edge."""
-    least = max(2 * multiple, _LEAST_SIDE)
+def _padded(images: Tensor, multiple: int, least: int) -> Tensor:
+    """Continues images to the right and below up to the next multiple, and to a least side: by reflection, and beyond
+    that by their edge."""
     sides = [(side, max(least, -(-side // multiple) * multiple)) for side in images.shape[-2:]]
     if all(side == padded for side, padded in sides):
         return images

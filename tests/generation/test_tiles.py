@@ -13,7 +13,7 @@ from monet.errors import InputError
 from monet.generation.normalisation import KeptNorm, KeptStatistics
 from monet.generation.tiles import reach_of, tiles
 from monet.generation.translator import Translator
-from monet.models import build_generator, build_networks
+from monet.models import build_generator, build_networks, generator_from_checkpoint
 from monet.models.layers import InstanceNorm
 
 NETWORKS = {
@@ -145,3 +145,19 @@ def test_keeping_statistics_shares_the_weights_and_leaves_the_generator_as_it_is
 def test_tiles_that_the_networks_cannot_halve_are_refused() -> None:
     with pytest.raises(InputError, match="tiles of 15 pixels are too small: give at least 16"):
         translator(NETWORKS["resnet"], tile=15)
+
+
+def test_a_size_that_a_unet_halves_to_one_pixel_is_not_padded() -> None:
+    model = ModelConfig(generator="unet", width=4, downsamplings=5)
+    loaded = contents(model)
+    generator = generator_from_checkpoint(loaded)
+    given = image(32, 64)
+    translated = Translator(loaded, device=torch.device("cpu"), precision="fp32").translate(given)
+    with torch.no_grad():
+        assert torch.allclose(translated, generator(given).clamp(-1, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 40), (17, 16)])
+def test_small_images_pass_through_a_deep_resnet(size: tuple[int, int]) -> None:
+    deep = translator(ModelConfig(width=2, residual_blocks=1, downsamplings=4), tile=1000)
+    assert deep.translate(image(*size)).shape == (1, 3, *size)
