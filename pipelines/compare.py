@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines._command import command_parser, run_command
+from pipelines._network import add_weights_and_device_options
 from pipelines._numbers import whole_number
 from pipelines._processes import leave
 from pipelines._scoring import add_scoring_options, score_options
@@ -39,11 +40,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--seed", type=whole_number, default=0, metavar="S", help="of the choice of the sample (default: %(default)s)"
     )
-    parser.add_argument(
-        "--weights", choices=["ema", "raw"], default="ema", help="averaged weights where there are some (default: ema)"
-    )
     parser.add_argument("--skip-bad", action="store_true", help="leave photos out that cannot be read")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    add_weights_and_device_options(parser)
     add_scoring_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there, too")
     parser.add_argument(

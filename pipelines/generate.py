@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines._command import command_parser, run_command
+from pipelines._network import add_checkpoint_option, add_precision_option, add_weights_and_device_options
 from pipelines._numbers import whole_number
 from pipelines._processes import leave
 
@@ -18,9 +19,7 @@ def main(arguments: Sequence[str]) -> int:
 
     parser = command_parser("generate", __doc__ or "")
     defaults = GenerationConfig()
-    parser.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="F", help="such as runs/NAME/checkpoints/last.pt"
-    )
+    add_checkpoint_option(parser)
     parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="the folder of photos, any size")
     parser.add_argument("--zip", type=Path, required=True, metavar="FILE", help="the archive: one 256×256 JPEG a photo")
     parser.add_argument(
@@ -37,14 +36,9 @@ def main(arguments: Sequence[str]) -> int:
         metavar="Q",
         help="JPEG quality, 1 to 100 (default: %(default)s)",
     )
-    parser.add_argument(
-        "--weights", choices=["ema", "raw"], default="ema", help="averaged weights where there are some (default: ema)"
-    )
     parser.add_argument("--skip-bad", action="store_true", help="leave photos out that cannot be read, and list them")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
-    parser.add_argument(
-        "--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help="of the network (default: auto)"
-    )
+    add_weights_and_device_options(parser)
+    add_precision_option(parser)
     options = parser.parse_args(arguments)
     painted = api.paint(
         options.checkpoint,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipelines._command import command_parser, run_command
+from pipelines._network import add_checkpoint_option, add_precision_option, add_weights_and_device_options
 from pipelines._numbers import number, whole_number
 from pipelines._processes import leave
 
@@ -18,9 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     from pipelines._display import Bars
 
     parser = command_parser("translate", __doc__ or "")
-    parser.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="F", help="such as runs/NAME/checkpoints/last.pt"
-    )
+    add_checkpoint_option(parser)
     parser.add_argument(
         "--input",
         required=True,
@@ -70,13 +68,8 @@ def main(arguments: Sequence[str]) -> int:
         help="share of the statistics of normalisation that a frame of a video has from those before it in its scene, "
         "0 to below 1: less flicker with more (default: %(default)s)",
     )
-    parser.add_argument(
-        "--weights", choices=["ema", "raw"], default="ema", help="averaged weights where there are some (default: ema)"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
-    parser.add_argument(
-        "--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help="of the network (default: auto)"
-    )
+    add_weights_and_device_options(parser)
+    add_precision_option(parser)
     options = parser.parse_args(arguments)
     result = api.translate(
         options.checkpoint,

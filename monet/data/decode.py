@@ -63,8 +63,23 @@ def read_size(file: Path | bytes) -> tuple[int, int]:
 
 def upright_rgb(image: Image.Image) -> Image.Image:
     """Converts a Pillow image as it was opened to 8-bit RGB, turned as its EXIF orientation says."""
+    return to_rgb(ImageOps.exif_transpose(image), white_level(image))
+
+
+def white_level(image: Image.Image) -> float | None:
+    """Returns the value of white in an image of 16 bits, as it was opened; None for others."""
     deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
-    return to_rgb(ImageOps.exif_transpose(image), 65535.0 if deep else None)
+    return 65535.0 if deep else None
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Returns whether an image has more than 8 bits."""
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Returns whether an image has transparency, of whatever kind."""
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
 def to_rgb(image: Image.Image, white_level: float | None = None) -> Image.Image:
@@ -76,9 +91,9 @@ def to_rgb(image: Image.Image, white_level: float | None = None) -> Image.Image:
     """
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+    if is_deep(image):
         return Image.fromarray(_to_8_bit(np.asarray(image, dtype=np.float64), white_level)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+    if has_alpha(image):
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from monet.data.decode import UnreadableImage, opened, reason_of, to_rgb
+from monet.data.decode import UnreadableImage, has_alpha, is_deep, opened, reason_of, upright_rgb
 from monet.data.pixels import Pixels
 
 PictureFormat = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP"]
@@ -31,10 +31,8 @@ SUFFIXES: dict[str, PictureFormat] = {
 """The format of a file by its name's ending."""
 
 _WITH_ALPHA = ("PNG", "WEBP", "TIFF")
-_ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
 _PROFILE_SPACES = {"RGB": "RGB", "CMYK": "CMYK", "L": "GRAY"}
 """The colour space that a profile has to be of, for images of a mode."""
-_16_BIT = 65535.0
 
 
 @dataclass(frozen=True)
@@ -96,13 +94,10 @@ def write_picture(file: IO[bytes], picture: Picture, kind: PictureFormat, qualit
 
 
 def _picture(image: Image.Image) -> Picture:
-    profile = image.info.get("icc_profile")
-    deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
-    upright = ImageOps.exif_transpose(image)
-    if deep or upright.mode in ("I", "F"):
-        return Picture(np.asarray(to_rgb(upright, _16_BIT if deep else None)))
-    alpha = None
-    if upright.mode in _ALPHA_MODES or "transparency" in upright.info:
+    if is_deep(image):
+        return Picture(np.asarray(upright_rgb(image)))
+    profile, upright, alpha = image.info.get("icc_profile"), ImageOps.exif_transpose(image), None
+    if has_alpha(upright):
         with_alpha = upright.convert("RGBA")
         alpha = np.asarray(with_alpha.getchannel("A"))
         upright = with_alpha.convert("RGB")

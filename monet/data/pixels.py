@@ -15,15 +15,28 @@ Pixels = NDArray[np.uint8]
 """RGB, 0 to 255, shape (H, W, 3) or (B, H, W, 3)."""
 
 
+_HALF_RANGE = 127.5
+"""Of 8-bit values, which are −1…1 in the networks."""
+
+
+def to_floats(images: Tensor) -> Tensor:
+    """uint8 0…255 => float32 −1…1, in any shape."""
+    return images.float().div_(_HALF_RANGE).sub_(1)
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """float −1…1 => uint8 0…255, rounded, in any shape."""
+    return images.float().add(1).mul_(_HALF_RANGE).round_().clamp_(0, 255).to(torch.uint8)
+
+
 def to_network(pixels: Tensor, device: torch.device) -> Tensor:
     """(B, H, W, 3) uint8 0…255 => (B, 3, H, W) float32 −1…1 on the device, channels last."""
-    return pixels.to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return to_floats(pixels.to(device).permute(0, 3, 1, 2))
 
 
 def to_pixels(images: Tensor) -> Pixels:
     """(B, 3, H, W) float −1…1 on any device => (B, H, W, 3) uint8 0…255 on the CPU, rounded."""
-    scaled = images.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).cpu().numpy()
+    return to_bytes(images).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def to_jpeg(pixels: Pixels, quality: int, subsampling: Literal["4:4:4", "4:2:0"] = "4:2:0") -> bytes:

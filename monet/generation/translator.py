@@ -13,6 +13,7 @@ from torch import Tensor
 
 from monet.config import from_dict
 from monet.data.decode import upright_rgb
+from monet.data.pixels import to_bytes, to_floats
 from monet.device import Precision
 from monet.errors import InputError
 from monet.generation.normalisation import KeptStatistics
@@ -26,8 +27,6 @@ TILE = 1536
 """Pixels: an image with more than a square of this side goes through a generator in tiles. Full HD does not."""
 _LEAST_SIDE = 16
 """Pixels: reflection padding inside of the networks needs so many."""
-_HALF_RANGE = 127.5
-"""Of 8-bit values, which are −1…1 in the networks."""
 
 
 class Translator:
@@ -187,19 +186,17 @@ class Translator:
 
     def _through(self, images: Tensor, generator: torch.nn.Module) -> Tensor:
         """(B, 3, H, W), uint8 or float, of a size that the generator can halve => float on the device."""
-        floating = images.to(self.device).float()
-        if images.dtype == torch.uint8:
-            floating = floating.div_(_HALF_RANGE).sub_(1)
+        moved = images.to(self.device)
+        floating = to_floats(moved) if images.dtype == torch.uint8 else moved.float()
         floating = floating.contiguous(memory_format=torch.channels_last)
         return run_generator(generator, floating, self.device, self.precision)
 
 
 def _like(translated: Tensor, images: Tensor) -> Tensor:
     """Returns the output of a generator as its input is: uint8 0…255 on the CPU, rounded, or float −1…1."""
-    translated = translated.float()
     if images.dtype == torch.uint8:
-        return translated.add(1).mul_(_HALF_RANGE).round_().clamp_(0, 255).to(torch.uint8).cpu()
-    return translated.clamp(-1, 1).clone(memory_format=torch.contiguous_format)  # no inference tensor
+        return to_bytes(translated).cpu()
+    return translated.float().clamp(-1, 1).clone(memory_format=torch.contiguous_format)  # no inference tensor
 
 
 def _padded(images: Tensor, multiple: int, least: int) -> Tensor:

@@ -114,8 +114,6 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
             for line in path.read_bytes().splitlines():
                 with contextlib.suppress(ValueError, RecursionError):
                     entry = json.loads(line)
-                    if isinstance(entry, dict) and {"name", "written", "source", "source_status", "settings"} <= set(
-                        entry
-                    ):
+                    if isinstance(entry, dict) and set(entry) >= _FIELDS:
                         entries[str(entry["name"])] = entry
     return entries
