@@ -39,6 +39,8 @@ _LEAST_BAR = 0.01
 """Share of the height or width that a bar has at least."""
 _LEAST_PICTURE = 0.3
 """Share of the height and width that bars leave at least; more of it black is a dark scene."""
+_KEPT = 8
+"""Frames of a scene that are kept while its middle is not known."""
 _QUALITY = 95
 
 _ROUNDING = 1e-6
@@ -92,13 +94,12 @@ class VideoLook:
         return _without_bars(self.brightest_rows), _without_bars(self.brightest_columns)
 
 
-def look_at(path: Path, every: float | None, *, on_frame: Callable[[], None] = lambda: None) -> VideoLook:
+def look_at(path: Path, every: float | None) -> VideoLook:
     """Reads a video once, and notes what its frames are like.
 
     Args:
         path: the file.
         every: seconds between candidates; None for one in the middle of each scene.
-        on_frame: called for every frame.
 
     Raises:
         UnreadableImage: nothing of it can be read.
@@ -109,7 +110,6 @@ def look_at(path: Path, every: float | None, *, on_frame: Callable[[], None] = l
     with Video(path) as video:
         cuts = SceneCuts(video)
         for frame in video.frames():
-            on_frame()
             if cuts.begins(frame) and found.frames:
                 _add(found, middle.taken())
                 scene += 1
@@ -145,10 +145,6 @@ class _Middle:
         middle = self._kept[(self._count // 2) // self._step] if self._kept else None
         self._kept, self._count, self._step = [], 0, 1
         return middle
-
-
-_KEPT = 8
-"""Frames that are kept of a scene."""
 
 
 def choose(looks: Sequence[VideoLook]) -> None:
@@ -202,20 +198,20 @@ def scenes_for_tests(looks: Sequence[VideoLook], share: float, seed: int) -> set
     return tests
 
 
-def write_frames(look: VideoLook, folder_of: Callable[[Looked], Path], *, on_frame: Callable[[], None]) -> int:
-    """Reads a video once more, and writes its chosen frames as JPEG files without black bars. Returns their number."""
+def write_frames(look: VideoLook, folder_of: Callable[[Looked], Path], *, on_frame: Callable[[], None]) -> list[Path]:
+    """Reads a video once more, and writes its chosen frames as JPEG files without black bars. Returns the files."""
     wanted = {each.index: each for each in look.chosen}
     rows, columns = look.picture
-    count = 0
+    written = []
     with Video(look.path) as video:
         for index, frame in enumerate(video.frames()):
             on_frame()
             if (each := wanted.get(index)) and look.fits(frame.pixels):
-                name = f"{look.path.stem}-{index:07d}.jpg"
-                with written_whole(folder_of(each) / name) as file:
+                path = folder_of(each) / f"{look.path.stem}-{index:07d}.jpg"
+                with written_whole(path) as file:
                     file.write(to_jpeg(frame.pixels[rows, columns], _QUALITY, "4:4:4"))
-                count += 1
-    return count
+                written.append(path)
+    return written
 
 
 def seconds_between(paths: Sequence[Path], most: int) -> float:

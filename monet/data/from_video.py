@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,6 @@ from monet.data.frames import (
 from monet.data.store import BadImage
 from monet.display import Display
 from monet.errors import InputError
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,18 +100,17 @@ def frames_from_videos(
         read = sum(look.frames for look in looks)
         raise InputError(f"no frame is left of {read} in {len(looks)} readable videos: {_described(looks, bad)}")
     tests = scenes_for_tests(looks, options.test, options.seed)
-    counts = {train: 0, test: 0}
+    written: list[Path] = []
     display.begin("writing", sum(look.frames for look in looks), "frames")
     for look in looks:
 
         def folder_of(each: Looked, path: Path = look.path) -> Path:
-            folder = test if (path, each.scene) in tests else train
-            counts[folder] += 1
-            return folder
+            return test if (path, each.scene) in tests else train
 
-        write_frames(look, folder_of, on_frame=display.advance)
+        written += write_frames(look, folder_of, on_frame=display.advance)
     display.end()
-    return Extracted(counts[train], counts[test], tuple(looks), tuple(bad))
+    for_tests = sum(path.parent == test for path in written)
+    return Extracted(len(written) - for_tests, for_tests, tuple(looks), tuple(bad))
 
 
 def _require_new(videos: Sequence[Path], *folders: Path) -> None:

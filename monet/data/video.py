@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -43,14 +44,19 @@ _MATRICES = {1: "ITU709", 4: "FCC", 5: "ITU601", 6: "ITU601", 7: "SMPTE240M"}
 class Frame:
     """A frame, upright."""
 
-    pixels: Pixels
-    """(H, W, 3): 8-bit RGB."""
+    native: Any
+    """PyAV's own frame."""
     time: Fraction
     """Seconds from the beginning."""
     duration: Fraction
     """Seconds that it is shown, as far as the file says; 0 where it does not."""
-    native: Any = None
-    """PyAV's own frame."""
+
+    @functools.cached_property
+    def pixels(self) -> Pixels:
+        """(H, W, 3): 8-bit RGB; converted when it is first asked for, as many frames are only passed over."""
+        turns = round(self.native.rotation / 90) % 4  # counter-clockwise
+        pixels = self.native.to_ndarray(format="rgb24")
+        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
 def pyav() -> ModuleType:
@@ -83,9 +89,8 @@ class Video:
         if kind := irregular_kind(path):
             raise UnreadableImage(kind)
         try:
-            self._container = self._av.open(
-                str(path.absolute()), metadata_errors="replace"
-            )  # "12:30.mp4" is no protocol
+            whole = str(path.absolute())  # 12:30.mp4 would name a protocol
+            self._container = self._av.open(whole, metadata_errors="replace")
         except (self._av.FFmpegError, OSError) as error:
             raise UnreadableImage(_reason(error, path)) from error
         pictures = [stream for stream in self._container.streams.video if not _is_cover(stream)]
@@ -157,9 +162,7 @@ class Video:
         base = native.time_base or self.stream.time_base
         time = last if native.pts is None else native.pts * base
         duration = (native.duration or 0) * base or (Fraction(0) if native.pts is not None else 1 / self.rate)
-        pixels = native.to_ndarray(format="rgb24")
-        turns = round(native.rotation / 90) % 4  # counter-clockwise
-        return Frame(np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels, time, duration, native)
+        return Frame(native, time, duration)
 
     def _damage(self, lost: int, end: float) -> str | None:
         seconds = self.seconds
@@ -193,7 +196,6 @@ class VideoWriter:
         self._av = pyav()
         kind, codec, self._sound_codec = WRITTEN[suffix]
         self._container = self._av.open(file, "w", format=kind)
-        self._source = source
         height, width = size
         whole = height % 2 == width % 2 == 0
         self._time_base = source.stream.time_base
@@ -202,7 +204,7 @@ class VideoWriter:
         )
         self._stream.pix_fmt = "yuv420p" if whole else "yuv444p"
         self._stream.codec_context.time_base = self._time_base
-        self._copy_colours()
+        self._copy_colours(source)
         self._sound = {stream.index: self._sound_stream(stream) for stream in source.sound}
         self._last = -1
         self._durations: dict[int, int] = {}
@@ -226,8 +228,6 @@ class VideoWriter:
     def copy(self, packet: Any) -> None:
         """Writes a packet of the source's sound: as it is where the container has its codec, else coded anew."""
         stream, copied = self._sound[packet.stream.index]
-        if stream is None:
-            return
         if copied:
             packet.stream = stream
             self._container.mux(packet)
@@ -244,7 +244,7 @@ class VideoWriter:
         if kind is None:
             self._mux(self._stream.encode(None))
             for stream, copied in self._sound.values():
-                if stream is not None and not copied:
+                if not copied:
                     self._container.mux(stream.encode(None))
         self._container.close()
 
@@ -262,12 +262,12 @@ class VideoWriter:
             stream.layout = "mono" if template.channels == 1 else "stereo"
             return stream, False
 
-    def _copy_colours(self) -> None:
-        ours, theirs = self._stream.codec_context, self._source.stream.codec_context
+    def _copy_colours(self, source: Video) -> None:
+        ours, theirs = self._stream.codec_context, source.stream.codec_context
         for name in ("color_range", "color_primaries", "color_trc", "colorspace"):
             setattr(ours, name, getattr(theirs, name))
-        if self._source.stream.sample_aspect_ratio:
-            ours.sample_aspect_ratio = self._source.stream.sample_aspect_ratio
+        if source.stream.sample_aspect_ratio:
+            ours.sample_aspect_ratio = source.stream.sample_aspect_ratio
         if theirs.colorspace == _RGB:
             ours.color_range = _LIMITED
         if theirs.colorspace not in (*_MATRICES, _UNSPECIFIED):

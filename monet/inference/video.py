@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +20,9 @@ from monet.data.video import Frame, Video, VideoWriter, pyav
 from monet.files import written_whole
 from monet.generation.translator import Translator
 from monet.inference.sources import Source
+
+_ROUNDING = 1e-6
+"""Seconds, or frames: times are fractions."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,12 @@ def translate_video(
         cuts, flicker, count = SceneCuts(video), Flicker(), 0
         statistics = translator.statistics(source.direction)
 
-        def translated(frame: Frame, scene_begins: bool) -> Pixels:
+        def translated(pixels: Pixels, scene_begins: bool) -> Pixels:
             if smoothing == 0:
-                return translator.translate(frame.pixels, source.direction)
+                return translator.translate(pixels, source.direction)
             if scene_begins:
                 statistics.forget()
-            return translator.frame(frame.pixels, statistics, 1 - smoothing)
+            return translator.frame(pixels, statistics, 1 - smoothing)
 
         items = video.frames_and_sound()
         sound_before, first = _first_frame(items)
@@ -110,7 +113,7 @@ def translate_video(
         with written_whole(path) as file, VideoWriter(file, path.suffix.lower(), video, (height, width)) as writer:
             for packet in sound_before:
                 writer.copy(packet)
-            for item in _with_first(first, items):
+            for item in itertools.chain([first], items):
                 if not isinstance(item, Frame):
                     writer.copy(item)
                     continue
@@ -119,10 +122,10 @@ def translate_video(
                 if rate is not None and float(item.time) < next_time - _ROUNDING:
                     continue
                 next_time = (math.floor(float(item.time) * rate + _ROUNDING) + 1) / rate if rate else 0.0
-                original = dataclasses.replace(item, pixels=_fitted(item.pixels, height, width))
-                pixels = translated(original, begins)
-                flicker.add(original.pixels, pixels, scene_begins=begins)
-                writer.write(pixels, item)
+                original = _fitted(item.pixels, height, width)
+                painted = translated(original, begins)
+                flicker.add(original, painted, scene_begins=begins)
+                writer.write(painted, item)
                 count, begins = count + 1, False
         return TranslatedVideo(path, count, flicker.ratio, video.damage)
 
@@ -143,10 +146,6 @@ def _fitted(pixels: Pixels, height: int, width: int) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
 
 
-_ROUNDING = 1e-6
-"""Seconds, or frames: times are fractions."""
-
-
 def _first_frame(items: Iterator[Frame | Any]) -> tuple[list[Any], Frame | None]:
     """Returns the packets of sound before the first frame, and that."""
     sound: list[Any] = []
@@ -155,8 +154,3 @@ def _first_frame(items: Iterator[Frame | Any]) -> tuple[list[Any], Frame | None]
             return sound, item
         sound.append(item)
     return sound, None
-
-
-def _with_first(first: Frame, others: Iterator[Frame | Any]) -> Iterator[Frame | Any]:
-    yield first
-    yield from others
