@@ -22,13 +22,19 @@ from monet.data.store import paintable
 from monet.device import Precision, choose_device, choose_precision
 from monet.display import Display
 from monet.errors import InputError
+from monet.exporting.made import Variant
+from monet.exporting.page import DEFAULT_RUNTIME
+from monet.exporting.write import Exported, ExportOptions
+from monet.exporting.write import export as export_generators
 from monet.files import write_json
 from monet.generation.painter import unreadable
 from monet.generation.translator import TILE, Translator
+from monet.inference.generators import load_generators
 from monet.inference.paint import Painted, paint_folder
 from monet.inference.sources import PictureSuffix, find_sources
 from monet.inference.translate import Translated, TranslationOptions, translate_sources, translate_to_file
 from monet.interrupts import CtrlC
+from monet.machine import available_processors
 from monet.models import Direction, Weights
 from monet.ranking.compare import Comparison, choose_photos
 from monet.ranking.compare import compare as compare_checkpoints
@@ -42,18 +48,18 @@ from monet.run.submit import Submission, submit_run
 from monet.run.train import train_run
 from monet.run_folder.checkpoints import Candidate, find_all
 from monet.run_folder.folder import RunFolder
-from monet.run_folder.scores import keep_score, named_checkpoint
+from monet.run_folder.scores import keep_score, last_score, named_checkpoint
 from monet.scoring.accumulator import ScoreAccumulator
 from monet.scoring.evaluation import Evaluation
 from monet.scoring.options import ScoreOptions
 from monet.scoring.score import Score
-from monet.training.stored import load_checkpoint
 from monet.training.trainer import Outcome
 
 __all__ = [
     "Comparison",
     "Context",
     "Evaluation",
+    "Exported",
     "Extracted",
     "Painted",
     "Score",
@@ -66,6 +72,7 @@ __all__ = [
     "compare",
     "default_context",
     "evaluate",
+    "export",
     "frames",
     "load",
     "paint",
@@ -100,8 +107,8 @@ def load(
     """Loads the generators of a checkpoint.
 
     Args:
-        checkpoint: such as `runs/first/checkpoints/last.pt`.
-        weights: the averaged weights where the run has them, or the raw ones.
+        checkpoint: such as `runs/first/checkpoints/last.pt`, or a model file that `export` wrote (`.safetensors`).
+        weights: of a checkpoint: the averaged ones where the run has them, or the raw ones.
         device: `auto` for an accelerator that works, else the CPU; or `cpu`, `cuda`, `cuda:1`, `mps`.
         precision: of the convolutions: `auto`, `fp32`, `bf16` or `fp16`.
         tile: pixels; an image larger than a square of this side goes through the network in tiles of it.
@@ -109,10 +116,10 @@ def load(
     Raises:
         InputError: the checkpoint cannot be read, the device does not work, or tiles are too small.
     """
-    contents = load_checkpoint(Path(checkpoint))
+    generators = load_generators(Path(checkpoint), weights)
     where = choose_device(device)
     chosen = choose_precision(precision, where, time.monotonic)
-    return Translator(contents, weights=weights, device=where, precision=chosen, tile=tile)
+    return Translator(generators, device=where, precision=chosen, tile=tile)
 
 
 def train(
@@ -367,6 +374,72 @@ def frames(
         raise InputError(f"--every: {error}") from None
     options = FrameOptions(every=seconds, most=most, domain=domain, test=test, seed=seed)
     return frames_from_videos(paths, Path(output), options, display)
+
+
+def export(
+    checkpoint: PathLike,
+    *,
+    onnx: PathLike | None = None,
+    safetensors: PathLike | None = None,
+    hub: PathLike | None = None,
+    page: PathLike | None = None,
+    direction: Direction = "ab",
+    variants: Sequence[Variant] = (),
+    pixels: bool = False,
+    photos: PathLike | None = None,
+    runtime: PathLike = DEFAULT_RUNTIME,
+    weights: Weights = "ema",
+    display: Display | None = None,
+) -> Exported:
+    """Writes the generators of a checkpoint for other runtimes; at least one of the four outputs is given.
+
+    An ONNX file takes images of any number, height and width. Before anything is written, onnxruntime gives what
+    PyTorch does, at five sizes and two numbers of images, to 1e-3 of −1…1.
+
+    Args:
+        checkpoint: as in `load`.
+        onnx: a file `.onnx`: `images`, (B, 3, H, W) float32 from −1 to 1 => `translated`, the same.
+        safetensors: a file `.safetensors` with all trained generators and the settings, which `load` reads.
+        hub: a folder with `model.safetensors`, `model.onnx` and a model card, as model hubs have it.
+        page: a folder with a page that translates pictures in the browser, without a server.
+        direction: of ONNX files and the page.
+        variants: further ONNX files: `fp16` with weights of 16 bits, `int8` with convolutions of 8 bits.
+        pixels: ONNX files take and give uint8 (B, H, W, 3) instead.
+        photos: a folder of images with which graphs are compared, and int8 is calibrated; drawn ones by default, but
+            for int8.
+        runtime: the npm package onnxruntime-web, for the page.
+        weights: as in `load`.
+        display: shows progress.
+
+    Raises:
+        InputError: the checkpoint or the photos cannot be read, the direction is not trained, there is nothing to
+            write, or an output would replace something.
+        MonetError: a graph does not give what PyTorch does, a file cannot be written, or a library is not installed.
+    """
+    given, folder = Path(checkpoint), Path(checkpoint).absolute().parent
+    options = ExportOptions(
+        onnx=Path(onnx) if onnx is not None else None,
+        safetensors=Path(safetensors) if safetensors is not None else None,
+        hub=Path(hub) if hub is not None else None,
+        page=Path(page) if page is not None else None,
+        direction=direction,
+        variants=tuple(variants),
+        pixels=pixels,
+        photos=Path(photos) if photos is not None else None,
+        runtime=Path(runtime),
+    )
+    generators = load_generators(given, weights)
+    run = RunFolder(folder.parent) if folder.name == "checkpoints" else None
+    return export_generators(
+        generators,
+        options,
+        title=run.path.name if run else given.stem,
+        score=last_score(run, generators.by_direction["ab"]) if run else None,
+        inputs=[given],
+        threads=available_processors(),
+        clock=time.monotonic,
+        display=display,
+    )
 
 
 def score(

@@ -34,11 +34,13 @@ _KINDS = {
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
+def written_whole(path: Path, on_whole: Callable[[Path], None] = lambda _: None) -> Iterator[IO[bytes]]:
     """Opens a binary file that takes its name only when it is complete and on the disk.
 
     Args:
         path: the final name; a file that already stands there stays until the new one replaces it.
+        on_whole: called with the file under the name that it has until then, when it is complete: size and time of its
+            last change are those that it will keep.
 
     Raises:
         MonetError: the file could not be written (disk full, no permission); the old one is untouched.
@@ -55,6 +57,7 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(file.fileno())
                 _close_where_open_files_stay(file)
+                on_whole(partial)
                 partial.replace(path)  # still locked, so that nobody takes it for one that was left behind
             except BaseException:
                 _close_where_open_files_stay(file)

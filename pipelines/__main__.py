@@ -21,6 +21,7 @@ COMMANDS = {
     "generate": "paint a folder of photos into an archive",
     "translate": "pictures of any size and videos, in either direction",
     "frames": "a domain to learn from, cut from videos",
+    "export": "the generator for other runtimes: ONNX, safetensors, a page for the browser",
     "validate": "every reason why an archive would be refused",
     "evaluate": "FID, MiFID, memorization distance and KID of one set of images",
     "compare": "score and rank the checkpoints of runs",

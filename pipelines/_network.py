@@ -13,11 +13,16 @@ def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_weights_and_device_options(parser: argparse.ArgumentParser) -> None:
-    """Adds `--weights` and `--device`."""
+def add_weights_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--weights`."""
     parser.add_argument(
         "--weights", choices=["ema", "raw"], default="ema", help="averaged weights where there are some (default: ema)"
     )
+
+
+def add_weights_and_device_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--weights` and `--device`."""
+    add_weights_option(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
 
 

@@ -15,7 +15,7 @@ FLOORS = [
     },
     {"data", "models", "checkpoint", "archive"},
     {"training", "generation", "scoring"},
-    {"tracking", "reporting"},
+    {"tracking", "reporting", "exporting"},
     {"doctor", "inference", "kernel", "run_folder"},
     {"ranking", "run"},
     {"api"},

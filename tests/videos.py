@@ -54,8 +54,14 @@ def write_video(
     variable: bool = False,
     rotation: int = 0,
     rate: int = 25,
+    sound_begins: float = 0.0,
+    sound_lasts: float | None = None,
+    pixel_shape: Fraction | None = None,
 ) -> list[Fraction]:
-    """Writes a video; returns the times of its frames in seconds."""
+    """Writes a video; returns the times of its frames in seconds.
+
+    Its sound is noise, from `sound_begins` on, as long as the pictures or `sound_lasts` seconds.
+    """
     av = pytest.importorskip("av", reason="PyAV is not installed")
     times: list[Fraction] = []
     with av.open(str(path), "w") as file:
@@ -63,6 +69,8 @@ def write_video(
         stream = file.add_stream(codec, rate=rate, options={"crf": "12"})
         stream.height, stream.width, stream.pix_fmt = size[0], size[1], "yuv420p"
         stream.codec_context.time_base = MILLISECOND
+        if pixel_shape:
+            stream.codec_context.sample_aspect_ratio = pixel_shape
         if rotation:
             stream.set_display_rotation(rotation)
         tone = file.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=48000) if sound else None
@@ -80,10 +88,12 @@ def write_video(
         if tone is not None:
             rng = np.random.default_rng(0)
             size_of_packet = 960 if path.suffix == ".webm" else 1024
-            for number in range(time * 48 // size_of_packet):
+            samples_in_all = time * 48 if sound_lasts is None else round(48000 * sound_lasts)
+            for number in range(samples_in_all // size_of_packet):
                 samples = rng.normal(0, 0.1, (2, size_of_packet)).astype(np.float32)
                 audio = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
-                audio.sample_rate, audio.pts, audio.time_base = 48000, number * size_of_packet, Fraction(1, 48000)
+                audio.sample_rate, audio.time_base = 48000, Fraction(1, 48000)
+                audio.pts = number * size_of_packet + round(48000 * sound_begins)
                 file.mux(tone.encode(audio))
             file.mux(tone.encode(None))
         file.mux(stream.encode(None))

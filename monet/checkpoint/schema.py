@@ -9,7 +9,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from monet.checkpoint.contents import Damaged
-from monet.config import from_dict
+from monet.config import Config, from_dict
 from monet.device import Precision
 from monet.errors import InputError, shown
 
@@ -125,6 +125,27 @@ SCHEMA: dict[str, Schema] = {
 `Added` with its default, so that older checkpoints can still be read."""
 
 
+MODEL_SCHEMA: dict[str, Schema] = {
+    "config": SCHEMA["config"],
+    "learned": {"photos": integer(1), "paintings": integer(1), "pairs": integer(), "seconds": number()},
+    "generators": MapOf(str, _TENSORS),
+}
+"""The same for a model file."""
+
+
+def conforming_model(contents: Any) -> dict[str, Any]:
+    """Checks the contents of a model file.
+
+    Raises:
+        Damaged: a section is missing, unknown, of the wrong type or out of bounds, or there is no generator_ab.
+    """
+    checked: dict[str, Any] = _conforming(contents, MODEL_SCHEMA, "")
+    _settings(checked)
+    if "ab" not in checked["generators"]:
+        raise Damaged("it holds no generator_ab")
+    return checked
+
+
 def conforming(contents: Any) -> dict[str, Any]:
     """Checks contents, and adds the facts that they are too old to hold.
 
@@ -132,10 +153,7 @@ def conforming(contents: Any) -> dict[str, Any]:
         Damaged: a section is missing, unknown, of the wrong type or out of bounds, or contradicts another.
     """
     checked: dict[str, Any] = _conforming(contents, SCHEMA, "")
-    try:
-        config = from_dict(checked["config"])
-    except InputError as error:
-        raise Damaged(f"in its settings, {error}") from error
+    config = _settings(checked)
     counters = checked["counters"]
     for name in ("step", "skipped"):
         if counters[name] > counters["pairs"]:
@@ -145,6 +163,13 @@ def conforming(contents: Any) -> dict[str, Any]:
     if (checked["ema"] is None) != (config.training.ema == 0):
         raise Damaged(f"ema is {_shown(checked['ema'])} where training.ema is {config.training.ema}")
     return checked
+
+
+def _settings(checked: dict[str, Any]) -> Config:
+    try:
+        return from_dict(checked["config"])
+    except InputError as error:
+        raise Damaged(f"in its settings, {error}") from error
 
 
 def _conforming(value: Any, schema: Schema, where: str) -> Any:

@@ -15,18 +15,18 @@ Pixels = NDArray[np.uint8]
 """RGB, 0 to 255, shape (H, W, 3) or (B, H, W, 3)."""
 
 
-_HALF_RANGE = 127.5
+HALF_RANGE = 127.5
 """Of 8-bit values, which are −1…1 in the networks."""
 
 
 def to_floats(images: Tensor) -> Tensor:
     """uint8 0…255 => float32 −1…1, in any shape."""
-    return images.float().div_(_HALF_RANGE).sub_(1)
+    return images.float().div_(HALF_RANGE).sub_(1)
 
 
 def to_bytes(images: Tensor) -> Tensor:
     """float −1…1 => uint8 0…255, rounded, in any shape."""
-    return images.float().add(1).mul_(_HALF_RANGE).round_().clamp_(0, 255).to(torch.uint8)
+    return images.float().add(1).mul_(HALF_RANGE).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def to_network(pixels: Tensor, device: torch.device) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 
 from monet.data.decode import UnreadableImage
 from monet.data.pixels import Pixels
+from monet.data.timeline import Timeline
 from monet.errors import MonetError
 from monet.files import irregular_kind
 
@@ -32,6 +33,9 @@ _UNKNOWN_RATE = Fraction(25)
 """Frames a second where a file does not say."""
 _ENDS_EARLY = 1.0
 """Seconds that may be missing at the end, as the lengths of sound and picture differ by some frames."""
+_LEAST_SILENCE, _MOST_SILENCE = Fraction(1, 20), Fraction(600)
+"""Seconds without sound that are made up for where sound is coded anew: less is a matter of rounding, more a wrong
+time."""
 _MOST_LOST = 1000
 """Damaged parts after which reading ends: what follows would not be seen either."""
 _RGB, _BT_709, _UNSPECIFIED, _LIMITED = 0, 1, 2, 1
@@ -54,7 +58,7 @@ class Frame:
     @functools.cached_property
     def pixels(self) -> Pixels:
         """(H, W, 3): 8-bit RGB; converted when it is first asked for, as many frames are only passed over."""
-        turns = round(self.native.rotation / 90) % 4  # counter-clockwise
+        turns = _turns(self.native)
         pixels = self.native.to_ndarray(format="rgb24")
         return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
@@ -105,6 +109,8 @@ class Video:
         self.stream.thread_type = "AUTO"
         self.sound = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
         """PyAV's streams of sound."""
+        self.turned = False
+        """Frames that were read lie on their side in the file: height and width are exchanged."""
         self.damage: str | None = None
         """What could not be read, when all has been."""
 
@@ -135,8 +141,8 @@ class Video:
 
         A damaged part is left out. Where the file ends early, so does this; `damage` says both.
         """
-        lost, last = 0, Fraction(0)
-        packets = self._container.demux(self.stream, *(self.sound if sound else ()))
+        lost, timeline, first = 0, Timeline(), None
+        packets = self._container.demux(self.stream, *self.sound)
         while True:
             try:
                 packet = next(packets, None)
@@ -144,7 +150,9 @@ class Video:
                     break
                 if packet.stream.type == "audio":
                     if packet.dts is not None:  # the last one is empty
-                        yield packet
+                        _move(packet, timeline)
+                        if sound:
+                            yield packet
                     continue
                 decoded = packet.decode()
             except self._av.FFmpegError:
@@ -153,21 +161,29 @@ class Video:
                     break
                 continue
             for native in decoded:
-                frame = self._frame(native, last)
-                last = frame.time + frame.duration
+                frame = self._frame(native, timeline)
+                first = frame.time if first is None else first
                 yield frame
-        self.damage = self._damage(lost, float(last))
+        self.damage = self._damage(lost, timeline, first or Fraction(0))
 
-    def _frame(self, native: Any, last: Fraction) -> Frame:
-        base = native.time_base or self.stream.time_base
-        time = last if native.pts is None else native.pts * base
-        duration = (native.duration or 0) * base or (Fraction(0) if native.pts is not None else 1 / self.rate)
-        return Frame(native, time, duration)
+    def _frame(self, native: Any, timeline: Timeline) -> Frame:
+        self.turned = bool(_turns(native) % 2)
+        number, base = self.stream.index, native.time_base or self.stream.time_base
+        duration = (native.duration or 0) * base
+        if native.pts is None:
+            duration = duration or 1 / self.rate
+            return Frame(native, timeline.after(number, duration), duration)
+        time = native.pts * base
+        return Frame(native, time + timeline.moved(number, time, duration), duration)
 
-    def _damage(self, lost: int, end: float) -> str | None:
-        seconds = self.seconds
-        if seconds is not None and end < seconds - _ENDS_EARLY:
-            return f"it ends after {end:.1f} s of {seconds:.1f} s"
+    def _damage(self, lost: int, timeline: Timeline, first: Fraction) -> str | None:
+        """Returns what is wrong. Where only the whole file has a length, that is the longest stream's."""
+        seconds, end = (
+            self.seconds,
+            timeline.end if self.stream.duration is None else timeline.end_of(self.stream.index),
+        )
+        if seconds is not None and end - first < seconds - _ENDS_EARLY:
+            return f"it ends after {float(end - first):.1f} s of {seconds:.1f} s"
         return f"{lost} damaged parts are left out" if lost else None
 
 
@@ -205,7 +221,9 @@ class VideoWriter:
         self._stream.pix_fmt = "yuv420p" if whole else "yuv444p"
         self._stream.codec_context.time_base = self._time_base
         self._copy_colours(source)
-        self._sound = {stream.index: self._sound_stream(stream) for stream in source.sound}
+        self._sound: dict[int, _CopiedSound | _CodedSound] = {
+            stream.index: self._sound_stream(stream) for stream in source.sound
+        }
         self._last = -1
         self._durations: dict[int, int] = {}
         """Of the frames that are being encoded, by their times: encoders forget them."""
@@ -227,15 +245,8 @@ class VideoWriter:
 
     def copy(self, packet: Any) -> None:
         """Writes a packet of the source's sound: as it is where the container has its codec, else coded anew."""
-        stream, copied = self._sound[packet.stream.index]
-        if copied:
-            packet.stream = stream
-            self._container.mux(packet)
-            return
-        with contextlib.suppress(self._av.InvalidDataError):
-            for frame in packet.decode():
-                frame.pts = None
-                self._container.mux(stream.encode(frame))
+        for coded in self._sound[packet.stream.index].written(packet):
+            self._container.mux(coded)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -243,9 +254,9 @@ class VideoWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self._mux(self._stream.encode(None))
-            for stream, copied in self._sound.values():
-                if not copied:
-                    self._container.mux(stream.encode(None))
+            for sound in self._sound.values():
+                for coded in sound.end():
+                    self._container.mux(coded)
         self._container.close()
 
     def _mux(self, packets: list[Any]) -> None:
@@ -253,26 +264,111 @@ class VideoWriter:
             packet.duration = self._durations.pop(packet.pts, packet.duration)
             self._container.mux(packet)
 
-    def _sound_stream(self, template: Any) -> tuple[Any, bool]:
-        """Returns a stream for sound, and whether it is copied."""
+    def _sound_stream(self, template: Any) -> _CopiedSound | _CodedSound:
         try:
-            return self._container.add_stream_from_template(template), True
+            return _CopiedSound(self._container.add_stream_from_template(template))
         except (ValueError, self._av.FFmpegError):
             stream = self._container.add_stream(self._sound_codec, rate=template.rate)
             stream.layout = "mono" if template.channels == 1 else "stereo"
-            return stream, False
+            return _CodedSound(stream, self._av)
 
     def _copy_colours(self, source: Video) -> None:
         ours, theirs = self._stream.codec_context, source.stream.codec_context
         for name in ("color_range", "color_primaries", "color_trc", "colorspace"):
             setattr(ours, name, getattr(theirs, name))
-        if source.stream.sample_aspect_ratio:
-            ours.sample_aspect_ratio = source.stream.sample_aspect_ratio
+        if shape := source.stream.sample_aspect_ratio:
+            ours.sample_aspect_ratio = 1 / shape if source.turned else shape
         if theirs.colorspace == _RGB:
             ours.color_range = _LIMITED
         if theirs.colorspace not in (*_MATRICES, _UNSPECIFIED):
             ours.colorspace = _BT_709
         self._matrix, self._range = _MATRICES.get(ours.colorspace), ours.color_range or None
+
+
+class _CopiedSound:
+    """Sound whose packets are written as they are.
+
+    Args:
+        stream: that they are written to.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._last: Fraction | None = None
+
+    def written(self, packet: Any) -> list[Any]:
+        """Returns what is to be written of a packet: nothing of one that does not come after the one before it, which
+        no container holds."""
+        time = packet.dts * packet.time_base
+        if self._last is not None and time <= self._last:
+            return []
+        self._last, packet.stream = time, self._stream
+        return [packet]
+
+    def end(self) -> list[Any]:
+        """Returns what is left to be written."""
+        return []
+
+
+class _CodedSound:
+    """Sound that is coded anew, with silence where there was none.
+
+    Args:
+        stream: that it is written to.
+        av: PyAV.
+    """
+
+    def __init__(self, stream: Any, av: ModuleType) -> None:
+        self._stream = stream
+        self._av = av
+        self._end = Fraction(0)
+
+    def written(self, packet: Any) -> list[Any]:
+        """Returns the packets that are coded of one; of a damaged one none."""
+        coded: list[Any] = []
+        with contextlib.suppress(self._av.InvalidDataError):
+            for frame in packet.decode():
+                time = self._end if frame.pts is None else frame.pts * frame.time_base
+                for _ in range(self._missing(time, frame)):
+                    coded += self._coded(self._silence(frame))
+                coded += self._coded(frame)
+        return coded
+
+    def end(self) -> list[Any]:
+        """Returns what is left to be written."""
+        return self._stream.encode(None)
+
+    def _missing(self, time: Fraction, frame: Any) -> int:
+        """Returns how many frames of silence are missing before a frame of this time."""
+        gap = min(time - self._end, _MOST_SILENCE)
+        return round(gap * frame.sample_rate / frame.samples) if gap > _LEAST_SILENCE and frame.samples else 0
+
+    def _silence(self, frame: Any) -> Any:
+        silent = self._av.AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=frame.samples)
+        silent.sample_rate = frame.sample_rate
+        for plane in silent.planes:
+            middle = b"\x80" if frame.format.name.startswith("u8") else b"\x00"
+            plane.update(middle * plane.buffer_size)
+        return silent
+
+    def _coded(self, frame: Any) -> list[Any]:
+        self._end += Fraction(frame.samples, frame.sample_rate)
+        frame.pts = None
+        return self._stream.encode(frame)
+
+
+def _turns(native: Any) -> int:
+    """Returns how many quarters a frame is to be turned counter-clockwise to be upright."""
+    return round(native.rotation / 90) % 4
+
+
+def _move(packet: Any, timeline: Timeline) -> None:
+    """Moves a packet's times where the file's have begun anew."""
+    base = packet.time_base
+    moved = timeline.moved(packet.stream.index, packet.dts * base, (packet.duration or 0) * base)
+    if moved:
+        packet.dts += round(moved / base)
+        packet.pts = None if packet.pts is None else packet.pts + round(moved / base)
 
 
 def _is_cover(stream: Any) -> bool:

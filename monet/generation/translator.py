@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,30 +11,27 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from monet.config import from_dict
 from monet.data.decode import upright_rgb
 from monet.data.pixels import to_bytes, to_floats
 from monet.device import Precision
 from monet.errors import InputError
 from monet.generation.normalisation import KeptStatistics
+from monet.generation.padding import LEAST_SIDE, Padding
 from monet.generation.painter import run_generator
 from monet.generation.tiles import reach_of, tiles
-from monet.models import DIRECTIONS, Direction, Weights, generator_from_checkpoint
+from monet.models import DIRECTIONS, Direction, Generators
 
 ImageT = TypeVar("ImageT", Image.Image, NDArray[np.uint8], Tensor)
 
 TILE = 1536
 """Pixels: an image with more than a square of this side goes through a generator in tiles. Full HD does not."""
-_LEAST_SIDE = 16
-"""Pixels: reflection padding inside of the networks needs so many."""
 
 
 class Translator:
-    """The generators of a checkpoint, ready to translate images.
+    """The generators of a run, ready to translate images.
 
     Args:
-        contents: a checkpoint that `monet.training.stored.load_checkpoint` has read.
-        weights: the averaged weights where the run has them, or the raw ones.
+        generators: on the CPU; they are moved.
         device: where the networks run.
         precision: of their convolutions.
         tile: images of more pixels than a square of this side are translated in tiles of it, with the statistics of
@@ -46,9 +43,8 @@ class Translator:
 
     def __init__(
         self,
-        contents: dict[str, Any],
+        generators: Generators,
         *,
-        weights: Weights = "ema",
         device: torch.device,
         precision: Precision,
         tile: int = TILE,
@@ -57,19 +53,15 @@ class Translator:
         """Where the networks run."""
         self.precision = precision
         """Of their convolutions."""
-        config = from_dict(contents["config"])
-        self._multiple = 2**config.model.downsamplings
-        lowest = 1 if config.model.generator == "unet" else 2  # reflection padding needs 2 pixels, also at the bottom
-        self._least = max(_LEAST_SIDE, lowest * self._multiple)
-        self._reach = reach_of(config.model)
-        if tile < max(self._multiple, _LEAST_SIDE):
-            raise InputError(f"tiles of {tile} pixels are too small: give at least {max(self._multiple, _LEAST_SIDE)}")
+        model = generators.config.model
+        self._padding = Padding.of(model)
+        self._reach = reach_of(model)
+        if tile < (least := max(self._padding.multiple, LEAST_SIDE)):
+            raise InputError(f"tiles of {tile} pixels are too small: give at least {least}")
         self._tile = tile
         self._generators = {
-            direction: generator_from_checkpoint(contents, direction=direction, weights=weights)
-            .to(device)
-            .to(memory_format=torch.channels_last)
-            for direction in config.training.directions
+            direction: generator.to(device).to(memory_format=torch.channels_last)
+            for direction, generator in generators.by_direction.items()
         }
 
     @property
@@ -170,14 +162,12 @@ class Translator:
 
     def _whole(self, images: Tensor, generator: torch.nn.Module) -> Tensor:
         height, width = images.shape[-2:]
-        return _like(
-            self._through(_padded(images, self._multiple, self._least), generator)[..., :height, :width], images
-        )
+        return _like(self._through(self._padding.pad(images), generator)[..., :height, :width], images)
 
     def _tiled(self, image: Tensor, generator: torch.nn.Module) -> Tensor:
-        padded, translated = _padded(image, self._multiple, self._least), torch.empty_like(image)
+        padded, translated = self._padding.pad(image), torch.empty_like(image)
         height, width = padded.shape[-2:]
-        for tile in tiles(height, width, side=self._tile, reach=self._reach, multiple=self._multiple):
+        for tile in tiles(height, width, side=self._tile, reach=self._reach, multiple=self._padding.multiple):
             output = self._through(padded[..., tile.seen[0], tile.seen[1]], generator)
             output = _like(output[..., tile.inner[0], tile.inner[1]], image)
             place = translated[..., tile.kept[0], tile.kept[1]]  # without what was padded
@@ -197,20 +187,3 @@ def _like(translated: Tensor, images: Tensor) -> Tensor:
     if images.dtype == torch.uint8:
         return to_bytes(translated).cpu()
     return translated.float().clamp(-1, 1).clone(memory_format=torch.contiguous_format)  # no inference tensor
-
-
-def _padded(images: Tensor, multiple: int, least: int) -> Tensor:
-    """Continues images to the right and below up to the next multiple, and to a least side: by reflection, and beyond
-    that by their edge."""
-    sides = [(side, max(least, -(-side // multiple) * multiple)) for side in images.shape[-2:]]
-    if all(side == padded for side, padded in sides):
-        return images
-    rows, columns = (_continued(side, padded).to(images.device) for side, padded in sides)
-    return images[..., rows, :][..., columns]
-
-
-def _continued(side: int, padded: int) -> Tensor:
-    """Returns for each place of a padded row the place that it has its value from: mirrored at the last one, and where
-    that leads beyond the first one, this."""
-    places = torch.arange(padded)
-    return torch.where(places < side, places, (2 * (side - 1) - places).clamp(min=0))

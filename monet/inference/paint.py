@@ -16,8 +16,8 @@ from monet.display import Display
 from monet.errors import InputError
 from monet.files import require_output
 from monet.generation.painter import make_painter, unreadable
-from monet.models import Weights, generator_from_checkpoint
-from monet.training.stored import load_checkpoint
+from monet.inference.generators import load_generators
+from monet.models import Weights
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def paint_folder(
     """Paints every photo of a folder into an archive.
 
     Args:
-        checkpoint_path: of a run.
+        checkpoint_path: a checkpoint, or a model file.
         photos_folder: photos directly in it.
         path: the archive; it takes this name only when it is complete.
         batch_size: photos that go through the network together.
@@ -74,14 +74,14 @@ def paint_folder(
     display = display or Display()
     require_output(path, "an archive of images", is_archive, [checkpoint_path, photos_folder])
     found = list_images(photos_folder)
-    contents = load_checkpoint(checkpoint_path)
+    generator = load_generators(checkpoint_path, weights).by_direction["ab"]
     bad = tuple(unreadable(found))
     photos = paintable(found, bad, skip_bad)
     if not photos:
         raise InputError(f"no photo in {photos_folder} can be read: {summary_of_bad(bad, most=3)}")
     where = choose_device(device)
     painter = make_painter(
-        generator_from_checkpoint(contents, weights=weights),
+        generator,
         settings,
         device=where,
         precision=choose_precision(precision, where, clock),

@@ -15,10 +15,9 @@ from monet.locks import Held, NoLocks, open_locked
 
 NAME = ".translated.jsonl"
 """In the folder that is written to: a line a file. Hidden, so that no translation of that folder takes it."""
-_FIELDS = {"name", "written", "source", "source_status", "settings"}
-_NOTHING: list[int] = []
-"""The status of a file that was not written."""
+_FIELDS = {"name", "written", "before", "source", "source_status", "settings", "damage"}
 _MOST_BYTES = 2**30
+_LONGEST_TEXT = 1000
 
 
 class Record:
@@ -36,37 +35,38 @@ class Record:
         self._entries = _read(self.path)
 
     def has_written(self, name: PurePath) -> bool:
-        """Returns whether a file of this name, as it is, was written by a translation, or may be by one that was killed
-        while it wrote."""
+        """Returns whether a file of this name, as it is, was written by a translation."""
         entry = self._entries.get(str(name))
-        return entry is not None and entry["written"] in (None, _status(self._folder / name))
+        status = _status(self._folder / name)
+        return entry is not None and status is not None and status in (entry["written"], entry["before"])
 
     def is_done(self, source: Source, name: PurePath) -> bool:
         """Returns whether a file of this name, as it is, was made of this source, as it is, with these settings."""
-        entry = self._entries.get(str(name), {})
-        if not entry or entry["written"] is None or entry["written"] != _status(self._folder / name):
+        entry, status = self._entries.get(str(name)), _status(self._folder / name)
+        if entry is None or status is None or entry["written"] != status:
             return False
         return all(entry[key] == value for key, value in self._made_of(source).items())
 
-    @contextlib.contextmanager
-    def written(self, source: Source, name: PurePath) -> Iterator[None]:
-        """Notes a file that is written in the block: before, so that it is known whenever a kill comes, and after.
+    def damage(self, name: PurePath) -> str | None:
+        """Returns what could not be read of the source of a file that is done."""
+        return self._entries[str(name)]["damage"]
 
-        Where the block fails, what was known of the name holds again.
+    def note(self, source: Source, name: PurePath, whole: Path, damage: str | None = None) -> None:
+        """Notes a file that is complete, before it takes its name: whenever a kill comes, the one that was there before
+        is known, and the new one.
+
+        Args:
+            source: what it was made of.
+            name: that it will have.
+            whole: the file, where it is still called otherwise.
+            damage: what of the source could not be read.
 
         Raises:
             MonetError: that cannot be noted.
         """
-        entry = {"name": str(name), "written": None, **self._made_of(source)}
-        self._add(entry)
-        try:
-            yield
-        except BaseException:
-            self._add(self._entries.get(str(name), {**entry, "written": _NOTHING}))
-            raise
-        self._add({**entry, "written": _status(self._folder / name)})
-
-    def _add(self, entry: dict[str, Any]) -> None:
+        before = _status(self._folder / name) if self.has_written(name) else None
+        made_of = self._made_of(source)
+        entry = {"name": str(name), "written": _status(whole), "before": before, **made_of, "damage": damage}
         try:
             add_line(self.path, json.dumps(entry))
         except OSError as error:
@@ -114,6 +114,10 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
             for line in path.read_bytes().splitlines():
                 with contextlib.suppress(ValueError, RecursionError):
                     entry = json.loads(line)
-                    if isinstance(entry, dict) and set(entry) >= _FIELDS:
+                    if isinstance(entry, dict) and set(entry) >= _FIELDS and _is_text(entry["damage"]):
                         entries[str(entry["name"])] = entry
     return entries
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or (type(value) is str and len(value) <= _LONGEST_TEXT)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -63,11 +64,13 @@ class Translated:
     """Files that are neither pictures nor videos."""
     videos: tuple[TranslatedVideo, ...] = ()
     """Those of the written files that are videos."""
+    damaged: tuple[tuple[Path, str], ...] = ()
+    """Those of the kept files of whose source not all could be read, with what could not."""
 
     @property
     def complete(self) -> bool:
         """Everything could be read to its end."""
-        return not self.bad and not any(video.damage for video in self.videos)
+        return not self.bad and not self.damaged and not any(video.damage for video in self.videos)
 
     def lines(self, output: str) -> list[str]:
         """Returns the result in lines.
@@ -79,6 +82,7 @@ class Translated:
         if self.set_aside:
             lines.append(f"set aside, neither picture nor video: {listed(self.set_aside)}")
         lines += [str(video) for video in self.videos]
+        lines += [f"{path}, which was there: {damage}" for path, damage in self.damaged]
         return lines + [f"could not be read: {item.path} ({item.reason})" for item in self.bad]
 
 
@@ -105,8 +109,8 @@ class PictureTranslation:
         self._alone = threading.Lock()
         """Held by whoever works on a picture that goes in tiles: one at a time, as each takes much memory."""
 
-    def write(self, source: Source, path: Path) -> None:
-        """Translates a picture, and writes it whole.
+    def write(self, source: Source, path: Path, on_whole: Callable[[Path], None] = lambda _: None) -> None:
+        """Translates a picture, and writes it whole; `on_whole` is that of `written_whole`.
 
         Raises:
             UnreadableImage: it cannot be read, or not be written in this format.
@@ -115,15 +119,15 @@ class PictureTranslation:
         width, height = read_size(source.path)
         if self._translator.in_tiles(height, width):
             with self._alone:
-                self._write(source, path)
+                self._write(source, path, on_whole)
         else:
-            self._write(source, path)
+            self._write(source, path, on_whole)
 
-    def _write(self, source: Source, path: Path) -> None:
+    def _write(self, source: Source, path: Path, on_whole: Callable[[Path], None]) -> None:
         picture = read_picture(source.path)
         pixels = self._translator.translate(picture.pixels, source.direction)
         kind: PictureFormat = SUFFIXES[path.suffix.lower()]
-        with written_whole(path) as file:
+        with written_whole(path, on_whole) as file:
             write_picture(file, dataclasses.replace(picture, pixels=pixels), kind, self._options.quality)
 
 
@@ -168,13 +172,16 @@ def translate_sources(
         videos = []
         for task in left:
             if task.source.is_video:
+                note = functools.partial(record.note, task.source, task.name)
                 try:
-                    with record.written(task.source, task.name):
-                        videos.append(_translate_video(translator, task.source, task.path, options, display))
+                    videos.append(_translate_video(translator, task.source, task.path, options, display, note))
                 except UnreadableImage as error:
                     bad.append(BadImage(task.source.path, str(error)))
+        to_do = set(left)
+        kept = [(task.path, record.damage(task.name)) for task in tasks if task not in to_do]
     written += [video.path for video in videos]
-    return Translated(tuple(written), len(tasks) - len(left), tuple(bad), sources.set_aside, tuple(videos))
+    damaged = tuple((path, damage) for path, damage in kept if damage)
+    return Translated(tuple(written), len(kept), tuple(bad), sources.set_aside, tuple(videos), damaged)
 
 
 def translate_to_file(
@@ -208,11 +215,22 @@ def translate_to_file(
 
 
 def _translate_video(
-    translator: Translator, source: Source, path: Path, options: TranslationOptions, display: Display
+    translator: Translator,
+    source: Source,
+    path: Path,
+    options: TranslationOptions,
+    display: Display,
+    on_whole: Callable[[Path, str | None], None] = lambda *_: None,
 ) -> TranslatedVideo:
     display.begin(source.path.name, frames_in(source.path), "frames")
     video = translate_video(
-        translator, source, path, smoothing=options.smoothing, rate=options.rate, on_frame=display.advance
+        translator,
+        source,
+        path,
+        smoothing=options.smoothing,
+        rate=options.rate,
+        on_frame=display.advance,
+        on_whole=on_whole,
     )
     display.end()
     return video
@@ -271,8 +289,7 @@ def _translate_pictures(
 
     def translate(task: _Task) -> BadImage | None:
         try:
-            with record.written(task.source, task.name):
-                pictures.write(task.source, task.path)
+            pictures.write(task.source, task.path, functools.partial(record.note, task.source, task.name))
         except UnreadableImage as error:
             return BadImage(task.source.path, str(error))
         return None

@@ -77,6 +77,7 @@ def translate_video(
     smoothing: float,
     rate: float | None = None,
     on_frame: Callable[[], None] = lambda: None,
+    on_whole: Callable[[Path, str | None], None] = lambda *_: None,
 ) -> TranslatedVideo:
     """Translates a video into a file, with the times of its frames, its colours' coding and its sound.
 
@@ -88,6 +89,7 @@ def translate_video(
             below 1; less flicker with more.
         rate: frames a second, at most; all by default. The others are left out.
         on_frame: called for every frame that is read.
+        on_whole: called with the file before it takes its name, and with what of the original could not be read.
 
     Raises:
         UnreadableImage: nothing of it can be read.
@@ -110,7 +112,8 @@ def translate_video(
             raise UnreadableImage("no frame of it can be read")
         height, width = first.pixels.shape[:2]
         next_time, begins = float(first.time), False
-        with written_whole(path) as file, VideoWriter(file, path.suffix.lower(), video, (height, width)) as writer:
+        whole = written_whole(path, lambda partial: on_whole(partial, video.damage))
+        with whole as file, VideoWriter(file, path.suffix.lower(), video, (height, width)) as writer:
             for packet in sound_before:
                 writer.copy(packet)
             for item in itertools.chain([first], items):

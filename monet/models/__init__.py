@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from monet.config import DIRECTIONS, Direction, ModelConfig, from_dict
+from monet.config import DIRECTIONS, Config, Direction, ModelConfig, from_dict
 from monet.errors import InputError
 from monet.models.discriminator import PatchDiscriminator, PooledDiscriminator
+from monet.models.fit import Misfit, require_same
 from monet.models.layers import initialise, start_as_identity
 from monet.models.resnet import ResnetGenerator
 from monet.models.unet import UnetGenerator
@@ -20,6 +21,9 @@ from monet.models.wavelet import WaveletDiscriminator, WaveletGenerator
 __all__ = [
     "DIRECTIONS",
     "Direction",
+    "Generators",
+    "Learned",
+    "Misfit",
     "Networks",
     "PatchDiscriminator",
     "PooledDiscriminator",
@@ -32,6 +36,8 @@ __all__ = [
     "build_generator",
     "build_networks",
     "generator_from_checkpoint",
+    "generators_from_checkpoint",
+    "generators_from_model",
     "initialise",
     "networks_without_memory",
 ]
@@ -67,6 +73,32 @@ class Networks:
 
     def _parameters(self, names: Sequence[str]) -> list[nn.Parameter]:
         return [parameter for name in names for parameter in self.named()[name].parameters()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What generators were trained on, and for how long."""
+
+    photos: int
+    """Images of the source domain."""
+    paintings: int
+    """Images of the target domain."""
+    pairs: int
+    """Pairs seen."""
+    seconds: float
+    """Training time."""
+
+
+@dataclass(frozen=True)
+class Generators:
+    """The trained generators of a run, apart from all else that its checkpoint holds."""
+
+    config: Config
+    """The run's settings."""
+    by_direction: Mapping[Direction, nn.Module]
+    """Those that are trained: on the CPU, in fp32, ready to paint."""
+    learned: Learned
+    """What from."""
 
 
 def build_generator(config: ModelConfig) -> ResnetGenerator | UnetGenerator | WaveletGenerator:
@@ -152,3 +184,34 @@ def generator_from_checkpoint(
     averaged = contents["ema"] if weights == "ema" else None
     generator.load_state_dict((averaged or contents["networks"])[f"generator_{direction}"])
     return generator.eval().requires_grad_(False)
+
+
+def generators_from_checkpoint(contents: dict[str, Any], weights: Weights = "ema") -> Generators:
+    """Returns all trained generators of a loaded checkpoint; see `generator_from_checkpoint`."""
+    config = from_dict(contents["config"])
+    found = {
+        direction: generator_from_checkpoint(contents, direction=direction, weights=weights)
+        for direction in config.training.directions
+    }
+    data, counters = contents["data"], contents["counters"]
+    learned = Learned(
+        photos=data["photos"], paintings=data["paintings"], pairs=counters["pairs"], seconds=counters["seconds"]
+    )
+    return Generators(config, found, learned)
+
+
+def generators_from_model(contents: dict[str, Any]) -> Generators:
+    """Returns the generators of a model that `monet.checkpoint.model.load` has read.
+
+    Raises:
+        Misfit: a tensor is not as the settings make it.
+    """
+    config, found = from_dict(contents["config"]), {}
+    with torch.device("meta"):
+        expected = build_generator(config.model).state_dict()
+    for direction, tensors in contents["generators"].items():
+        require_same(tensors, expected, f"generator_{direction}")
+        generator = build_generator(config.model)
+        generator.load_state_dict(tensors)
+        found[direction] = generator.eval().requires_grad_(False)
+    return Generators(config, found, Learned(**contents["learned"]))

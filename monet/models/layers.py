@@ -46,12 +46,23 @@ class ResizeConvolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) => (B, outputs, 2H, 2W)."""
+        return F.conv_transpose2d(_replicated(x), self._summed(), self.bias, stride=2, padding=3)
+
+    def as_transposed(self) -> nn.Sequential:
+        """Returns the same function as two layers that every library knows."""
+        kernel = self._summed().detach()
+        inputs, outputs = kernel.shape[:2]
+        layer = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=3, bias=self.bias is not None)
+        layer.load_state_dict({"weight": kernel} if self.bias is None else {"weight": kernel, "bias": self.bias})
+        return nn.Sequential(nn.ReplicationPad2d(1), layer.requires_grad_(False))
+
+    def _summed(self) -> Tensor:
+        """Returns the kernel of the transposed convolution: (inputs, outputs, 4, 4)."""
         outputs, inputs = self.weight.shape[:2]
         taps = F.pad(self.weight.flip(-1, -2).reshape(-1, 1, 3, 3), (1, 1, 1, 1))
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(self.weight.device.type, enabled=False):
             summed = F.avg_pool2d(taps, 2, stride=1, divisor_override=1)
-        kernel = summed.reshape(outputs, inputs, 4, 4).transpose(0, 1)
-        return F.conv_transpose2d(_replicated(x), kernel, self.bias, stride=2, padding=3)
+        return summed.reshape(outputs, inputs, 4, 4).transpose(0, 1)
 
 
 def _replicated(x: Tensor) -> Tensor:

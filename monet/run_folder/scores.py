@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from monet.device import Precision
 from monet.errors import InputError
 from monet.files import add_line, require_regular
 from monet.models import Weights
-from monet.run_folder.checkpoints import Candidate, find_candidates, read_candidate
+from monet.run_folder.checkpoints import Candidate, find_candidates, generator_digest, read_candidate
 from monet.run_folder.folder import RunFolder
 from monet.scoring.evaluation import Evaluation
 
 logger = logging.getLogger(__name__)
 
+_NUMBERS = ("fid", "mifid", "memorization_distance", "kid_mean", "num_generated", "num_reference")
 _TEXTS = ("checkpoint", "generator", "weights_used")
 
 
@@ -69,6 +72,18 @@ def read_scores(path: Path) -> list[dict[str, Any]]:
     if len(scores) < len(lines):
         logger.warning("%s has %d damaged lines of %d: left out", path, len(lines) - len(scores), len(lines))
     return scores
+
+
+def last_score(folder: RunFolder, generator: nn.Module) -> dict[str, Any] | None:
+    """Returns the last score of a generator in a run's folder; None where it has none that is whole.
+
+    Raises:
+        InputError: the scores cannot be read.
+    """
+    digest = generator_digest(generator)
+    found = [values for values in read_scores(folder.scores) if values["generator"] == digest]
+    whole = [values for values in found if all(isinstance(values.get(name), int | float) for name in _NUMBERS)]
+    return whole[-1] if whole else None
 
 
 def _score(line: str) -> dict[str, Any] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 
 from monet.data.decode import UnreadableImage
 from monet.data.scenes import SceneCuts
-from monet.data.video import Frame, Video, VideoWriter, frames_in
+from monet.data.video import Frame, Video, VideoWriter, _CopiedSound, frames_in
 from monet.errors import MonetError
 from tests.videos import Shot, draw, sound_of, write_video
 
@@ -108,6 +110,60 @@ def test_sound_that_the_container_cannot_hold_is_coded_anew(tmp_path: Path) -> N
     with Video(path) as video:
         assert [stream.codec_context.name for stream in video.sound] == ["opus"]
         assert video.seconds == pytest.approx(1.0, abs=0.1)
+
+
+def loudness(path: Path) -> np.ndarray[Any, Any]:
+    """The deviation of a video's sound in every tenth of a second."""
+    av = pytest.importorskip("av")
+    with av.open(str(path)) as file:
+        frames = [frame.to_ndarray().astype(float).mean(0) for frame in file.decode(audio=0)]
+        rate = file.streams.audio[0].rate
+    samples = np.concatenate(frames)
+    return samples[: len(samples) // (rate // 10) * (rate // 10)].reshape(-1, rate // 10).std(1)
+
+
+def test_sound_that_begins_late_does_so_when_it_is_coded_anew(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mkv", [Shot(3, 50)], sound_begins=1.0, sound_lasts=1.0)
+    found = loudness(copied(tmp_path / "a.mkv", tmp_path / "b.webm"))
+    assert len(found) == pytest.approx(20, abs=2)
+    assert found[:8].max() < 0.1 * found[12:18].min()
+
+
+def test_recordings_put_one_behind_the_other_follow_each_other(tmp_path: Path) -> None:
+    times = write_video(tmp_path / "a.ts", [Shot(3, 40)])
+    recording = (tmp_path / "a.ts").read_bytes()
+    (tmp_path / "twice.ts").write_bytes(recording + recording)
+    single, _ = read(tmp_path / "a.ts")
+    frames, damage = read(tmp_path / "twice.ts")
+    assert damage is None
+    assert len(frames) == 2 * len(single) == 2 * len(times)
+    steps = np.diff([float(frame.time) for frame in frames])
+    assert steps.min() > 0.03
+    assert steps.max() < 0.2
+    path = copied(tmp_path / "twice.ts", tmp_path / "b.mkv")
+    assert len(read(path)[0]) == 2 * len(times)
+    assert len(sound_of(path)) == pytest.approx(2 * len(sound_of(tmp_path / "a.ts")), abs=2)
+
+
+def test_sound_that_lasts_longer_is_no_missing_end(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mkv", [Shot(3, 25)], sound_lasts=5.0)
+    frames, damage = read(tmp_path / "a.mkv")
+    assert len(frames) == 25
+    assert damage is None
+
+
+@pytest.mark.parametrize(("rotation", "expected"), [(0, Fraction(4, 3)), (90, Fraction(3, 4)), (180, Fraction(4, 3))])
+def test_pixels_that_are_no_squares_turn_with_the_frame(tmp_path: Path, rotation: int, expected: Fraction) -> None:
+    write_video(tmp_path / "a.mp4", [Shot(3, 3)], rotation=rotation, pixel_shape=Fraction(4, 3))
+    with Video(copied(tmp_path / "a.mp4", tmp_path / "b.mp4")) as video:
+        assert video.stream.sample_aspect_ratio == expected
+
+
+def test_packets_of_sound_that_come_twice_are_written_once() -> None:
+    packets = [SimpleNamespace(dts=time, time_base=Fraction(1, 10), stream=None) for time in (0, 1, 1, 0, 2)]
+    sound = _CopiedSound("the stream")
+    written = [packet.dts for given in packets for packet in sound.written(given)]
+    assert written == [0, 1, 2]
 
 
 @pytest.mark.parametrize("size", [(47, 63), (33, 64), (2, 2)])

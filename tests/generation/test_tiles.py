@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
-from monet.config import Config, ModelConfig, TrainingConfig, to_dict
+from monet.config import ModelConfig
 from monet.errors import InputError
 from monet.generation.normalisation import KeptNorm, KeptStatistics
 from monet.generation.tiles import reach_of, tiles
 from monet.generation.translator import Translator
-from monet.models import build_generator, build_networks, generator_from_checkpoint
+from monet.models import build_generator
 from monet.models.layers import InstanceNorm
+from tests.generators import generators_of
 
 NETWORKS = {
     "resnet": ModelConfig(width=4, residual_blocks=2),
@@ -27,19 +26,8 @@ NETWORKS = {
 }
 
 
-def contents(model: ModelConfig) -> dict[str, Any]:
-    """What a translator needs of a checkpoint: networks whose changes are as large as trained ones'."""
-    config = Config(model=model, training=TrainingConfig(lambda_cycle=1.0))
-    networks = build_networks(model, seed=3)
-    for network in networks.named().values():
-        for parameter in network.parameters():
-            parameter.data.mul_(4)
-    weights = {name: network.state_dict() for name, network in networks.named().items()}
-    return {"config": to_dict(config), "networks": weights, "ema": None}
-
-
 def translator(model: ModelConfig, tile: int) -> Translator:
-    return Translator(contents(model), device=torch.device("cpu"), precision="fp32", tile=tile)
+    return Translator(generators_of(model), device=torch.device("cpu"), precision="fp32", tile=tile)
 
 
 def image(height: int, width: int) -> torch.Tensor:
@@ -149,8 +137,8 @@ def test_tiles_that_the_networks_cannot_halve_are_refused() -> None:
 
 def test_a_size_that_a_unet_halves_to_one_pixel_is_not_padded() -> None:
     model = ModelConfig(generator="unet", width=4, downsamplings=5)
-    loaded = contents(model)
-    generator = generator_from_checkpoint(loaded)
+    loaded = generators_of(model)
+    generator = loaded.by_direction["ab"]
     given = image(32, 64)
     translated = Translator(loaded, device=torch.device("cpu"), precision="fp32").translate(given)
     with torch.no_grad():

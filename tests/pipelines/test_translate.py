@@ -306,7 +306,13 @@ def test_a_folder_of_pictures_and_videos_with_damage_is_done_as_far_as_it_goes(
         *("a.png", "half.mkv", "whole.mp4"),
     ]
     assert command("translate", *words) == 1
-    assert "wrote 0 into" in capsys.readouterr().out
+    again = capsys.readouterr().out
+    assert "wrote 0 into" in again
+    assert "half.mkv, which was there: it ends after " in again
+    (tmp_path / "in" / "none.mp4").unlink()
+    assert command("translate", *words) == 1  # what is missing of a video is missing still
+    (tmp_path / "in" / "half.mkv").unlink()
+    assert command("translate", *words) == 0
 
 
 def test_from_a_video_to_a_domain_to_a_training_to_the_video_translated(

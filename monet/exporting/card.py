@@ -1,0 +1,75 @@
+"""The model card: `README.md` as model hubs have it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from monet import __version__
+from monet.clock import format_duration
+from monet.config import Config, flat, to_dict
+from monet.exporting.made import Way
+from monet.models import Direction, Generators
+
+NAME = "README.md"
+
+_MARK = "library_name: monet"
+_WORDS = {"ab": "the first domain into the second (photo to painting)", "ba": "the second domain into the first"}
+
+
+def model_card(
+    generators: Generators,
+    title: str,
+    *,
+    direction: Direction,
+    pixels: bool,
+    ways: Sequence[Way],
+    score: Mapping[str, Any] | None,
+) -> str:
+    """Returns the card.
+
+    Args:
+        generators: of the model.
+        title: its name.
+        direction: of the ONNX file.
+        pixels: it takes bytes; see `onnx_graph`.
+        ways: what was exported as ONNX; see `GraphMaker`.
+        score: a line of `scores.jsonl`, where it was scored.
+    """
+    settings = flat(to_dict(generators.config))
+    defaults = flat(to_dict(Config()))
+    crop = " × ".join(map(str, sorted(set(generators.config.data.crop))))
+    return _template().render(
+        title=title,
+        version=__version__,
+        directions=", and of ".join(_WORDS[direction] for direction in generators.by_direction),
+        onnx=bool(ways),
+        pixels=pixels,
+        direction=direction,
+        ways=ways,
+        learned=generators.learned,
+        duration=format_duration(generators.learned.seconds),
+        settings=[(name, json.dumps(value)) for name, value in settings.items() if value != defaults[name]],
+        score=score,
+        crop=crop,
+    )
+
+
+def is_model_card(path: Path) -> bool:
+    """Returns whether a file is a card of monet's."""
+    try:
+        return _MARK in path.read_text(encoding="utf-8")[:1000]
+    except (OSError, ValueError):
+        return False
+
+
+@cache
+def _template() -> jinja2.Template:
+    loader = jinja2.PackageLoader("monet.exporting", ".")
+    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    return environment.get_template("card.md.jinja")

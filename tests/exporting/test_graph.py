@@ -1,0 +1,108 @@
+"""ONNX graphs: the same images as PyTorch's, of any number and size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from monet.config import ModelConfig
+from monet.exporting import graph
+from monet.exporting.check import Session
+from monet.exporting.network import AnySize
+from monet.generation.padding import Padding
+from monet.generation.translator import Translator
+from tests.conftest import picture
+from tests.generators import generators_of
+
+pytest.importorskip("onnxruntime")
+
+NETWORKS = {
+    "resnet": ModelConfig(width=8, residual_blocks=2),
+    "resize": ModelConfig(width=8, residual_blocks=1, downsamplings=3, upsample="resize", skip=True),
+    "unet": ModelConfig(generator="unet", width=8, downsamplings=4),
+    "wavelet": ModelConfig(generator="wavelet", width=8, residual_blocks=2, downsamplings=1, skip=True),
+    "wavelet at a quarter": ModelConfig(generator="wavelet", width=8, residual_blocks=1, downsamplings=2),
+    "batch": ModelConfig(width=8, residual_blocks=1, norm="batch"),
+}
+CHANGE = {"batch": 2.0}  # its statistics are those of no training: more would leave black and white alone
+SIZES = [(256, 256), (64, 80), (37, 211), (17, 16), (5, 30)]
+
+
+def images(count: int, height: int, width: int) -> np.ndarray[Any, Any]:
+    """(B, H, W, 3) uint8."""
+    return np.stack([np.asarray(picture(seed, (width, height))) for seed in range(count)])
+
+
+def as_floats(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2) / np.float32(127.5) - 1, dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_graph_gives_what_pytorch_gives_at_any_size_and_number(name: str) -> None:
+    generators = generators_of(NETWORKS[name], change=CHANGE.get(name, 4.0))
+    translator = Translator(generators, device=torch.device("cpu"), precision="fp32")
+    session = Session(graph.onnx_graph(generators, "ba", pixels=False), threads=1)
+    for height, width in SIZES:
+        for count in (1, 3):
+            given = as_floats(images(count, height, width))
+            expected = translator.translate(torch.from_numpy(given), "ba").numpy()
+            found = session(given)
+            assert found.shape == given.shape
+            assert np.abs(found - expected).max() < 1e-3, (height, width, count)
+    assert session(as_floats(images(1, 1, 1))).shape == (1, 3, 1, 1)
+
+
+def test_a_graph_of_bytes_gives_the_bytes_that_pytorch_gives() -> None:
+    generators = generators_of(NETWORKS["wavelet"])
+    translator = Translator(generators, device=torch.device("cpu"), precision="fp32")
+    session = Session(graph.onnx_graph(generators, "ab", pixels=True), threads=1)
+    for height, width in SIZES:
+        given = images(2, height, width)
+        found, expected = session(given), translator.translate(given)
+        assert found.dtype == np.uint8
+        assert found.shape == given.shape
+        assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
+        assert np.abs(found.astype(int) - given.astype(int)).max() > 5
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_usual_layers_compute_the_same_and_leave_the_generator_alone(name: str) -> None:
+    generator = generators_of(NETWORKS[name]).by_direction["ab"]
+    kinds = [type(module) for module in generator.modules()]
+    given = torch.from_numpy(as_floats(images(2, 64, 48)))
+    with torch.no_grad():
+        before = generator(given)
+        usual = AnySize(generator, Padding.of(NETWORKS[name])).eval()(given)
+        assert torch.equal(generator(given), before)
+    assert [type(module) for module in generator.modules()] == kinds
+    assert torch.allclose(usual, before.clamp(-1, 1), atol=1e-4)
+
+
+def test_smaller_numbers_give_nearly_the_same_in_half_and_a_quarter_of_the_size() -> None:
+    generators = generators_of(ModelConfig(width=16, residual_blocks=3), change=2.0)
+    exact = graph.onnx_graph(generators, "ab", pixels=False)
+    examples = [as_floats(images(1, 64, 64) // (1 + place)) for place in range(2)]
+    given = as_floats(images(2, 37, 70))
+    expected = Session(exact, threads=1)(given)
+    full = len(exact.SerializeToString())
+    for made, size, off in ((graph.in_fp16(exact), 0.6, 0.01), (graph.in_int8(exact, examples), 0.5, 0.1)):
+        assert len(made.SerializeToString()) < size * full
+        found = Session(made, threads=1)(given)
+        assert found.dtype == np.float32
+        assert 0 < np.abs(found - expected).mean() < off
+    assert len(exact.SerializeToString()) == full
+    kinds = [node.op_type for node in graph.in_int8(exact, examples).graph.node]
+    assert kinds.count("QuantizeLinear") > 3
+
+
+def test_a_graph_knows_what_it_is() -> None:
+    made = graph.onnx_graph(generators_of(NETWORKS["batch"]), "ba", pixels=True)
+    (given,), (returned,) = made.graph.input, made.graph.output
+    assert (given.name, returned.name) == ("images", "translated")
+    dims = [
+        [bool(dim.dim_param) or dim.dim_value for dim in part.type.tensor_type.shape.dim] for part in (given, returned)
+    ]
+    assert dims == [[True, True, True, 3]] * 2

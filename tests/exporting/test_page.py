@@ -1,0 +1,137 @@
+"""The page: a real file into a real browser, and the painting that PyTorch makes of it out."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import http.server
+import io
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import monet
+from monet.errors import InputError
+from tests.browser import browser, needs_browser
+from tests.conftest import TINY, picture
+
+pytest.importorskip("onnxruntime")
+
+SETTINGS = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TINY[1::2], strict=True)}
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The npm package, as `npm install onnxruntime-web` leaves it."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("needs npm")
+    folder = tmp_path_factory.mktemp("npm")
+    words = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", "onnxruntime-web"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        pytest.skip(f"onnxruntime-web cannot be had: {done.stderr.strip().splitlines()[-1:]}")
+    return folder / "node_modules" / "onnxruntime-web"
+
+
+@pytest.fixture(scope="module")
+def page(runtime: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the page, beside the run that it is made of."""
+    folder = tmp_path_factory.mktemp("page")
+    settings = {"training.epochs": 2, "training.learning_rate": 0.01, "training.lambda_identity": 0.0}
+    monet.train(tiny_data, run=folder / "painter", settings={**settings, **SETTINGS})
+    monet.export(folder / "painter" / "checkpoints" / "last.pt", page=folder / "page", runtime=runtime)
+    return folder / "page"
+
+
+@pytest.fixture
+def served(page: Path) -> Iterator[str]:
+    class Silent(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=page))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/index.html"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def wait_for(driver: Any, script: str) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(driver, 60).until(lambda _: driver.execute_script(f"return {script}"))
+
+
+def translated(driver: Any, file: Path) -> np.ndarray[Any, Any]:
+    """What the page saves of a file."""
+    driver.find_element("id", "file").send_keys(str(file))
+    wait_for(driver, "document.body.dataset.state === 'translated'")
+    script = """
+        const done = arguments[0];
+        fetch(document.getElementById('save').href).then((answer) => answer.blob()).then((blob) => {
+            const reader = new FileReader();
+            reader.onload = () => done(reader.result.split(',')[1]);
+            reader.readAsDataURL(blob);
+        });"""
+    with Image.open(io.BytesIO(base64.b64decode(driver.execute_async_script(script)))) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"))
+
+
+def complaints(driver: Any) -> list[str]:
+    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+@needs_browser
+@pytest.mark.parametrize("way", ["served", "from disk"])
+def test_a_picture_that_goes_in_comes_out_as_pytorch_paints_it(
+    page: Path, served: str, tmp_path: Path, way: str
+) -> None:
+    given = picture(5, (301, 200))
+    given.save(tmp_path / "my photo.png")
+    translator = monet.load(page.parent / "painter" / "checkpoints" / "last.pt", device="cpu", precision="fp32")
+    expected = np.asarray(translator.translate(given)).astype(int)
+    with browser(tmp_path / "profile", 900) as driver:
+        driver.get(served if way == "served" else (page / "index.html").as_uri())
+        wait_for(driver, "document.getElementById('status').textContent === 'Ready.'")
+        found = translated(driver, tmp_path / "my photo.png").astype(int)
+        assert found.shape == (200, 301, 3)
+        assert np.abs(found - expected).max() <= 2
+        assert np.abs(found - np.asarray(given).astype(int)).mean() > 2
+        assert driver.find_element("id", "save").get_attribute("download") == "my photo-translated.png"
+        assert driver.title == "painter"
+        assert "Translated in " in driver.find_element("id", "status").text
+        assert not complaints(driver)
+        picture(6, (1500, 750)).save(tmp_path / "large.png")
+        assert translated(driver, tmp_path / "large.png").shape == (512, 1024, 3)
+        (tmp_path / "text.png").write_text("no picture")
+        driver.find_element("id", "file").send_keys(str(tmp_path / "text.png"))
+        wait_for(driver, "document.getElementById('status').textContent.includes('cannot be read as a picture')")
+
+
+@needs_browser
+def test_the_page_fits_a_phone_and_says_what_is_missing(page: Path, tmp_path: Path) -> None:
+    shutil.copy(page / "index.html", tmp_path)
+    with browser(tmp_path / "profile", 375, phone=True) as driver:
+        driver.get((tmp_path / "index.html").as_uri())
+        wait_for(driver, "document.getElementById('status').textContent.includes('belong beside this page')")
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= 375
+
+
+def test_a_page_is_replaced_and_nothing_else(page: Path, runtime: Path, tmp_path: Path) -> None:
+    checkpoint = page.parent / "painter" / "checkpoints" / "last.pt"
+    shutil.copytree(page, tmp_path / "page")
+    monet.export(checkpoint, page=tmp_path / "page", runtime=runtime / "dist")
+    (tmp_path / "page" / "index.html").write_text("<html>my own page</html>")
+    with pytest.raises(InputError, match="index.html is there and is not a part of such a page"):
+        monet.export(checkpoint, page=tmp_path / "page", runtime=runtime)

@@ -1,0 +1,254 @@
+"""`export`: what is written, that nothing is replaced, and nothing written that is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import monet
+from monet.checkpoint import model
+from monet.errors import InputError, MonetError
+from monet.exporting import check, graph
+from tests.conftest import TINY, fill_folder, picture
+from tests.pipelines.conftest import command
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+SETTINGS = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TINY[1::2], strict=True)}
+
+
+@pytest.fixture(scope="module")
+def run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export") / "painter"
+    settings = {"training.epochs": 1, "model.generator": "resnet", "model.skip": False, "training.lambda_cycle": 2.0}
+    monet.train(tiny_data, run=folder, settings={**settings, **SETTINGS})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(run: Path) -> Path:
+    return run / "checkpoints" / "last.pt"
+
+
+def test_the_command_writes_graphs_that_give_the_same_and_says_how_they_compare(
+    checkpoint: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out" / "painter.onnx"
+    words = ("--onnx", out, "--fp16", "--int8", "--photos", tiny_data / "testA", "--direction", "ba")
+    assert command("export", "--checkpoint", checkpoint, *words) == 0
+    shown = capsys.readouterr().out
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "painter-fp16.onnx",
+        "painter-int8.onnx",
+        "painter.onnx",
+    ]
+    assert [line.split()[0] for line in shown.splitlines()[-4:]] == ["PyTorch", "fp32", "fp16", "int8"]
+    assert f"wrote {out}" in shown
+    given = np.asarray(picture(1, (70, 33)))
+    floats = np.ascontiguousarray(given.transpose(2, 0, 1)[None] / np.float32(127.5) - 1, dtype=np.float32)
+    session = onnxruntime.InferenceSession(str(out))
+    translator = monet.load(checkpoint, device="cpu", precision="fp32")
+    expected = translator.translate(torch.from_numpy(floats), "ba").numpy()
+    assert np.abs(session.run(None, {"images": floats})[0] - expected).max() < 1e-3
+    again = out.read_bytes()
+    assert command("export", "--checkpoint", checkpoint, "--onnx", out) == 0  # its own file may be replaced
+    assert out.read_bytes() != again  # the other direction
+
+
+def test_a_model_file_is_loaded_like_its_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    monet.export(checkpoint, safetensors=path)
+    given = picture(3, (50, 41))
+    for direction in ("ab", "ba"):
+        expected = monet.load(checkpoint, device="cpu", precision="fp32").translate(given, direction)
+        assert (
+            monet.load(path, device="cpu", precision="fp32").translate(given, direction).tobytes() == expected.tobytes()
+        )
+    monet.export(path, onnx=tmp_path / "of-a-model.onnx")
+    assert path.stat().st_size < checkpoint.stat().st_size / 2
+
+
+def test_a_folder_is_painted_with_a_model_file_as_with_its_checkpoint(
+    checkpoint: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    monet.export(checkpoint, safetensors=tmp_path / "model.safetensors")
+    pictures = []
+    for name, path in (("run", checkpoint), ("model", tmp_path / "model.safetensors")):
+        monet.paint(path, tiny_data / "testA", tmp_path / f"{name}.zip", device="cpu", precision="fp32")
+        with zipfile.ZipFile(tmp_path / f"{name}.zip") as archive:
+            pictures.append([archive.read(member) for member in archive.namelist()])
+    assert pictures[0] == pictures[1]
+    assert len(pictures[0]) == 6
+
+
+def test_a_folder_for_a_hub_has_a_card_with_the_score(
+    run: Path, tiny_data: Path, random_weights: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "painter"
+    shutil.copytree(run, own)
+    options = monet.ScoreOptions(feature_layer="64", inception_weights=random_weights)
+    comparison = monet.compare(own, tiny_data / "testA", tiny_data / "trainB", options=options)
+    folder = tmp_path / "hub"
+    monet.export(own / "checkpoints" / "last.pt", hub=folder, pixels=True)
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "model.onnx", "model.safetensors"]
+    text = (folder / "README.md").read_text()
+    _, front, body = text.split("---\n", 2)
+    assert yaml.safe_load(front)["pipeline_tag"] == "image-to-image"
+    assert "# painter" in body
+    assert f"| FID | {comparison.leader.evaluation.score.fid:.4g} |" in body
+    assert "12 images of the source domain and 5 of the target domain, seen in 8 pairs" in body
+    assert "| `training.lambda_cycle` | 2.0 |" in body
+    assert "(B, H, W, 3) uint8" in body
+    assert "\n\n\n" not in body
+    unscored = tmp_path / "unscored"
+    monet.export(run / "checkpoints" / "last.pt", hub=unscored)
+    assert "Not measured." in (unscored / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "nothing to write: give --onnx, --safetensors, --hub or --page"),
+        (["--onnx", "{}/model.pb"], "model.pb: give a name that ends in .onnx"),
+        (["--onnx", "{}/a.onnx", "--int8"], "--int8 is calibrated on photos: name a folder of them with --photos"),
+        (
+            ["--safetensors", "{}/a.safetensors", "--fp16"],
+            "--fp16 and --int8 are ONNX files: give --onnx or --hub, too",
+        ),
+        (["--onnx", "{}/a.onnx", "--photos", "{}/none"], "no folder "),
+        (["--onnx", "{}/mine.onnx"], "mine.onnx is there and is not an ONNX file of monet's"),
+        (["--safetensors", "{}/mine.safetensors"], "mine.safetensors is there and is not a model file"),
+        (["--hub", "{}"], "README.md is there and is not a model card of monet's"),
+        (["--page", "{}"], "no onnxruntime-web in node_modules/onnxruntime-web: npm install onnxruntime-web, or name"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_the_work(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    for name in ("mine.onnx", "mine.safetensors", "README.md"):
+        (tmp_path / name).write_text("mine")
+    assert command("export", "--checkpoint", checkpoint, *(word.format(tmp_path) for word in words)) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "mine.onnx", "mine.safetensors"]
+
+
+def test_a_direction_that_is_not_trained_is_refused(tiny_data: Path, tmp_path: Path) -> None:
+    one_way = {"training.epochs": 1, "training.lambda_cycle": 0.0}
+    monet.train(tiny_data, run=tmp_path / "run", settings={**one_way, **SETTINGS})
+    path = tmp_path / "run" / "checkpoints" / "last.pt"
+    with pytest.raises(InputError, match="direction ba is not trained in this run: give ab"):
+        monet.export(path, onnx=tmp_path / "a.onnx", direction="ba")
+    monet.export(path, safetensors=tmp_path / "a.safetensors")
+    assert monet.load(tmp_path / "a.safetensors").directions == ("ab",)
+
+
+def test_a_graph_that_gives_something_else_is_not_written(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = graph.onnx_graph
+
+    def wrong(*given: Any, **named: Any) -> Any:
+        made = right(*given, **named)
+        bias = next(value for value in made.graph.initializer if list(value.dims) == [3])
+        bias.raw_data = (np.frombuffer(bias.raw_data, np.float32) + 0.1).tobytes()
+        return made
+
+    monkeypatch.setattr(graph, "onnx_graph", wrong)
+    assert command("export", "--checkpoint", checkpoint, "--onnx", tmp_path / "a.onnx") == 1
+    assert "the graph does not give what PyTorch does" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_photos_that_cannot_be_read_are_left_out_unless_all_are(checkpoint: Path, tmp_path: Path) -> None:
+    photos = fill_folder(tmp_path / "photos", 3, 0)
+    (photos / "1.jpg").write_bytes(b"")
+    monet.export(checkpoint, onnx=tmp_path / "a.onnx", photos=photos)
+    for path in photos.iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"none of its files can be read as an image \(.*empty file\)"):
+        monet.export(checkpoint, onnx=tmp_path / "b.onnx", photos=photos)
+
+
+def test_without_the_libraries_the_error_says_how_to_install_them(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    with pytest.raises(MonetError, match="pip install onnx onnxruntime onnxscript"):
+        monet.export(checkpoint, onnx=tmp_path / "a.onnx")
+    monkeypatch.setitem(__import__("sys").modules, "safetensors.torch", None)
+    with pytest.raises(MonetError, match="pip install safetensors"):
+        monet.export(checkpoint, safetensors=tmp_path / "a.safetensors")
+
+
+# --- model files of strangers -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model_file(checkpoint: Path, tmp_path: Path) -> Path:
+    monet.export(checkpoint, safetensors=tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def test_a_flipped_bit_and_a_cut_end_are_found(model_file: Path) -> None:
+    data = bytearray(model_file.read_bytes())
+    data[-20] ^= 64
+    model_file.write_bytes(data)
+    with pytest.raises(InputError, match=r"model\.safetensors is damaged: .*digest"):
+        monet.load(model_file)
+    model_file.write_bytes(data[:-100])
+    with pytest.raises(InputError, match=r"model\.safetensors is damaged: "):
+        monet.load(model_file)
+
+
+def test_a_model_of_another_program_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match="is not one of monet's: it holds no 'monet' mark"):
+        monet.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda contents: contents["config"]["model"].update(width=6), "has the shape"),
+        (lambda contents: contents["config"]["model"].update(width=10**9), "model.width"),
+        (lambda contents: contents["config"].update(nonsense=1), "nonsense is not a setting"),
+        (lambda contents: contents["generators"]["ab"].pop("layers.1.weight"), "layers.1.weight is missing"),
+        (lambda contents: contents["learned"].update(pairs=-1), "learned.pairs is -1"),
+        (lambda contents: contents["learned"].pop("photos"), "learned holds no photos"),
+        (lambda contents: contents.update(generators={}), "it holds no generator"),
+    ],
+)
+def test_a_model_that_contradicts_itself_is_refused(model_file: Path, change: Any, message: str) -> None:
+    contents = model.load(model_file)
+    change(contents)
+    model.save(model_file, contents)
+    with pytest.raises(InputError, match=message):
+        monet.load(model_file)
+
+
+def test_another_version_and_a_torn_mark_are_refused(model_file: Path) -> None:
+    from safetensors.torch import save_file
+
+    for mark, message in (({"version": 9}, "format version 9; this monet reads 1"), ([], "format version None")):
+        save_file({"weight": torch.zeros(2)}, model_file, {"monet": json.dumps(mark)})
+        with pytest.raises(InputError, match=message):
+            monet.load(model_file)
+    save_file({"weight": torch.zeros(2)}, model_file, {"monet": "{"})
+    with pytest.raises(InputError, match="its settings are no JSON"):
+        monet.load(model_file)
+
+
+def test_the_sizes_that_are_compared_are_five_and_the_numbers_two() -> None:
+    assert len({image.shape[-2:] for image in check.batches([picture(0)], pixels=False)}) == 5
+    assert {len(image) for image in check.batches([picture(0)], pixels=True)} == {1, 2}
