@@ -202,8 +202,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def add_line(path: Path, line: str) -> None:
-    """Adds a line to a text file in one piece, so that lines of several processes do not mix; a torn line before it, as
-    a kill may leave one, stays by itself.
+    """Adds a line to a text file, and to the disk, in one piece, so that lines of several processes do not mix; a torn
+    line before it, as a kill may leave one, stays by itself.
 
     Raises:
         OSError: it cannot be written, or is a link or no regular file.
@@ -216,6 +216,7 @@ def add_line(path: Path, line: str) -> None:
             file.seek(size - 1)
             line = line if file.read(1) == b"\n" else f"\n{line}"
         file.write(f"{line}\n".encode())
+        os.fsync(descriptor)
 
 
 def _open_partial(path: Path) -> tuple[Path, IO[bytes]]:

@@ -19,6 +19,8 @@ from monet.models import Direction, Generators
 NAME = "README.md"
 
 _MARK = "library_name: monet"
+_CYCLE = "A CycleGAN (Zhu et al. 2017)"
+_ONE_WAY = "A generative adversarial network from image to image, without the way back of a CycleGAN"
 _WORDS = {"ab": "the first domain into the second (photo to painting)", "ba": "the second domain into the first"}
 
 
@@ -49,6 +51,7 @@ def model_card(
         version=__version__,
         directions=", and of ".join(_WORDS[direction] for direction in generators.by_direction),
         onnx=bool(ways),
+        method=_CYCLE if generators.config.training.lambda_cycle else _ONE_WAY,
         pixels=pixels,
         direction=direction,
         ways=ways,

@@ -25,6 +25,7 @@ Variant = Literal["fp16", "int8"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 _DRAWN = 8
+_LEAST_MEGABYTES = 100_000
 _MOST_PHOTOS = 64
 """Photos that graphs are compared and calibrated with, at most, taken evenly from all."""
 
@@ -45,7 +46,7 @@ class Way:
     @property
     def size(self) -> str:
         """In words; none of PyTorch."""
-        return f"{len(self.data) / 1e6:.1f} MB" if self.data else ""
+        return megabytes(len(self.data)) if self.data else ""
 
 
 class GraphMaker:
@@ -138,6 +139,11 @@ def example_photos(folder: Path | None) -> list[Image.Image]:
     if not found:
         raise InputError(f"{folder}: none of its files can be read as an image ({reason})")
     return found
+
+
+def megabytes(size: int) -> str:
+    """Returns a number of bytes in words."""
+    return f"{size / 1e6:.1f} MB" if size >= _LEAST_MEGABYTES else f"{size / 1e3:.0f} kB"
 
 
 def table(ways: Sequence[Way]) -> list[str]:

@@ -16,7 +16,7 @@ from monet.display import Display
 from monet.errors import InputError
 from monet.exporting import card, graph, page
 from monet.exporting.libraries import require_onnx
-from monet.exporting.made import GraphMaker, Variant, Way, example_photos, table
+from monet.exporting.made import GraphMaker, Variant, Way, example_photos, megabytes, table
 from monet.exporting.page import DEFAULT_RUNTIME
 from monet.files import require_output, write_text, written_whole
 from monet.generation.translator import Translator
@@ -83,7 +83,7 @@ class Exported:
 
     def lines(self) -> list[str]:
         """Returns the result in lines."""
-        sizes = [f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)" for path in self.files]
+        sizes = [f"wrote {path} ({megabytes(path.stat().st_size)})" for path in self.files]
         return sizes + (["", *table(self.ways)] if self.ways else [])
 
 

@@ -115,9 +115,13 @@ def test_a_second_call_does_what_is_left_and_what_has_changed(
     assert changed == {"one.png", "square.webp", NAME}
     assert translate(checkpoint, strange, out, "--direction", "ba") == 0
     assert f"wrote 7 into {out}\n" in capsys.readouterr().out  # ours may be replaced, by another direction's
-    (out / NAME).write_bytes((out / NAME).read_bytes()[:-20] + b"\n[1]\nnonsense\n")
-    assert translate(checkpoint, strange, out, "--direction", "ba") == 0  # the last line is torn
+    record = (out / NAME).read_bytes()
+    (out / NAME).write_bytes(record + b"\n[1]\nnonsense\n" + record.splitlines()[-1][:-20])  # torn by a kill
+    (out / "one.png").unlink()
+    assert translate(checkpoint, strange, out, "--direction", "ba") == 0
     assert f"wrote 1 into {out}, 6 were there" in capsys.readouterr().out
+    assert translate(checkpoint, strange, out, "--direction", "ba") == 0
+    assert f"wrote 0 into {out}, 7 were there" in capsys.readouterr().out
     (out / "one.png").write_bytes(b"a picture of somebody else's")
     assert translate(checkpoint, strange, out, "--direction", "ba") == 2
     assert "is there, and .translated.jsonl does not know it: give another --output" in capsys.readouterr().err
