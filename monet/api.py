@@ -300,7 +300,8 @@ def translate(
         input: a file, a folder with all below it, or a pattern such as `photos/**/*.jpg`.
         output: a folder, in which everything keeps its place and name; for a single file also a new file's name. What
             is there already from the same call is kept, and nothing else is replaced.
-        direction: `ab` or `ba`; by default `ab`, or, in a folder that holds `A_type/` or `B_type/`, each its own.
+        direction: `ab` or `ba`; by default `ab`, or, in a folder that holds `A_type/`, `B_type/` or
+            CycleGAN's `trainA/ testA/ trainB/ testB/`, each its own.
         format: of the pictures that are written, by the ending of their names.
         quality: of JPEG and WebP, 1 to 100.
         tile: as in `load`.
@@ -423,7 +424,7 @@ def export(
         hub=Path(hub) if hub is not None else None,
         page=Path(page) if page is not None else None,
         direction=direction,
-        variants=tuple(variants),
+        variants=tuple(dict.fromkeys(variants)),
         pixels=pixels,
         photos=Path(photos) if photos is not None else None,
         runtime=Path(runtime),

@@ -262,7 +262,8 @@ class TrainingConfig(_Bounded):
         _require(total <= _MOST_EPOCHS, f"training.stages has {total} epochs: give at most {_MOST_EPOCHS}")
         _require(
             self.epochs is None,
-            f"training.stages has {total} epochs, and training.epochs is {self.epochs}: give one of them",
+            f"training.stages has {total} epochs, and training.epochs is {self.epochs}: give one of them "
+            "(--training.stages [] is none)",
         )
         _require(
             self.learning_rate in (type(self).learning_rate, self.stages[0][1]),

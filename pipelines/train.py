@@ -28,7 +28,7 @@ def _report(result: TrainingResult) -> None:
 
     outcome, last = result.outcome, result.folder.last
     print(f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})")
-    print(f"wrote {last}: paint with python -m pipelines.generate --checkpoint {last} …")
+    print(f"wrote {last}: python -m pipelines.translate --checkpoint {last} --input PHOTOS --output PAINTED")
 
 
 if __name__ == "__main__":

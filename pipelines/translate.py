@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         "--direction",
         choices=["ab", "ba"],
         help="ab: from the first domain to the second (photo to painting); ba: back (default: ab; where the folder "
-        "holds A_type/ or B_type/: ab for the first one's pictures, ba for the second one's, and nothing else)",
+        "holds A_type/, trainA/ or testA/, and the same of B: ab for those of A, ba for those of B, and nothing else)",
     )
     parser.add_argument(
         "--format",

@@ -102,6 +102,8 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give a checkpoint, such as {path / 'checkpoints' / LAST}")
     require_regular(path)
     try:
         if (size := path.stat().st_size) > available_memory():

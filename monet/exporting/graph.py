@@ -66,9 +66,24 @@ def onnx_graph(generators: Generators, direction: Direction, *, pixels: bool) ->
         )
     assert program is not None
     graph = program.model_proto
+    _tidy(graph, free)
     about = {"direction": direction, "pixels": pixels, "generator": generators.config.model.generator}
     library("onnx").helper.set_model_props(graph, {KEY: json.dumps(about)})
     return graph
+
+
+def _tidy(graph: Any, free: tuple[int, ...]) -> None:
+    """Names the sizes that are free, and removes the traces of the sources that a graph is made of: they hold the paths
+    of who exported it."""
+    for part in (*graph.graph.input, *graph.graph.output):
+        for place, name in zip(free, ("batch", "height", "width"), strict=True):
+            part.type.tensor_type.shape.dim[place].dim_param = name
+    del graph.graph.value_info[:]
+    for node in graph.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del graph.graph.metadata_props[:]
+    del graph.metadata_props[:]
 
 
 def in_fp16(graph: Any) -> Any:

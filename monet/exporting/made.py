@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -38,7 +38,7 @@ class Way:
     """`PyTorch`, `fp32`, `fp16` or `int8`."""
     images_a_second: float
     """Of 256×256 pixels, one at a time, on this machine's CPU."""
-    data: bytes = b""
+    data: bytes = field(default=b"", repr=False)
     """The ONNX file; none of PyTorch."""
     difference: check.Difference | None = None
     """From PyTorch in fp32."""
@@ -148,13 +148,12 @@ def megabytes(size: int) -> str:
 
 def table(ways: Sequence[Way]) -> list[str]:
     """Returns the table in lines."""
-    lines = [("", "size", "images/s", "mean", "most")]
+    lines = [("", "size", "images/s", "mean", "max")]
     for way in ways:
         off = way.difference
         numbers = (f"{off.mean:.3f}", f"{off.most:.3f}") if off else ("", "")
         lines.append((way.name, way.size, f"{way.images_a_second:.1f}", *numbers))
     widths = [max(len(line[column]) for line in lines) for column in range(5)]
-    title = "difference from PyTorch in grey levels"
-    top = f"{'':{sum(widths[:3]) + 6}}{title}"
+    top = f"{SIDE}×{SIDE} pixels, one image at a time; difference from PyTorch in fp32, in levels of 0 to 255"
     rows = ["  ".join([f"{line[0]:<{widths[0]}}", *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
     return [top, *rows]

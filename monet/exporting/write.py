@@ -16,7 +16,7 @@ from monet.display import Display
 from monet.errors import InputError
 from monet.exporting import card, graph, page
 from monet.exporting.libraries import require_onnx
-from monet.exporting.made import GraphMaker, Variant, Way, example_photos, megabytes, table
+from monet.exporting.made import VARIANTS, GraphMaker, Variant, Way, example_photos, megabytes, table
 from monet.exporting.page import DEFAULT_RUNTIME
 from monet.files import require_output, write_text, written_whole
 from monet.generation.translator import Translator
@@ -56,6 +56,8 @@ class ExportOptions:
                 raise InputError(f"{name} is {path}: give a name that ends in {suffix}")
         if self.direction not in DIRECTIONS:
             raise InputError(f"direction is {self.direction!r}: give ab or ba")
+        if not set(self.variants) <= set(VARIANTS):
+            raise InputError(f"variants are {self.variants!r}: give a list of {', '.join(VARIANTS)}, or none")
         if self.variants and not (self.onnx or self.hub):
             raise InputError("--fp16 and --int8 are ONNX files: give --onnx or --hub, too")
         if "int8" in self.variants and self.photos is None:
@@ -193,7 +195,7 @@ def _require_outputs(options: ExportOptions, inputs: Sequence[Path]) -> None:
         kinds += [(variant_path(path, name), "an ONNX file of monet's", is_graph) for name in names]
     kinds += [(path, "a model file", model.is_model) for path in options.models]
     if options.hub:
-        kinds.append((options.hub / card.NAME, "a model card of monet's", card.is_model_card))
+        kinds.append((options.hub / card.NAME, "a model card as monet wrote it", card.is_model_card))
     if options.page:
         kinds += [(path, "a part of such a page", page.is_of_a_page) for path in page.outputs(options.page)]
     for path, what, is_one in kinds:

@@ -25,7 +25,10 @@ VIDEO_SUFFIXES = frozenset(
 PictureSuffix = Literal["keep", "jpg", "png", "webp", "tif", "bmp"]
 """`keep`: the name's own ending, where pictures can be written in its format, else png."""
 
-_CONVENTION: dict[str, Direction] = {"A_type": "ab", "B_type": "ba"}
+_CONVENTION: dict[str, Direction] = {
+    **dict.fromkeys(("A_type", "trainA", "testA"), "ab"),
+    **dict.fromkeys(("B_type", "trainB", "testB"), "ba"),
+}
 """Folders whose pictures are translated each in its direction."""
 _NO_PICTURES = ("EPS", "MPEG", "WMF", "FITS", "HDF5", "GRIB", "BUFR")
 """Formats that Pillow opens, or says that it does, and that are no pictures of pixels."""
@@ -63,8 +66,8 @@ def find_sources(given: str, direction: Direction | None, output: Path) -> Sourc
     Args:
         given: a file, a folder (with those below it), or a pattern such as `photos/**/*.jpg`. Hidden files are left
             out; links are followed, but no folder is entered twice.
-        direction: of all files. None: `ab`; but where a folder holds `A_type/` or `B_type/`, those alone are taken,
-            the first one's files in the direction `ab`, the second one's in `ba`.
+        direction: of all files. None: `ab`; but where a folder holds `A_type/` or `B_type/`, or `trainA/`, `testA/`,
+            `trainB/` or `testB/`, those alone are taken: the files of A in the direction `ab`, those of B in `ba`.
         output: a folder that is not entered.
 
     Raises:

@@ -36,7 +36,7 @@ class TranslationOptions:
     """The format of pictures by its names' ending."""
     quality: int = 95
     """Of JPEG and WebP, 1 to 100."""
-    smoothing: float = 0.9
+    smoothing: float = 0.0
     """Share of the statistics of normalisation that a frame of a video has from those before it, 0 to below 1."""
     rate: float | None = None
     """Frames a second of a video that are translated, at most; null for all."""

@@ -37,7 +37,8 @@ def result_lines(
         rules: those that the archive was checked against.
         scored: the sentence about its score.
     """
-    checked = f"{'valid' if validation.valid else 'NOT VALID'} by the {rules} rules" if validation else "not checked"
+    by = "by the kaggle rules" if rules == "kaggle" else "as an archive of images"
+    checked = f"{'valid' if validation.valid else 'NOT VALID'} {by}" if validation else "not checked"
     outcome = job.outcome
     lines = [f"trained on {outcome.pairs:,} pairs in {format_duration(outcome.seconds)} ({outcome.decay})"]
     if job.painted_with:

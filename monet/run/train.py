@@ -91,6 +91,8 @@ def train_run(run: Run, context: Context, after: AfterTraining) -> PaintJob:
     with shared_steps(execution, workers):
         compile_if_worth_it(run, execution, reserve, context)
         keeper = timekeeper(run, state.counters, reserve, context.clock, samples_per_epoch=epoch_length)
+        if "ba" not in config.training.directions:
+            logger.info("one direction alone, the first domain to the second: training.lambda_cycle is 0")
         logger.info("training on %s", _described(machine, counts, pairs if run.resumed_from else None))
         outcome = _train(run, context, after, execution, source, keeper, facts)
     return PaintJob(

@@ -46,7 +46,7 @@ class Outcome:
     def decay(self) -> str:
         """How the learning-rate decay ended, in a few words."""
         if not self.rate_ends_at_0:
-            return "as long as it was to last" if self.decay_finished else "not yet at its end: --resume continues it"
+            return "to its planned end" if self.decay_finished else "not yet at its end: --resume continues it"
         if not self.decay_finished:
             return "decay unfinished: --resume continues it"
         rate = f"{self.last_rate:.0%} of its start" if self.last_rate > _AS_GOOD_AS_0 else "0"

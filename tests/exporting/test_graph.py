@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,7 +104,15 @@ def test_a_graph_knows_what_it_is() -> None:
     made = graph.onnx_graph(generators_of(NETWORKS["batch"]), "ba", pixels=True)
     (given,), (returned,) = made.graph.input, made.graph.output
     assert (given.name, returned.name) == ("images", "translated")
-    dims = [
-        [bool(dim.dim_param) or dim.dim_value for dim in part.type.tensor_type.shape.dim] for part in (given, returned)
-    ]
-    assert dims == [[True, True, True, 3]] * 2
+    dims = [[dim.dim_param or dim.dim_value for dim in part.type.tensor_type.shape.dim] for part in (given, returned)]
+    assert dims == [["batch", "height", "width", 3]] * 2
+    (fact,) = made.metadata_props
+    assert json.loads(fact.value) == {"direction": "ba", "pixels": True, "generator": "resnet"}
+
+
+def test_a_graph_does_not_tell_where_it_was_made() -> None:
+    made = graph.onnx_graph(generators_of(NETWORKS["wavelet"]), "ab", pixels=False)
+    for each in (made, graph.in_fp16(made), graph.in_int8(made, [as_floats(images(1, 64, 64))])):
+        data = each.SerializeToString()
+        assert str(Path(__file__).parents[2]).encode() not in data
+        assert b".py\"" not in data

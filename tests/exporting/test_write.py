@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 import monet
 from monet.checkpoint import model
@@ -108,6 +110,11 @@ def test_a_folder_for_a_hub_has_a_card_with_the_score(
     assert "| `training.lambda_cycle` | 2.0 |" in body
     assert "(B, H, W, 3) uint8" in body
     assert "\n\n\n" not in body
+    monet.export(own / "checkpoints" / "last.pt", hub=folder)  # its own card may be replaced
+    text = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(text.replace("license: other", "license: cc0-1.0"))
+    with pytest.raises(InputError, match=r"README\.md is there and is not a model card as monet wrote it"):
+        monet.export(own / "checkpoints" / "last.pt", hub=folder)
     unscored = tmp_path / "unscored"
     monet.export(run / "checkpoints" / "last.pt", hub=unscored)
     assert "Not measured." in (unscored / "README.md").read_text()
@@ -126,7 +133,7 @@ def test_a_folder_for_a_hub_has_a_card_with_the_score(
         (["--onnx", "{}/a.onnx", "--photos", "{}/none"], "no folder "),
         (["--onnx", "{}/mine.onnx"], "mine.onnx is there and is not an ONNX file of monet's"),
         (["--safetensors", "{}/mine.safetensors"], "mine.safetensors is there and is not a model file"),
-        (["--hub", "{}"], "README.md is there and is not a model card of monet's"),
+        (["--hub", "{}"], "README.md is there and is not a model card as monet wrote it"),
         (["--page", "{}"], "no onnxruntime-web in node_modules/onnxruntime-web: npm install onnxruntime-web, or name"),
     ],
 )
@@ -148,6 +155,32 @@ def test_a_direction_that_is_not_trained_is_refused(tiny_data: Path, tmp_path: P
         monet.export(path, onnx=tmp_path / "a.onnx", direction="ba")
     monet.export(path, safetensors=tmp_path / "a.safetensors")
     assert monet.load(tmp_path / "a.safetensors").directions == ("ab",)
+
+
+def test_the_code_on_a_model_card_runs(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pixels in (False, True):
+        folder = tmp_path / str(pixels)
+        monet.export(checkpoint, hub=folder, pixels=pixels)
+        monkeypatch.chdir(folder)
+        for name in ("photo.jpg", "painting.jpg"):
+            picture(4, (60, 41)).save(name)
+        by_library, by_graph = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+        exec(by_library, {})
+        first = np.asarray(Image.open("translated.png")).astype(int)
+        assert Image.open("back.png").size == (60, 41)
+        exec(by_graph, {})
+        assert np.abs(np.asarray(Image.open("translated.png")) - first).max() <= 2
+
+
+def test_variants_that_there_are_not_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    for variants in ("fp16", ["fp32"]):
+        with pytest.raises(InputError, match="give a list of fp16, int8, or none"):
+            monet.export(checkpoint, onnx=tmp_path / "a.onnx", variants=variants)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_result_is_short_to_look_at(checkpoint: Path, tmp_path: Path) -> None:
+    assert len(repr(monet.export(checkpoint, onnx=tmp_path / "a.onnx"))) < 1000
 
 
 def test_a_graph_that_gives_something_else_is_not_written(

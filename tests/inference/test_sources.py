@@ -92,6 +92,14 @@ def test_each_type_of_the_two_has_its_direction(tmp_path: Path) -> None:
     assert len(given.files) == 2
 
 
+def test_a_data_set_in_the_layout_of_cyclegan_goes_both_ways(tmp_path: Path) -> None:
+    write(tmp_path, "trainA/a.png", "trainB/b.png", "testA/c.png", "testB/d.png", "else/e.png")
+    found = find_sources(str(tmp_path), None, NOWHERE)
+    assert {source.name.as_posix(): source.direction for source in found.files} == {
+        **{"trainA/a.png": "ab", "testA/c.png": "ab", "trainB/b.png": "ba", "testB/d.png": "ba"},
+    }
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -53,7 +53,7 @@ def test_a_stage_may_be_added_to_a_run_and_the_old_ones_stay_behind(
 ) -> None:
     run, words = tmp_path / "run", ("--data", tiny_data, *TINY)
     assert command("train", "--run", run, *words, "--training.stages", "[[1,2e-4],[1,1e-4]]") == 0
-    assert "(as long as it was to last)" in capsys.readouterr().out
+    assert "(to its planned end)" in capsys.readouterr().out
     more = ("--training.stages", "[[1,2e-4],[1,1e-4],[2,3e-5]]")
     assert command("train", "--run", run, "--data", tiny_data, "--resume", *more) == 0
     assert rates(run) == [2e-4] * 4 + [1e-4] * 4 + [3e-5] * 8

@@ -85,7 +85,7 @@ def test_the_last_lines_say_what_was_written_and_what_to_do_next(
     lines = captured.out.splitlines()
     assert lines[0].startswith("trained on 16 pairs in ")
     assert lines[0].endswith("(learning rate decayed to 0)")
-    assert lines[1] == f"wrote {zip_path}: 6 images, valid by the any rules"
+    assert lines[1] == f"wrote {zip_path}: 6 images, valid as an archive of images"
     assert lines[2].startswith("not scored: no Inception weights at hand: --score yes downloads them (96 MB)")
     assert (
         lines[3] == f"look at {tmp_path / 'run' / 'report.html'} and {tmp_path / 'run' / 'samples' / 'generated.png'}"
