@@ -57,10 +57,13 @@ def write_video(
     sound_begins: float = 0.0,
     sound_lasts: float | None = None,
     pixel_shape: Fraction | None = None,
+    begins: float = 0.0,
+    sound_rate: int = 48000,
 ) -> list[Fraction]:
     """Writes a video; returns the times of its frames in seconds.
 
-    Its sound is noise, from `sound_begins` on, as long as the pictures or `sound_lasts` seconds.
+    Its times begin at `begins`. Its sound is noise, from `sound_begins` on, as long as the pictures or `sound_lasts`
+    seconds.
     """
     av = pytest.importorskip("av", reason="PyAV is not installed")
     times: list[Fraction] = []
@@ -73,8 +76,8 @@ def write_video(
             stream.codec_context.sample_aspect_ratio = pixel_shape
         if rotation:
             stream.set_display_rotation(rotation)
-        tone = file.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=48000) if sound else None
-        time = 0
+        tone = file.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=sound_rate) if sound else None
+        time = round(1000 * begins)
         for shot in shots:
             for index in range(shot.frames):
                 pixels = draw(shot, index, size).copy()
@@ -88,12 +91,12 @@ def write_video(
         if tone is not None:
             rng = np.random.default_rng(0)
             size_of_packet = 960 if path.suffix == ".webm" else 1024
-            samples_in_all = time * 48 if sound_lasts is None else round(48000 * sound_lasts)
+            samples_in_all = round(sound_rate * (time / 1000 - begins if sound_lasts is None else sound_lasts))
             for number in range(samples_in_all // size_of_packet):
                 samples = rng.normal(0, 0.1, (2, size_of_packet)).astype(np.float32)
                 audio = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
-                audio.sample_rate, audio.time_base = 48000, Fraction(1, 48000)
-                audio.pts = number * size_of_packet + round(48000 * sound_begins)
+                audio.sample_rate, audio.time_base = sound_rate, Fraction(1, sound_rate)
+                audio.pts = number * size_of_packet + round(sound_rate * (begins + sound_begins))
                 file.mux(tone.encode(audio))
             file.mux(tone.encode(None))
         file.mux(stream.encode(None))

@@ -19,6 +19,8 @@ SUFFIX = ".safetensors"
 
 _KEY = "monet"
 """Of the metadata; its value is JSON."""
+_LONGEST_HEADER = 2**20
+"""Bytes; the largest generators have a few hundred tensors."""
 _LENGTH = 8
 """Bytes before the header, which hold its length."""
 
@@ -32,6 +34,14 @@ def is_model(path: Path) -> bool:
     except (OSError, InputError):
         return False
     return start[_LENGTH:] == b"{"
+
+
+def is_own_model(path: Path) -> bool:
+    """Returns whether a file is a model file of monet's, by its header."""
+    try:
+        return is_model(path) and _KEY in _header(path).get("__metadata__", {})
+    except (OSError, InputError):
+        return False
 
 
 def save(path: Path, contents: dict[str, Any]) -> None:
@@ -73,6 +83,7 @@ def load(path: Path) -> dict[str, Any]:
     size = path.stat().st_size
     if size > available_memory():
         raise InputError(f"model {path} cannot be read: its {size / 2**30:.1f} GiB are more than memory has left")
+    _header(path)  # before memory is taken for it
     try:
         with library.safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
@@ -86,7 +97,7 @@ def load(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"model {path} is damaged: its settings are no JSON") from error
     version = about.pop("version", None) if isinstance(about, dict) else None
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise InputError(f"model {path} has format version {version!r:.40}; this monet reads {VERSION}")
     try:
         stored = about.pop("digest", None)
@@ -96,6 +107,26 @@ def load(path: Path) -> dict[str, Any]:
         return conforming_model(contents)
     except Damaged as error:
         raise InputError(f"model {path} is damaged: {error}") from error
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """Returns the header of a safetensors file: what it holds, without the tensors.
+
+    Raises:
+        InputError: it is damaged, or far larger than that of a generator.
+    """
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(_LENGTH), "little")
+        if length > _LONGEST_HEADER:
+            raise InputError(f"model {path} is damaged: its header has {length:,} bytes")
+        text = file.read(length)
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"model {path} is damaged: its header is no JSON") from error
+    if not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
+        raise InputError(f"model {path} is damaged: its header holds no names")
+    return header
 
 
 def _by_direction(tensors: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -33,6 +33,11 @@ _UNKNOWN_RATE = Fraction(25)
 """Frames a second where a file does not say."""
 _ENDS_EARLY = 1.0
 """Seconds that may be missing at the end, as the lengths of sound and picture differ by some frames."""
+_RATES = {
+    "libopus": (48000,),
+    "aac": (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
+}
+"""Samples a second that codecs of sound take."""
 _LEAST_SILENCE, _MOST_SILENCE = Fraction(1, 20), Fraction(600)
 """Seconds without sound that are made up for where sound is coded anew: less is a matter of rounding, more a wrong
 time."""
@@ -141,18 +146,18 @@ class Video:
 
         A damaged part is left out. Where the file ends early, so does this; `damage` says both.
         """
-        lost, timeline, first = 0, Timeline(), None
+        start = Fraction(self._container.start_time or 0, self._av.time_base)
+        lost, timeline, last = 0, Timeline(start), Fraction(0)
         packets = self._container.demux(self.stream, *self.sound)
         while True:
             try:
                 packet = next(packets, None)
                 if packet is None:
                     break
+                _move(packet, timeline)
                 if packet.stream.type == "audio":
-                    if packet.dts is not None:  # the last one is empty
-                        _move(packet, timeline)
-                        if sound:
-                            yield packet
+                    if sound and packet.dts is not None:  # the last one is empty
+                        yield packet
                     continue
                 decoded = packet.decode()
             except self._av.FFmpegError:
@@ -161,29 +166,29 @@ class Video:
                     break
                 continue
             for native in decoded:
-                frame = self._frame(native, timeline)
-                first = frame.time if first is None else first
+                frame = self._frame(native, last)
+                last = frame.time + frame.duration
                 yield frame
-        self.damage = self._damage(lost, timeline, first or Fraction(0))
+        self.damage = self._damage(lost, timeline, start)
 
-    def _frame(self, native: Any, timeline: Timeline) -> Frame:
+    def _frame(self, native: Any, last: Fraction) -> Frame:
         self.turned = bool(_turns(native) % 2)
-        number, base = self.stream.index, native.time_base or self.stream.time_base
-        duration = (native.duration or 0) * base
-        if native.pts is None:
-            duration = duration or 1 / self.rate
-            return Frame(native, timeline.after(number, duration), duration)
-        time = native.pts * base
-        return Frame(native, time + timeline.moved(number, time, duration), duration)
+        base = native.time_base or self.stream.time_base
+        time = last if native.pts is None else native.pts * base
+        duration = (native.duration or 0) * base or (Fraction(0) if native.pts is not None else 1 / self.rate)
+        return Frame(native, time, duration)
 
-    def _damage(self, lost: int, timeline: Timeline, first: Fraction) -> str | None:
-        """Returns what is wrong. Where only the whole file has a length, that is the longest stream's."""
+    def _damage(self, lost: int, timeline: Timeline, start: Fraction) -> str | None:
+        """Returns what is wrong. Where only the whole file has a length, that is the longest stream's; Matroska's
+        counts from 0, wherever the file begins."""
         seconds, end = (
             self.seconds,
             timeline.end if self.stream.duration is None else timeline.end_of(self.stream.index),
         )
-        if seconds is not None and end - first < seconds - _ENDS_EARLY:
-            return f"it ends after {float(end - first):.1f} s of {seconds:.1f} s"
+        if seconds is not None and self.stream.duration is None and "matroska" in self._container.format.name:
+            seconds -= float(start)
+        if seconds is not None and end < seconds - _ENDS_EARLY:
+            return f"it ends after {float(end):.1f} s of {seconds:.1f} s"
         return f"{lost} damaged parts are left out" if lost else None
 
 
@@ -268,7 +273,8 @@ class VideoWriter:
         try:
             return _CopiedSound(self._container.add_stream_from_template(template))
         except (ValueError, self._av.FFmpegError):
-            stream = self._container.add_stream(self._sound_codec, rate=template.rate)
+            rate = min(_RATES[self._sound_codec], key=lambda rate: (abs(rate - template.rate), rate))
+            stream = self._container.add_stream(self._sound_codec, rate=rate)
             stream.layout = "mono" if template.channels == 1 else "stereo"
             return _CodedSound(stream, self._av)
 
@@ -322,6 +328,9 @@ class _CodedSound:
         self._stream = stream
         self._av = av
         self._end = Fraction(0)
+        self._resampler: Any = None
+        self._kind: tuple[str, str, int] | None = None
+        """Of the frames that the resampler takes: format, layout and rate."""
 
     def written(self, packet: Any) -> list[Any]:
         """Returns the packets that are coded of one; of a damaged one none."""
@@ -336,11 +345,14 @@ class _CodedSound:
 
     def end(self) -> list[Any]:
         """Returns what is left to be written."""
-        return self._stream.encode(None)
+        return self._resampled(None) + self._stream.encode(None)
 
     def _missing(self, time: Fraction, frame: Any) -> int:
         """Returns how many frames of silence are missing before a frame of this time."""
-        gap = min(time - self._end, _MOST_SILENCE)
+        gap = time - self._end
+        if gap > _MOST_SILENCE:
+            self._end = time
+            return 0
         return round(gap * frame.sample_rate / frame.samples) if gap > _LEAST_SILENCE and frame.samples else 0
 
     def _silence(self, frame: Any) -> Any:
@@ -353,8 +365,26 @@ class _CodedSound:
 
     def _coded(self, frame: Any) -> list[Any]:
         self._end += Fraction(frame.samples, frame.sample_rate)
+        coded: list[Any] = []
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if kind != self._kind:  # at the beginning, and where the sound changes
+            coded += self._resampled(None)
+            codec = self._stream.codec_context
+            self._kind, self._resampler = (
+                kind,
+                self._av.AudioResampler(codec.codec.audio_formats[0], codec.layout, codec.rate),
+            )
         frame.pts = None
-        return self._stream.encode(frame)
+        return coded + self._resampled(frame)
+
+    def _resampled(self, frame: Any) -> list[Any]:
+        """Returns the packets of a frame, or of what a resampler still holds; none where there is no resampler yet."""
+        coded: list[Any] = []
+        if self._resampler is not None:
+            for resampled in self._resampler.resample(frame):
+                resampled.pts = None
+                coded += self._stream.encode(resampled)
+        return coded
 
 
 def _turns(native: Any) -> int:
@@ -363,12 +393,16 @@ def _turns(native: Any) -> int:
 
 
 def _move(packet: Any, timeline: Timeline) -> None:
-    """Moves a packet's times where the file's have begun anew."""
-    base = packet.time_base
-    moved = timeline.moved(packet.stream.index, packet.dts * base, (packet.duration or 0) * base)
-    if moved:
-        packet.dts += round(moved / base)
-        packet.pts = None if packet.pts is None else packet.pts + round(moved / base)
+    """Moves a packet's times, so that they count from the file's beginning, and go on where they begin anew there."""
+    base, stream = packet.time_base, packet.stream.index
+    if packet.dts is None:  # frames come in the order in which they are decoded, not that in which they are shown
+        moved = round(timeline.moves(stream) / base)
+    else:
+        shown = packet.dts if packet.pts is None else max(packet.dts, packet.pts)
+        lasts = (shown - packet.dts + (packet.duration or 0)) * base
+        moved = round(timeline.moved(stream, packet.dts * base, lasts) / base)
+    packet.dts = None if packet.dts is None else packet.dts + moved
+    packet.pts = None if packet.pts is None else packet.pts + moved
 
 
 def _is_cover(stream: Any) -> bool:

@@ -96,7 +96,8 @@ def difference(
         found = session(images)
         levels = np.abs(found.astype(np.float64) - expected.astype(np.float64))
         levels *= 1 if images.dtype == np.uint8 else HALF_RANGE
-        total, count, most = total + levels.sum(), count + levels.size, max(most, float(levels.max()))
+        total, count = total + levels.sum(), count + levels.size
+        most = float(np.maximum(most, levels.max()))  # what is no number stays
     return Difference(total / count, most)
 
 

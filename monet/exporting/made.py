@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 _DRAWN = 8
 _LEAST_MEGABYTES = 100_000
+_FLAT = 1.0
+"""Deviation of 8-bit values below which a picture is left out: instance normalisation makes noise of it, everywhere."""
 _MOST_PHOTOS = 64
 """Photos that graphs are compared and calibrated with, at most, taken evenly from all."""
 
@@ -104,7 +107,11 @@ class GraphMaker:
         """Makes a graph with smaller numbers of the one in fp32."""
         given = graph.parsed(exact.data)
         made = graph.in_fp16(given) if name == "fp16" else graph.in_int8(given, self._squares(pixels=pixels))
-        return self._tried(name, made, pixels)
+        way = self._tried(name, made, pixels)
+        assert way.difference
+        if not math.isfinite(way.difference.most):
+            raise MonetError(f"the graph in {name} gives values that are no numbers: leave --{name} out")
+        return way
 
     def _tried(self, name: str, made: Any, pixels: bool) -> Way:
         session = check.Session(made, self._threads)
@@ -133,11 +140,16 @@ def example_photos(folder: Path | None) -> list[Image.Image]:
     for place in range(count):
         file = files[place * len(files) // count]
         try:
-            found.append(Image.fromarray(decode(file, SIDE)))
+            pixels = decode(file, SIDE)
         except UnreadableImage as error:
             reason = f"{file.name}: {error}"
+            continue
+        if pixels.std((0, 1)).max() < _FLAT:
+            reason = f"{file.name}: of one colour"
+        else:
+            found.append(Image.fromarray(pixels))
     if not found:
-        raise InputError(f"{folder}: none of its files can be read as an image ({reason})")
+        raise InputError(f"{folder}: none of its files is an image to compare with ({reason})")
     return found
 
 

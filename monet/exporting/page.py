@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,26 +19,44 @@ PAGE, RUNTIME, MODEL = "index.html", "runtime.js", "model.js"
 DEFAULT_RUNTIME = Path("node_modules") / "onnxruntime-web"
 """Where npm puts it."""
 
-_MARK = "window.monet"
+_MARK = "written by monet export"
+_START = 200
+"""Characters in which the mark stands."""
 _SCRIPT, _WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 
 
-def find_runtime(folder: Path) -> Path:
-    """Returns the folder of onnxruntime-web's built files.
+@dataclass(frozen=True)
+class Runtime:
+    """onnxruntime-web: what a page needs of it."""
+
+    script: str
+    wasm: bytes
+
+
+def read_runtime(folder: Path) -> Runtime:
+    """Reads onnxruntime-web.
 
     Args:
-        folder: of the npm package.
+        folder: of the npm package, or of its built files.
 
     Raises:
-        InputError: it is not there.
+        InputError: it is not there, or is something else.
     """
-    for place in (folder, folder / "dist"):
-        if all((place / name).is_file() for name in (_SCRIPT, _WASM)):
-            return place
-    raise InputError(f"no onnxruntime-web in {folder}: npm install onnxruntime-web, or name its folder with --runtime")
+    place = next((place for place in (folder, folder / "dist") if (place / _SCRIPT).is_file()), None)
+    if place is None or not (place / _WASM).is_file():
+        raise InputError(
+            f"no onnxruntime-web in {folder}: npm install onnxruntime-web, or name its folder with --runtime"
+        )
+    try:
+        found = Runtime((place / _SCRIPT).read_text(encoding="utf-8"), (place / _WASM).read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"onnxruntime-web in {place} cannot be read: {error}") from error
+    if "InferenceSession" not in found.script or not found.wasm.startswith(b"\0asm"):
+        raise InputError(f"{place} holds files of onnxruntime-web's names that are something else: install it again")
+    return found
 
 
-def write_page(folder: Path, graph: bytes, runtime: Path, title: str) -> None:
+def write_page(folder: Path, graph: bytes, runtime: Runtime, title: str) -> None:
     """Writes the page.
 
     Scripts hold the network and the runtime as text, because a page that is opened from disk may load nothing else.
@@ -45,16 +64,15 @@ def write_page(folder: Path, graph: bytes, runtime: Path, title: str) -> None:
     Args:
         folder: made if it is not there.
         graph: an ONNX file that takes and gives uint8 (B, H, W, 3).
-        runtime: the folder that `find_runtime` returned.
+        runtime: what runs it.
         title: of the page.
 
     Raises:
         MonetError: a file cannot be written.
     """
-    own = {"runtime": (runtime / _SCRIPT).read_text(encoding="utf-8"), "wasm": _text((runtime / _WASM).read_bytes())}
-    write_text(folder / RUNTIME, _script(own))
+    write_text(folder / RUNTIME, _script({"runtime": runtime.script, "wasm": _text(runtime.wasm)}))
     write_text(folder / MODEL, _script({"model": _text(graph)}))
-    write_text(folder / PAGE, _template().render(title=title))
+    write_text(folder / PAGE, _template().render(title=title, mark=_MARK))
 
 
 def outputs(folder: Path) -> Iterator[Path]:
@@ -66,13 +84,13 @@ def is_of_a_page(path: Path) -> bool:
     """Returns whether a file is one that `write_page` wrote."""
     try:
         with open(path, encoding="utf-8") as file:
-            return _MARK in (file.read() if path.suffix == ".html" else file.read(len(_MARK)))
+            return _MARK in file.read(_START)
     except (OSError, ValueError):
         return False
 
 
 def _script(values: dict[str, Any]) -> str:
-    return f"{_MARK} = {{...{_MARK}, ...{json.dumps(values)}}};\n"
+    return f"/* {_MARK} */\nwindow.monet = {{...window.monet, ...{json.dumps(values)}}};\n"
 
 
 def _text(data: bytes) -> str:

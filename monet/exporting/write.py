@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,13 +119,16 @@ def export(
     """
     if options.direction not in generators.by_direction:
         raise InputError(f"direction {options.direction} is not trained in this run: give ab")
-    runtime = page.find_runtime(options.runtime) if options.page else None
+    runtime = page.read_runtime(options.runtime) if options.page else None
     if options.graphs or options.page:
         require_onnx()
     _require_outputs(options, [*inputs, *([options.photos] if options.photos else [])])
     display = display or Display()
     display.begin("exporting", 3 + len(options.variants), "part")
     ways, in_bytes = _made(generators, options, threads, clock, display)
+    text = card.model_card(
+        generators, title, direction=options.direction, pixels=options.pixels, ways=ways, score=score
+    )
     files = []
     for path in options.models:
         model.save(path, _contents(generators))
@@ -136,9 +140,6 @@ def export(
                 file.write(way.data)
     if options.hub:
         files.append(options.hub / card.NAME)
-        text = card.model_card(
-            generators, title, direction=options.direction, pixels=options.pixels, ways=ways, score=score
-        )
         write_text(files[-1], text)
     if options.page and runtime and in_bytes:
         page.write_page(options.page, in_bytes.data, runtime, title)
@@ -193,10 +194,17 @@ def _require_outputs(options: ExportOptions, inputs: Sequence[Path]) -> None:
     for path in options.graphs:
         names = ("fp32", *options.variants)
         kinds += [(variant_path(path, name), "an ONNX file of monet's", is_graph) for name in names]
-    kinds += [(path, "a model file", model.is_model) for path in options.models]
+    kinds += [(path, "a model file of monet's", model.is_own_model) for path in options.models]
     if options.hub:
         kinds.append((options.hub / card.NAME, "a model card as monet wrote it", card.is_model_card))
     if options.page:
         kinds += [(path, "a part of such a page", page.is_of_a_page) for path in page.outputs(options.page)]
     for path, what, is_one in kinds:
         require_output(path, what, is_one, inputs)
+    places = [Path(os.path.realpath(path)) for path, _, _ in kinds]
+    if twice := next((place for place in places if places.count(place) > 1), None):
+        raise InputError(f"{twice} would be written twice: give one of the outputs another name")
+    for name in VARIANTS if options.hub else ():
+        earlier = variant_path(options.hub / _HUB_GRAPH, name)  # type: ignore[operator]
+        if name not in options.variants and os.path.lexists(earlier):
+            raise InputError(f"{earlier} is of an earlier export: add --{name}, or move it away")

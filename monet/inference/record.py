@@ -120,4 +120,4 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _is_text(value: Any) -> bool:
-    return value is None or (type(value) is str and len(value) <= _LONGEST_TEXT)
+    return value is None or (type(value) is str and len(value) <= _LONGEST_TEXT and value.isprintable())

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import nn
 
@@ -19,10 +19,13 @@ from monet.models import Weights
 from monet.run_folder.checkpoints import Candidate, find_candidates, generator_digest, read_candidate
 from monet.run_folder.folder import RunFolder
 from monet.scoring.evaluation import Evaluation
+from monet.scoring.inception import Layer
 
 logger = logging.getLogger(__name__)
 
-_NUMBERS = ("fid", "mifid", "memorization_distance", "kid_mean", "num_generated", "num_reference")
+_NUMBERS = ("fid", "mifid", "memorization_distance", "kid_mean")
+_COUNTS = ("num_generated", "num_reference")
+_LARGEST = 1e12
 _TEXTS = ("checkpoint", "generator", "weights_used")
 
 
@@ -82,8 +85,20 @@ def last_score(folder: RunFolder, generator: nn.Module) -> dict[str, Any] | None
     """
     digest = generator_digest(generator)
     found = [values for values in read_scores(folder.scores) if values["generator"] == digest]
-    whole = [values for values in found if all(isinstance(values.get(name), int | float) for name in _NUMBERS)]
+    whole = [values for values in found if _is_whole(values)]
     return whole[-1] if whole else None
+
+
+def _is_whole(values: Mapping[str, Any]) -> bool:
+    """Returns whether a line has all that a card shows, within bounds: a run's folder may be a stranger's."""
+    numbers = [values.get(name) for name in _NUMBERS]
+    counts = [values.get(name) for name in _COUNTS]
+    return (
+        all(type(number) in (int, float) and abs(number) < _LARGEST for number in numbers if number is not None)
+        and None not in numbers
+        and all(type(count) is int and 0 < count < _LARGEST for count in counts)
+        and values.get("feature_layer") in get_args(Layer)
+    )
 
 
 def _score(line: str) -> dict[str, Any] | None:

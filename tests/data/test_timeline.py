@@ -26,13 +26,37 @@ def test_times_go_on_where_they_begin_anew_and_streams_stay_together() -> None:
     assert timeline.end == 2 + 2 * step
 
 
+def test_short_recordings_follow_each_other() -> None:
+    timeline, step = Timeline(), Fraction(1, 25)
+    seen = [time + timeline.moved(0, time, step) for _ in range(6) for time in (index * step for index in range(20))]
+    assert seen == [index * step for index in range(120)]
+
+
+def test_a_single_wrong_time_moves_no_other() -> None:
+    timeline, step = Timeline(), Fraction(1, 25)
+    given = [index * step for index in range(200)]
+    given[150] -= 5
+    seen = [time + timeline.moved(0, time, step) for time in given]
+    assert seen[151:] == [index * step for index in range(151, 200)]
+    assert timeline.end == 8
+
+
+def test_a_stream_that_was_silent_joins_the_others() -> None:
+    timeline, step = Timeline(), Fraction(1, 10)
+    for part in range(3):
+        for index in range(30):
+            assert index * step + timeline.moved(PICTURES, index * step, step) == (30 * part + index) * step
+            if part != 1:
+                assert index * step + timeline.moved(SOUND, index * step, step) == (30 * part + index) * step
+
+
+def test_times_count_from_the_beginning() -> None:
+    timeline = Timeline(Fraction(20_000))
+    given = [Fraction(20_000 + index) for index in range(3)]
+    assert [time + timeline.moved(0, time, Fraction(1)) for time in given] == [0, 1, 2]
+    assert timeline.end == 3
+
+
 def test_a_little_disorder_is_none_of_that() -> None:
     timeline = Timeline()
-    assert [timeline.moved(0, Fraction(time), Fraction(0)) for time in (0, 2, Fraction(3, 2), 3)] == [0, 0, 0, 0]
-
-
-def test_what_has_no_time_follows() -> None:
-    timeline = Timeline()
-    timeline.moved(0, Fraction(1), Fraction(1))
-    assert timeline.after(0, Fraction(1, 2)) == 2
-    assert timeline.after(0, Fraction(1, 2)) == Fraction(5, 2)
+    assert [timeline.moved(0, Fraction(time), Fraction(0)) for time in (0, 2, Fraction(19, 10), 3)] == [0, 0, 0, 0]

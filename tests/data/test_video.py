@@ -145,6 +145,31 @@ def test_recordings_put_one_behind_the_other_follow_each_other(tmp_path: Path) -
     assert len(sound_of(path)) == pytest.approx(2 * len(sound_of(tmp_path / "a.ts")), abs=2)
 
 
+def test_times_that_begin_late_count_from_the_beginning(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mkv", [Shot(3, 50)], begins=20_000.0)
+    frames, damage = read(tmp_path / "a.mkv")
+    assert damage is None
+    assert len(frames) == 50
+    assert float(frames[0].time) == pytest.approx(0, abs=0.05)
+    found = loudness(copied(tmp_path / "a.mkv", tmp_path / "b.webm"))
+    assert len(found) == pytest.approx(20, abs=2)
+
+
+def test_sound_at_the_rate_of_a_cd_is_coded_anew(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mkv", [Shot(3, 50)], sound_rate=44100)
+    found = loudness(copied(tmp_path / "a.mkv", tmp_path / "b.webm"))
+    assert len(found) == pytest.approx(20, abs=2)
+    assert found[1:-2].min() > 0.01
+
+
+def test_sound_that_changes_its_rate_goes_on(tmp_path: Path) -> None:
+    for name, rate in (("a", 48000), ("b", 32000)):
+        write_video(tmp_path / f"{name}.ts", [Shot(3, 50)], sound_rate=rate)
+    (tmp_path / "both.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    found = loudness(copied(tmp_path / "both.ts", tmp_path / "b.webm"))
+    assert len(found) == pytest.approx(40, abs=4)
+
+
 def test_sound_that_lasts_longer_is_no_missing_end(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mkv", [Shot(3, 25)], sound_lasts=5.0)
     frames, damage = read(tmp_path / "a.mkv")

@@ -115,4 +115,4 @@ def test_a_graph_does_not_tell_where_it_was_made() -> None:
     for each in (made, graph.in_fp16(made), graph.in_int8(made, [as_floats(images(1, 64, 64))])):
         data = each.SerializeToString()
         assert str(Path(__file__).parents[2]).encode() not in data
-        assert b".py\"" not in data
+        assert b'.py"' not in data

@@ -9,6 +9,7 @@ import io
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,58 @@ def test_the_page_fits_a_phone_and_says_what_is_missing(page: Path, tmp_path: Pa
         assert driver.execute_script("return document.documentElement.scrollWidth") <= 375
 
 
+@needs_browser
+def test_of_two_pictures_in_a_row_the_last_one_is_saved(page: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    picture(1, (40, 30)).save(tmp_path / "tiny.png")
+    with browser(tmp_path / "profile", 900) as driver:
+        driver.get((page / "index.html").as_uri())
+        wait_for(driver, "document.getElementById('status').textContent === 'Ready.'")
+        driver.find_element("id", "file").send_keys(str(tmp_path / "large.png"))
+        wait_for(driver, "document.getElementById('status').textContent.startsWith('Translated in ')")
+        assert translated(driver, tmp_path / "tiny.png").shape == (30, 40, 3)
+        time.sleep(2)  # the first one's file may be ready only now
+        link = driver.find_element("id", "save")
+        assert link.get_attribute("download") == "tiny-translated.png"
+        size = driver.execute_async_script(
+            "fetch(document.getElementById('save').href).then((answer) => answer.blob())"
+            ".then(createImageBitmap).then((found) => arguments[0]([found.width, found.height]))"
+        )
+        assert size == [40, 30]
+        Image.new("RGB", (70_000, 3), "red").save(tmp_path / "wide.png")
+        driver.execute_script("document.getElementById('side').value = '0'")
+        driver.find_element("id", "file").send_keys(str(tmp_path / "wide.png"))
+        wait_for(driver, "document.getElementById('status').textContent.includes('too large for this browser')")
+
+
+@needs_browser
+def test_a_network_that_is_damaged_is_told_for_good(page: Path, tmp_path: Path) -> None:
+    shutil.copytree(page, tmp_path / "page")
+    (tmp_path / "page" / "model.js").write_text('window.monet = {...window.monet, "model": "AAAA"};')
+    picture(1, (40, 30)).save(tmp_path / "tiny.png")
+    with browser(tmp_path / "profile", 900) as driver:
+        driver.get((tmp_path / "page" / "index.html").as_uri())
+        wait_for(driver, "document.getElementById('status').textContent.includes('cannot be started')")
+        driver.find_element("id", "file").send_keys(str(tmp_path / "tiny.png"))
+        assert "cannot be started" in driver.find_element("id", "status").text
+
+
+def test_a_runtime_that_is_none_is_refused(page: Path, tmp_path: Path) -> None:
+    (tmp_path / "ort.wasm.bundle.min.mjs").write_bytes(b"\xff\xfe")
+    (tmp_path / "ort-wasm-simd-threaded.wasm").write_bytes(b"")
+    checkpoint = page.parent / "painter" / "checkpoints" / "last.pt"
+    with pytest.raises(InputError, match="cannot be read"):
+        monet.export(checkpoint, page=tmp_path / "page", runtime=tmp_path)
+    (tmp_path / "ort.wasm.bundle.min.mjs").write_text("")
+    with pytest.raises(InputError, match="that are something else: install it again"):
+        monet.export(checkpoint, page=tmp_path / "page", runtime=tmp_path)
+
+
 def test_a_page_is_replaced_and_nothing_else(page: Path, runtime: Path, tmp_path: Path) -> None:
     checkpoint = page.parent / "painter" / "checkpoints" / "last.pt"
     shutil.copytree(page, tmp_path / "page")
     monet.export(checkpoint, page=tmp_path / "page", runtime=runtime / "dist")
-    (tmp_path / "page" / "index.html").write_text("<html>my own page</html>")
+    (tmp_path / "page" / "index.html").write_text("<html><script>window.monetize()</script></html>")
     with pytest.raises(InputError, match="index.html is there and is not a part of such a page"):
         monet.export(checkpoint, page=tmp_path / "page", runtime=runtime)

@@ -19,6 +19,9 @@ import monet
 from monet.checkpoint import model
 from monet.errors import InputError, MonetError
 from monet.exporting import check, graph
+from monet.run_folder.checkpoints import generator_digest
+from monet.run_folder.folder import RunFolder
+from monet.run_folder.scores import last_score
 from tests.conftest import TINY, fill_folder, picture
 from tests.pipelines.conftest import command
 
@@ -132,7 +135,7 @@ def test_a_folder_for_a_hub_has_a_card_with_the_score(
         ),
         (["--onnx", "{}/a.onnx", "--photos", "{}/none"], "no folder "),
         (["--onnx", "{}/mine.onnx"], "mine.onnx is there and is not an ONNX file of monet's"),
-        (["--safetensors", "{}/mine.safetensors"], "mine.safetensors is there and is not a model file"),
+        (["--safetensors", "{}/mine.safetensors"], "mine.safetensors is there and is not a model file of monet's"),
         (["--hub", "{}"], "README.md is there and is not a model card as monet wrote it"),
         (["--page", "{}"], "no onnxruntime-web in node_modules/onnxruntime-web: npm install onnxruntime-web, or name"),
     ],
@@ -200,13 +203,77 @@ def test_a_graph_that_gives_something_else_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_graph_of_no_numbers_is_not_written(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = graph.onnx_graph
+
+    def wrong(*given: Any, **named: Any) -> Any:
+        made = right(*given, **named)
+        bias = next(value for value in made.graph.initializer if list(value.dims) == [3])
+        bias.raw_data = np.full(3, np.nan, np.float32).tobytes()
+        return made
+
+    monkeypatch.setattr(graph, "onnx_graph", wrong)
+    with pytest.raises(MonetError, match="the graph does not give what PyTorch does: nan grey levels off"):
+        monet.export(checkpoint, onnx=tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_another_program_is_not_replaced(checkpoint: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    for path in (tmp_path / "a.safetensors", tmp_path / "hub" / "model.safetensors"):
+        path.parent.mkdir(exist_ok=True)
+        save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match=r"a\.safetensors is there and is not a model file of monet's"):
+        monet.export(checkpoint, safetensors=tmp_path / "a.safetensors")
+    with pytest.raises(InputError, match=r"model\.safetensors is there and is not a model file of monet's"):
+        monet.export(checkpoint, hub=tmp_path / "hub")
+
+
+def test_one_name_is_for_one_output(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="would be written twice"):
+        monet.export(checkpoint, onnx=tmp_path / "model-fp16.onnx", hub=tmp_path, variants=["fp16"])
+    monet.export(checkpoint, hub=tmp_path / "hub", variants=["fp16"])
+    with pytest.raises(InputError, match=r"model-fp16\.onnx is of an earlier export: add --fp16, or move it away"):
+        monet.export(checkpoint, hub=tmp_path / "hub")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fid": 10**400},
+        {"fid": float("nan")},
+        {"mifid": "1"},
+        {"kid_mean": None},
+        {"num_generated": 6.5},
+        {"feature_layer": "64\n# Injected"},
+    ],
+)
+def test_a_score_that_is_none_is_not_on_the_card(run: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    own = tmp_path / "painter"
+    shutil.copytree(run, own)
+    folder = RunFolder(own)
+    generator = monet.load(folder.last)._generators["ab"]
+    score = {"fid": 1.0, "mifid": 1.0, "memorization_distance": 1.0, "kid_mean": 1.0}
+    values = {"checkpoint": "last.pt", "generator": generator_digest(generator), "weights_used": "ema", "basis": {}}
+    whole = {**values, **score, "num_generated": 6, "num_reference": 5, "feature_layer": "64"}
+    folder.scores.write_text(json.dumps(whole) + "\n")
+    assert last_score(folder, generator) == whole
+    folder.scores.write_text(json.dumps({**whole, **change}) + "\n")
+    assert last_score(folder, generator) is None
+
+
 def test_photos_that_cannot_be_read_are_left_out_unless_all_are(checkpoint: Path, tmp_path: Path) -> None:
     photos = fill_folder(tmp_path / "photos", 3, 0)
     (photos / "1.jpg").write_bytes(b"")
     monet.export(checkpoint, onnx=tmp_path / "a.onnx", photos=photos)
+    Image.new("RGB", (40, 40), "navy").save(photos / "2.jpg")  # what is flat is not compared
+    monet.export(checkpoint, onnx=tmp_path / "a.onnx", photos=photos)
     for path in photos.iterdir():
         path.write_bytes(b"")
-    with pytest.raises(InputError, match=r"none of its files can be read as an image \(.*empty file\)"):
+    with pytest.raises(InputError, match=r"none of its files is an image to compare with \(.*empty file\)"):
         monet.export(checkpoint, onnx=tmp_path / "b.onnx", photos=photos)
 
 
@@ -238,6 +305,12 @@ def test_a_flipped_bit_and_a_cut_end_are_found(model_file: Path) -> None:
         monet.load(model_file)
     model_file.write_bytes(data[:-100])
     with pytest.raises(InputError, match=r"model\.safetensors is damaged: "):
+        monet.load(model_file)
+
+
+def test_a_header_that_is_far_too_long_is_not_read(model_file: Path) -> None:
+    model_file.write_bytes((2**30).to_bytes(8, "little") + b"{" + b" " * 100)
+    with pytest.raises(InputError, match="its header has 1,073,741,824 bytes"):
         monet.load(model_file)
 
 
