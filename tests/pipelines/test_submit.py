@@ -405,7 +405,7 @@ def test_training_goes_on_without_bad_files(spoilt: Path, tmp_path: Path, capsys
     assert command("train", "--data", spoilt, "--run", tmp_path / "run", *SMALL) == 0
     captured = capsys.readouterr()
     assert "torn.jpg (truncated), " in captured.err
-    assert "paint with python -m pipelines.generate --checkpoint " in captured.out
+    assert "python -m pipelines.translate --checkpoint " in captured.out
 
 
 def test_help_names_units_defaults_and_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
