@@ -83,10 +83,9 @@ def load(path: Path) -> dict[str, Any]:
     size = path.stat().st_size
     if size > available_memory():
         raise InputError(f"model {path} cannot be read: its {size / 2**30:.1f} GiB are more than memory has left")
-    _header(path)  # before memory is taken for it
+    metadata = _header(path).get("__metadata__", {})  # before memory is taken for the rest
     try:
         with library.safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:  # the reader has errors of its own, and those of PyTorch
         raise InputError(f"model {path} is damaged: {shortened(first_line(error), 200)}") from error

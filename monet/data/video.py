@@ -181,12 +181,11 @@ class Video:
     def _damage(self, lost: int, timeline: Timeline, start: Fraction) -> str | None:
         """Returns what is wrong. Where only the whole file has a length, that is the longest stream's; Matroska's
         counts from 0, wherever the file begins."""
-        seconds, end = (
-            self.seconds,
-            timeline.end if self.stream.duration is None else timeline.end_of(self.stream.index),
-        )
-        if seconds is not None and self.stream.duration is None and "matroska" in self._container.format.name:
-            seconds -= float(start)
+        seconds, end = self.seconds, timeline.end_of(self.stream.index)
+        if self.stream.duration is None:
+            end = timeline.end
+            if seconds is not None and "matroska" in self._container.format.name:
+                seconds -= float(start)
         if seconds is not None and end < seconds - _ENDS_EARLY:
             return f"it ends after {float(end):.1f} s of {seconds:.1f} s"
         return f"{lost} damaged parts are left out" if lost else None
@@ -370,10 +369,8 @@ class _CodedSound:
         if kind != self._kind:  # at the beginning, and where the sound changes
             coded += self._resampled(None)
             codec = self._stream.codec_context
-            self._kind, self._resampler = (
-                kind,
-                self._av.AudioResampler(codec.codec.audio_formats[0], codec.layout, codec.rate),
-            )
+            self._resampler = self._av.AudioResampler(codec.codec.audio_formats[0], codec.layout, codec.rate)
+            self._kind = kind
         frame.pts = None
         return coded + self._resampled(frame)
 

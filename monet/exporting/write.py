@@ -204,7 +204,8 @@ def _require_outputs(options: ExportOptions, inputs: Sequence[Path]) -> None:
     places = [Path(os.path.realpath(path)) for path, _, _ in kinds]
     if twice := next((place for place in places if places.count(place) > 1), None):
         raise InputError(f"{twice} would be written twice: give one of the outputs another name")
-    for name in VARIANTS if options.hub else ():
-        earlier = variant_path(options.hub / _HUB_GRAPH, name)  # type: ignore[operator]
-        if name not in options.variants and os.path.lexists(earlier):
-            raise InputError(f"{earlier} is of an earlier export: add --{name}, or move it away")
+    if options.hub:
+        for name in VARIANTS:
+            earlier = variant_path(options.hub / _HUB_GRAPH, name)
+            if name not in options.variants and os.path.lexists(earlier):
+                raise InputError(f"{earlier} is of an earlier export: add --{name}, or move it away")
