@@ -22,6 +22,8 @@ COMMANDS = {
     "translate": "pictures of any size and videos, in either direction",
     "frames": "a domain to learn from, cut from videos",
     "export": "the generator for other runtimes: ONNX, safetensors, a page for the browser",
+    "studio": "a page in the browser: try models, watch runs, choose a checkpoint",
+    "bot": "a Telegram bot that paints what it is sent",
     "validate": "every reason why an archive would be refused",
     "evaluate": "FID, MiFID, memorization distance and KID of one set of images",
     "compare": "score and rank the checkpoints of runs",

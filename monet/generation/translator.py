@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from monet.data.decode import upright_rgb
-from monet.data.pixels import to_bytes, to_floats
+from monet.data.pixels import Pixels, to_bytes, to_floats
 from monet.device import Precision
 from monet.errors import InputError
 from monet.generation.normalisation import KeptStatistics
@@ -25,6 +25,17 @@ ImageT = TypeVar("ImageT", Image.Image, NDArray[np.uint8], Tensor)
 
 TILE = 1536
 """Pixels: an image with more than a square of this side goes through a generator in tiles. Full HD does not."""
+
+
+class PixelTranslator(Protocol):
+    """Whatever translates single pictures: a `Translator`, or a generator in another runtime."""
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """The directions that it has."""
+
+    def translate(self, pixels: Pixels, direction: Direction, /) -> Pixels:
+        """(H, W, 3) uint8 => the same."""
 
 
 class Translator:

@@ -18,8 +18,9 @@ from monet.data.pixels import Pixels
 from monet.data.scenes import SceneCuts
 from monet.data.video import Frame, Video, VideoWriter, pyav
 from monet.files import written_whole
-from monet.generation.translator import Translator
+from monet.generation.translator import PixelTranslator, Translator
 from monet.inference.sources import Source
+from monet.models import Direction
 
 _ROUNDING = 1e-6
 """Seconds, or frames: times are fractions."""
@@ -70,7 +71,7 @@ class Flicker:
 
 
 def translate_video(
-    translator: Translator,
+    translator: PixelTranslator,
     source: Source,
     path: Path,
     *,
@@ -82,7 +83,7 @@ def translate_video(
     """Translates a video into a file, with the times of its frames, its colours' coding and its sound.
 
     Args:
-        translator: the generators.
+        translator: the generators; a `Translator` where frames are smoothed.
         source: the video.
         path: the file; its name's ending is one of `monet.data.video.WRITTEN`.
         smoothing: share of the statistics of normalisation that a frame has from those before it in its scene, 0 to
@@ -97,15 +98,7 @@ def translate_video(
     """
     with Video(source.path) as video, _told_as_unreadable():
         cuts, flicker, count = SceneCuts(video), Flicker(), 0
-        statistics = translator.statistics(source.direction)
-
-        def translated(pixels: Pixels, scene_begins: bool) -> Pixels:
-            if smoothing == 0:
-                return translator.translate(pixels, source.direction)
-            if scene_begins:
-                statistics.forget()
-            return translator.frame(pixels, statistics, 1 - smoothing)
-
+        translated = _frame_by_frame(translator, source.direction, smoothing)
         items = video.frames_and_sound()
         sound_before, first = _first_frame(items)
         if first is None:
@@ -131,6 +124,24 @@ def translate_video(
                 writer.write(painted, item)
                 count, begins = count + 1, False
         return TranslatedVideo(path, count, flicker.ratio, video.damage)
+
+
+def _frame_by_frame(
+    translator: PixelTranslator, direction: Direction, smoothing: float
+) -> Callable[[Pixels, bool], Pixels]:
+    """Returns a function that translates a frame, (H, W, 3) uint8, and is told whether a scene begins with it."""
+    if smoothing == 0:
+        return lambda pixels, _: translator.translate(pixels, direction)
+    if not isinstance(translator, Translator):
+        raise TypeError(f"translator is a {type(translator).__name__}: smoothing needs a Translator")
+    statistics = translator.statistics(direction)
+
+    def translated(pixels: Pixels, scene_begins: bool) -> Pixels:
+        if scene_begins:
+            statistics.forget()
+        return translator.frame(pixels, statistics, 1 - smoothing)
+
+    return translated
 
 
 @contextlib.contextmanager

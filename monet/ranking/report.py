@@ -76,6 +76,7 @@ def write_comparison(comparison: Comparison, scorer: Scorer, path: Path) -> None
                 Column(
                     title=_title(found, several) + (" (best)" if found is comparison.leader else ""),
                     images=found.shown,
+                    best=found is comparison.leader,
                 )
                 for found in in_order
             ),

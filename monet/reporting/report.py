@@ -1,4 +1,4 @@
-"""`report.html`: what a run, or a comparison of runs, came to. One file without a script that opens anywhere."""
+"""`report.html`: what a run, or a comparison of runs, came to. One file that opens anywhere, and loads nothing."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ class Column:
     title: str
     images: Sequence[bytes]
     """JPEG files, one for each shown photo."""
+    best: bool = False
+    """It is the one to submit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,8 @@ class RunFacts:
     """Machine and software of each process, as `environment.json` has them."""
     steps: Sequence[dict[str, Any]]
     """The result of `read_metrics`."""
+    samples: bytes | None = None
+    """JPEG or PNG: the sample grid of the last epoch, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +113,7 @@ def render(report: Report) -> str:
     names = list(dict.fromkeys(name for run in report.runs for name in run.settings))
     return _template().render(
         report=report,
+        best=next((column for column in report.columns if column.best), None) or next(iter(report.columns[1:]), None),
         score_chart=score_chart(charts, unpainted) if len(report.rows) > 1 else None,
         training={run.name: training_charts(run.steps) for run in report.runs},
         settings=[
@@ -150,7 +155,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        figure=figure, span=span, duration=format_duration, image=_image_address, svg=_svg_address
+        figure=figure, span=span, duration=format_duration, image=_image_address, svg=svg_address
     )
     return environment.get_template("report.html.jinja")
 
@@ -160,5 +165,6 @@ def _image_address(data: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _svg_address(drawing: str) -> str:
+def svg_address(drawing: str) -> str:
+    """Returns an SVG drawing as an address for a page."""
     return f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"

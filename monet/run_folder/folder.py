@@ -42,6 +42,8 @@ _APPENDED = {"metrics.jsonl", "scores.jsonl"}
 _ADVICE = "move it away, or give --run another name"
 _OWN = _FOLDERS | _FILES | {"tracking"}  # trackers get along without their folder
 
+_GRID = re.compile(r"epoch-(\d{1,9})\.png")
+
 
 class RunFolder:
     """The paths of a run, and what is written there as it goes.
@@ -134,6 +136,14 @@ class RunFolder:
             return []
         except OSError as error:
             raise InputError(f"{self.checkpoints} cannot be read: {error.strerror or error}") from error
+
+    def sample_grids(self) -> dict[int, Path]:
+        """Returns the sample grids by their epochs, in order."""
+        try:
+            found = [(match, path) for path in self.samples.iterdir() if (match := _GRID.fullmatch(path.name))]
+        except OSError:
+            return {}
+        return dict(sorted((int(match.group(1)), path) for match, path in found))
 
     def require_apart(self, path: Path, own: Path | None = None) -> None:
         """Checks that an output is no file of this run, nor would take the place of one.

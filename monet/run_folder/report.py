@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from monet.config import Config, flat, to_dict
+from monet.data.decode import UnreadableImage, decode
+from monet.data.pixels import to_jpeg
 from monet.files import write_text
 from monet.reporting.curves import save_curves
 from monet.reporting.exhibits import choose_shown, closest_pictures, painted, photo_jpeg
@@ -17,6 +19,9 @@ from monet.scoring.evaluation import Evaluation
 from monet.scoring.score import REMARKS
 from monet.scoring.scorer import Scorer
 from monet.side_products import side_product
+
+_QUALITY = 88
+"""Of the samples in a page, which are for the eye alone."""
 
 
 def write_submission(
@@ -90,6 +95,7 @@ def run_facts(name: str, folder: RunFolder, config: Config, steps: Sequence[dict
         settings={name: "—" if value is None else str(value) for name, value in flat(to_dict(config)).items()},
         processes=folder.processes(),
         steps=steps,
+        samples=_last_samples(folder),
     )
 
 
@@ -103,3 +109,14 @@ def draw_curves(folder: RunFolder, steps: Sequence[dict[str, Any]]) -> None:
     if steps:
         with side_product(str(folder.curves)):
             save_curves(steps, folder.curves)
+
+
+def _last_samples(folder: RunFolder) -> bytes | None:
+    """Returns the last sample grid of a run as a JPEG file; None where it has none that can be read."""
+    grids = folder.sample_grids()
+    if not grids:
+        return None
+    try:
+        return to_jpeg(decode(grids[max(grids)]), _QUALITY)
+    except UnreadableImage:
+        return None

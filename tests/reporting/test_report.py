@@ -134,7 +134,7 @@ def test_a_browser_shows_every_picture_and_scrolls_sideways_only_within_tables(
     with browser(tmp_path / "profile", width, phone=phone) as driver:
         driver.get(page.as_uri())
         shown = driver.execute_script("return [...document.images].map(image => image.naturalWidth)")
-        assert len(shown) == 2 * (checkpoints + 1) + 3 + (checkpoints > 1) + 4
+        assert len(shown) == 4 + 2 * (checkpoints + 1) * (checkpoints > 1) + 3 + (checkpoints > 1) + 4
         assert all(shown)
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
         assert driver.execute_script("return performance.getEntriesByType('resource').length") == 0

@@ -1,0 +1,51 @@
+"""The page, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from monet.data.drawing import draw
+from monet.serving.studio.clip import VideoTab
+from monet.serving.studio.runs import RunsTab
+from monet.serving.studio.studio import Studio
+from monet.serving.studio.trying import TryTab
+
+_EXAMPLES = 4
+_EXAMPLE_SEED = 16
+_SWEEP_SECONDS = 600
+_KEPT_SECONDS = 3600
+"""Uploads are looked through every ten minutes, and removed after an hour."""
+
+
+def build_page(studio: Studio, *, waiting: int) -> gr.Blocks:
+    """Returns the page.
+
+    Args:
+        studio: what it offers.
+        waiting: requests that may wait, at most; others are told to come back.
+    """
+    with gr.Blocks(
+        title="monet", analytics_enabled=False, delete_cache=(_SWEEP_SECONDS, _KEPT_SECONDS), fill_width=True
+    ) as page:
+        gr.Markdown("# monet\nPhotos into paintings, with the models that were named when this page was started.")
+        with gr.Tabs():
+            with gr.Tab("Try", id="try"):
+                TryTab(studio).build(page)
+            if studio.runs:
+                with gr.Tab("Runs", id="runs"):
+                    RunsTab(studio).build(page)
+            with gr.Tab("Video", id="video"):
+                VideoTab(studio).build(page)
+    page.queue(max_size=waiting, default_concurrency_limit=2)
+    return page
+
+
+def draw_examples(folder: Path) -> tuple[Path, ...]:
+    """Draws photos to try into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"drawn-{index + 1}.png" for index in range(_EXAMPLES)]
+    for index, path in enumerate(paths):
+        draw(_EXAMPLE_SEED, "photo", index).save(path)
+    return tuple(paths)

@@ -1,0 +1,190 @@
+"""The page on a port of this machine."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+from monet.errors import InputError
+from monet.files import require_regular
+
+logger = logging.getLogger(__name__)
+
+_GOODBYE_SECONDS = 5
+"""Time that open pages have when the studio ends."""
+_POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'self'; "
+    "frame-ancestors 'self'"
+)
+"""Content-Security-Policy: nothing comes from elsewhere, and nothing goes there. gradio's page needs its own inline
+scripts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the page is."""
+
+    host: str = "127.0.0.1"
+    """Address of this machine on which it listens."""
+    port: int = 7860
+    """0 for any that is free."""
+    root_path: str = ""
+    """The path below which a reverse proxy shows it, such as `/studio`."""
+    accounts: dict[str, str] | None = None
+    """Passwords by name; without, everybody who reaches the page may use it."""
+
+    @property
+    def is_local(self) -> bool:
+        """Only this machine reaches it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def read_accounts(path: Path) -> dict[str, str]:
+    """Reads names and passwords, `name:password` a line; empty lines and those that begin with # are left out.
+
+    Raises:
+        InputError: the file cannot be read, or a line is none.
+    """
+    require_regular(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"--auth-file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    accounts: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, found, password = line.strip().partition(":")
+        if not (found and name and password):
+            raise InputError(f"--auth-file {path}, line {number}: give name:password")
+        accounts[name] = password
+    if not accounts:
+        raise InputError(f"--auth-file {path} names nobody: give a line name:password")
+    return accounts
+
+
+def serve(page: gr.Blocks, place: Place, *, megabytes: float, on_ready: Callable[[str], None]) -> None:
+    """Shows the page until a signal ends it, which is then raised as in any command.
+
+    Args:
+        page: the page.
+        place: where.
+        megabytes: of an upload, at most.
+        on_ready: called with the page's address when it can be opened.
+
+    Raises:
+        InputError: the address is not this machine's, or the port is taken.
+    """
+    listener = _listener(place)
+    port = listener.getsockname()[1]
+    app = _application(page, place, megabytes)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        timeout_graceful_shutdown=_GOODBYE_SECONDS,
+        proxy_headers=True,
+        server_header=False,
+    )
+    if not place.is_local and place.accounts is None:
+        logger.warning("everybody who reaches %s may use the studio: --auth-file asks for a password", place.host)
+    server = _Server(config, lambda: on_ready(f"http://{_shown(place.host)}:{port}"))
+    server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells when it has begun."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+class _Headers:
+    """Adds headers to every answer.
+
+    Args:
+        app: an ASGI application.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                added = [(b"content-security-policy", _POLICY.encode()), (b"x-content-type-options", b"nosniff")]
+                message = {**message, "headers": [*message.get("headers", []), *added]}
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def _application(page: gr.Blocks, place: Place, megabytes: float) -> Any:
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    accounts = place.accounts
+    app = gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        auth=None if accounts is None else lambda name, password: _may_enter(accounts, name, password),
+        root_path=place.root_path or None,
+        max_file_size=int(megabytes * 1_000_000),
+        footer_links=["api"],
+        run_history=False,
+        show_error=True,
+        css=(files("monet.serving.studio") / "page.css").read_text(encoding="utf-8"),
+        theme=gr.themes.Default(primary_hue="blue"),
+    )
+    return _Headers(app)
+
+
+def _may_enter(accounts: dict[str, str], name: str, password: str) -> bool:
+    """Compares in a time that tells nothing."""
+    expected = accounts.get(name, "")
+    return hmac.compare_digest(expected.encode(), password.encode()) and name in accounts
+
+
+def _listener(place: Place) -> socket.socket:
+    """Opens the port.
+
+    Raises:
+        InputError: that cannot be.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+        return socket.create_server((place.host, place.port), family=family)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"the studio cannot listen on {place.host}:{place.port} ({reason}): give another --port"
+        ) from error
+
+
+def _shown(host: str) -> str:
+    """Returns an address as a browser on this machine can open it."""
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
