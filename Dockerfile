@@ -4,6 +4,9 @@
 FROM python:3.11-slim-bookworm
 
 ARG TORCH_INDEX=""
+# Anything adds the studio and the bot, with PyAV: its wheels hold FFmpeg (LGPL 3 or later) with x264 and x265 (GPL 2 or
+# later). Who passes on such an image passes these on, and has to offer their sources.
+ARG SERVE=""
 
 ENV PYTHONUNBUFFERED=1 \
     PIP_NO_CACHE_DIR=1 \
@@ -11,9 +14,10 @@ ENV PYTHONUNBUFFERED=1 \
     PIP_ROOT_USER_ACTION=ignore
 
 WORKDIR /monet
-COPY requirements.txt constraints.txt ./
+COPY requirements.txt requirements-serve.txt constraints.txt ./
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --index-url "$TORCH_INDEX" torch torchvision -c constraints.txt; fi \
     && pip install -r requirements.txt -c constraints.txt \
+    && if [ -n "$SERVE" ]; then pip install -r requirements-serve.txt -c constraints.txt; fi \
     && useradd --create-home --uid 1000 monet \
     && mkdir /data /runs \
     && chown monet:monet /runs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
         limits=limits,
         runs=tuple(RunFolder(run) for run in options.run),
         photos=options.photos,
+        clock=time.time,
         work=folder / "painted",
         examples=draw_examples(folder / "examples"),
     )
@@ -87,7 +89,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
         accounts=read_accounts(options.auth_file) if options.auth_file else None,
     )
     page = build_page(studio, waiting=options.waiting)
-    serve(page, place, megabytes=limits.megabytes, on_ready=lambda address: print(f"studio at {address}", flush=True))
+    serve(page, place, most_bytes=limits.bytes, on_ready=lambda address: print(f"studio at {address}", flush=True))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ FLOORS = [
     {"doctor", "inference", "kernel", "run_folder"},
     {"ranking", "run"},
     {"api"},
+    {"serving"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 SOURCES = sorted(path for folder in ("monet", "pipelines") for path in (ROOT / folder).rglob("*.py"))

@@ -1,4 +1,4 @@
-"""The Dockerfile, by the rules that linters of such files have, and by what it copies."""
+"""The Dockerfile and the compose file, by the rules that linters of such files have, and by what they start."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+
+import monet
+from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,3 +76,58 @@ def test_what_is_copied_is_let_through_and_is_enough_for_its_command(tmp_path: P
     done = subprocess.run([sys.executable, "-m", module, *options], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith(f"error: no folder {tmp_path / 'nothing'}")
+
+
+def services() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    return found
+
+
+@pytest.mark.parametrize("name", ["bot", "studio"])
+def test_a_service_has_a_health_check_a_limit_of_memory_and_no_rights(name: str) -> None:
+    service = services()[name]
+    assert service["healthcheck"]["test"][0] == "CMD"
+    assert service["mem_limit"].endswith(":-3g}")
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert all(volume.endswith(":ro") for volume in service["volumes"] if ":/models" in volume)
+    assert "privileged" not in service
+    assert service["command"][0] == f"pipelines.{name}"
+
+
+def test_ports_of_services_are_open_to_this_machine_alone() -> None:
+    ports = [port for service in services().values() for port in service.get("ports", [])]
+    assert len(ports) == 1
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the image is Linux")
+def test_the_studio_starts_as_the_compose_file_starts_it_and_is_healthy(tmp_path: Path, tiny_data: Path) -> None:
+    settings = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TINY[1::2], strict=True)}
+    monet.train(tiny_data, run=tmp_path / "run", settings={**settings, "training.epochs": 1})
+    for source in ("monet", "pipelines"):
+        shutil.copytree(ROOT / source, tmp_path / source, ignore=shutil.ignore_patterns("__pycache__"))
+    service = services()["studio"]
+    command = [str(tmp_path / "run" / "checkpoints") if word == "/models" else word for word in service["command"]]
+    home = {**os.environ, **service["environment"], "HOME": str(tmp_path)}
+    log = tmp_path / "log"
+    with open(log, "w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command, "--port", "0"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=home,
+        )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().removeprefix("studio at ").strip()
+        assert address.startswith("http://127.0.0.1:"), log.read_text()
+        check = service["healthcheck"]["test"][-1].replace("http://127.0.0.1:7860", address)
+        assert subprocess.run([sys.executable, "-c", check], timeout=30).returncode == 0
+        assert "everybody who reaches 0.0.0.0 may use the studio" in log.read_text()
+    finally:
+        process.terminate()
+        assert process.wait(30) == 143

@@ -27,9 +27,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 
 def requirements(name: str) -> set[str]:
-    """The requirements in a file, as pyproject writes them."""
+    """The requirements in a file and in those that it names, as pyproject writes them."""
     lines = (line.partition("  #")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines())
-    return {line.replace('"', "'") for line in lines if line and not line.startswith("#")}
+    found = {line.replace('"', "'") for line in lines if line and not line.startswith("#")}
+    others = {line for line in found if line.startswith("-r ")}
+    return found - others | {line for other in others for line in requirements(other.removeprefix("-r "))}
 
 
 def test_the_requirement_files_list_what_the_package_declares() -> None:
@@ -37,6 +39,7 @@ def test_the_requirement_files_list_what_the_package_declares() -> None:
     for extra in PROJECT["optional-dependencies"].values():
         declared |= set(extra)
     main, others = requirements("requirements.txt"), requirements("requirements-extra.txt")
+    assert requirements("requirements-serve.txt") == set(PROJECT["optional-dependencies"]["serve"])
     assert main | others == declared
     assert set(PROJECT["dependencies"]) <= main
     assert not main & others

@@ -154,13 +154,12 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        figure=figure, span=span, duration=format_duration, image=_image_address, svg=svg_address
-    )
+    environment.filters.update(figure=figure, span=span, duration=format_duration, image=image_address, svg=svg_address)
     return environment.get_template("report.html.jinja")
 
 
-def _image_address(data: bytes) -> str:
+def image_address(data: bytes) -> str:
+    """Returns a JPEG or PNG file as an address for a page."""
     kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 

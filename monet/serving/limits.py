@@ -15,6 +15,7 @@ Reason = Literal["no picture", "no video", "large file", "many pixels", "long vi
 """Why something is not painted."""
 
 _MEGA = 1_000_000
+_MEBI = 1_048_576
 
 
 class Refused(MonetError):
@@ -37,7 +38,7 @@ class Limits:
     """What is painted at most."""
 
     megabytes: float = 20.0
-    """Of a file, in millions of bytes."""
+    """Of a file, in units of 1,048,576 bytes, as Telegram and gradio count them."""
     megapixels: float = 24.0
     """Of a picture, or of a frame of a video."""
     side: int = 12_000
@@ -47,14 +48,19 @@ class Limits:
     patience: float = 600.0
     """Seconds that a video may take."""
 
+    @property
+    def bytes(self) -> int:
+        """Of a file."""
+        return int(self.megabytes * _MEBI)
+
     def require_file(self, size: int) -> None:
         """Checks the size of a file, in bytes.
 
         Raises:
             Refused: it is too large.
         """
-        if size > self.megabytes * _MEGA:
-            has, most = _short(size / _MEGA), _short(self.megabytes)
+        if size > self.bytes:
+            has, most = _short(size / _MEBI), _short(self.megabytes)
             raise Refused("large file", f"{has} MB is too large: send at most {most} MB", has=has, most=most)
 
     def require_picture(self, path: Path) -> None:

@@ -7,24 +7,31 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from monet.clock import format_duration
+from monet.data.decode import UnreadableImage, decode
+from monet.data.pixels import to_jpeg
 from monet.errors import InputError
 from monet.files import require_regular
 from monet.reporting.charts import training_charts
 from monet.reporting.metrics import read_metrics
-from monet.reporting.report import figure, svg_address
+from monet.reporting.report import figure, image_address, svg_address
 from monet.run_folder.folder import RunFolder
 from monet.run_folder.scores import read_scores
 
 _LIVE_SECONDS = 60.0
 """A run whose last step is younger is being trained: steps are seconds apart on the slowest machine."""
+_OVER_SECONDS = 1.0
+"""Less than that was ahead after the last step of a training that has reached its end."""
 _TAIL = 65_536
 """Bytes at the end of the metrics that hold the last step."""
 _LARGEST = 1e30
+_QUALITY = 90
+"""Of sample grids on the page."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,12 @@ class LastStep:
     @property
     def is_live(self) -> bool:
         """The run is being trained."""
-        return self.age < _LIVE_SECONDS and self.progress < 1
+        return self.age < _LIVE_SECONDS and not self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing is left of the training, as far as the step could know."""
+        return self.progress >= 1 or self.time_left < _OVER_SECONDS
 
     @property
     def headline(self) -> str:
@@ -57,7 +69,7 @@ class LastStep:
         if self.is_live:
             return f"training, {format_duration(self.time_left)} left"
         ago = f"last step {format_duration(self.age)} ago"
-        return f"trained to the end of its decay; {ago}" if self.progress >= 1 else f"not being trained; {ago}"
+        return f"the training is over; {ago}" if self.is_over else f"not being trained; {ago}"
 
 
 def last_step(run: RunFolder, now: float) -> LastStep | None:
@@ -83,6 +95,15 @@ def last_step(run: RunFolder, now: float) -> LastStep | None:
 def status_page(run: RunFolder, now: float) -> str:
     """Returns how far a run is, as HTML."""
     return _template("status.html.jinja").render(step=last_step(run, now))
+
+
+def sample_page(path: Path | None) -> str:
+    """Returns a sample grid as HTML; that there is none, where it is absent or being written."""
+    try:
+        grid = to_jpeg(decode(path), _QUALITY) if path else None
+    except UnreadableImage:
+        grid = None
+    return _template("sample.html.jinja").render(grid=grid, name=path.stem if path else "")
 
 
 def charts_page(run: RunFolder) -> str:
@@ -144,5 +165,5 @@ def _template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(duration=format_duration, figure=figure, svg=svg_address)
+    environment.filters.update(duration=format_duration, figure=figure, svg=svg_address, image=image_address)
     return environment.get_template(name)

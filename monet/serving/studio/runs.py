@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from monet import api
-from monet.data.decode import UnreadableImage, decode
-from monet.data.pixels import Pixels
 from monet.run_folder.folder import RunFolder
 from monet.serving.studio import run_view
 from monet.serving.studio.studio import PAINTING, ProgressDisplay, Studio, failure, told
@@ -37,17 +34,13 @@ class RunsTab:
         first = next(iter(self._runs))
         run = gr.Dropdown(list(self._runs), value=first, label="Run", elem_id="run")
         status = gr.HTML(elem_id="status")
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=3, min_width=300):
-                epoch = gr.Slider(1, 2, 1, step=1, label="Samples after epoch", elem_id="epoch")
-                sample = gr.Image(
-                    label="Samples", interactive=False, format="jpeg", buttons=["fullscreen"], elem_id="sample"
-                )
-            with gr.Column(scale=2, min_width=300):
-                curves = gr.HTML(elem_id="curves")
-        gr.Markdown("### Scores")
+        epoch = gr.Slider(1, 2, 1, step=1, label="Samples after epoch", elem_id="epoch")
+        sample = gr.HTML(elem_id="sample")
+        gr.Markdown("## Curves")
+        curves = gr.HTML(elem_id="curves")
+        gr.Markdown("## Scores")
         scores = gr.HTML(elem_id="scores")
-        gr.Markdown("### An archive")
+        gr.Markdown("## An archive")
         self._add_archive(run, page)
         with gr.Accordion("Report", open=False) as accordion:
             report = gr.HTML()
@@ -67,7 +60,7 @@ class RunsTab:
         run = self._run(name)
         known = run.sample_grids()
         return [
-            run_view.status_page(run, time.time()),
+            run_view.status_page(run, self._studio.clock()),
             _epochs(known),
             _latest(known),
             max(known, default=0),
@@ -79,7 +72,7 @@ class RunsTab:
         """Returns how far a run is, and its newest samples where the newest so far are looked at."""
         run = self._run(name)
         known = run.sample_grids()
-        status = run_view.status_page(run, time.time())
+        status = run_view.status_page(run, self._studio.clock())
         if max(known, default=0) == newest or epoch < newest:
             return [status, gr.skip(), gr.skip(), gr.skip()]
         return [status, _epochs(known), _latest(known), max(known)]
@@ -88,11 +81,12 @@ class RunsTab:
         """Returns the curves of a run."""
         return run_view.charts_page(self._run(name))
 
-    def sample(self, name: str, epoch: float) -> Pixels | None:
+    def sample(self, name: str, epoch: float) -> str:
         """Returns the sample grid of an epoch, or of the last one before it that has one."""
         known = self._run(name).sample_grids()
         before = [path for number, path in known.items() if number <= epoch]
-        return _pixels((before or list(known.values()))[-1]) if known else None
+        found = before or list(known.values())
+        return run_view.sample_page(found[-1] if found else None)
 
     def report(self, name: str) -> str:
         """Returns the report of a run."""
@@ -148,12 +142,5 @@ def _epochs(known: dict[int, Path]) -> Any:
     return gr.Slider(minimum=min(known, default=1), maximum=max(2, last), value=last, interactive=len(known) > 1)
 
 
-def _latest(known: dict[int, Path]) -> Pixels | None:
-    return _pixels(known[max(known)]) if known else None
-
-
-def _pixels(path: Path) -> Pixels | None:
-    try:
-        return decode(path)
-    except UnreadableImage:  # it is being written
-        return None
+def _latest(known: dict[int, Path]) -> str:
+    return run_view.sample_page(known[max(known)] if known else None)

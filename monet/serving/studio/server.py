@@ -77,13 +77,13 @@ def read_accounts(path: Path) -> dict[str, str]:
     return accounts
 
 
-def serve(page: gr.Blocks, place: Place, *, megabytes: float, on_ready: Callable[[str], None]) -> None:
+def serve(page: gr.Blocks, place: Place, *, most_bytes: int, on_ready: Callable[[str], None]) -> None:
     """Shows the page until a signal ends it, which is then raised as in any command.
 
     Args:
         page: the page.
         place: where.
-        megabytes: of an upload, at most.
+        most_bytes: of an upload.
         on_ready: called with the page's address when it can be opened.
 
     Raises:
@@ -91,7 +91,7 @@ def serve(page: gr.Blocks, place: Place, *, megabytes: float, on_ready: Callable
     """
     listener = _listener(place)
     port = listener.getsockname()[1]
-    app = _application(page, place, megabytes)
+    app = _application(page, place, most_bytes)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -137,7 +137,7 @@ class _Headers:
         await self._app(scope, receive, sending)
 
 
-def _application(page: gr.Blocks, place: Place, megabytes: float) -> Any:
+def _application(page: gr.Blocks, place: Place, most_bytes: int) -> Any:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/health")
@@ -151,14 +151,30 @@ def _application(page: gr.Blocks, place: Place, megabytes: float) -> Any:
         path="/",
         auth=None if accounts is None else lambda name, password: _may_enter(accounts, name, password),
         root_path=place.root_path or None,
-        max_file_size=int(megabytes * 1_000_000),
+        max_file_size=most_bytes,
         footer_links=["api"],
         run_history=False,
         show_error=True,
-        css=(files("monet.serving.studio") / "page.css").read_text(encoding="utf-8"),
-        theme=gr.themes.Default(primary_hue="blue"),
+        css=_source("page.css"),
+        head=f"<script>{_source('page.js')}</script>",
+        theme=_theme(),
     )
     return _Headers(app)
+
+
+def _source(name: str) -> str:
+    return (files("monet.serving.studio") / name).read_text(encoding="utf-8")
+
+
+def _theme() -> Any:
+    """gradio's own, with text that can be told from what is behind it (WCAG: 4.5 to 1)."""
+    return gr.themes.Default(primary_hue="blue").set(
+        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued_dark="*neutral_300",
+        color_accent="*primary_600",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+    )
 
 
 def _may_enter(accounts: dict[str, str], name: str, password: str) -> bool:

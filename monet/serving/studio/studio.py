@@ -7,7 +7,6 @@ import functools
 import html
 import logging
 import shutil
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from monet.clock import Clock
 from monet.data.pixels import Pixels, to_jpeg
 from monet.display import Display
 from monet.errors import MonetError, shortened
@@ -49,6 +49,8 @@ class Studio:
     """Runs that are shown."""
     photos: Path | None = None
     """The folder of which archives are painted; without it none are."""
+    clock: Clock
+    """Seconds since 1970, as files have them."""
     work: Path
     """A folder for what is painted; what is older than an hour is removed."""
     examples: tuple[Path, ...] = ()
@@ -57,7 +59,7 @@ class Studio:
     def new_folder(self) -> Path:
         """Makes a folder for a result, and removes those that are old."""
         self.work.mkdir(parents=True, exist_ok=True)
-        oldest = time.time() - _KEPT_SECONDS
+        oldest = self.clock() - _KEPT_SECONDS
         for folder in self.work.iterdir():
             with contextlib.suppress(OSError):
                 if folder.stat().st_mtime < oldest:

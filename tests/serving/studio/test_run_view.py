@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from monet.run_folder.folder import RunFolder
 from monet.serving.studio.run_view import charts_page, last_step, report_page, scores_page, status_page
 
@@ -61,9 +63,10 @@ def test_a_run_whose_last_step_is_old_is_not_being_trained(tmp_path: Path) -> No
     assert "Not being trained; last step 1h00m ago" in words(status_page(run, now=4600.0))
 
 
-def test_a_run_at_the_end_of_its_horizon_is_done_however_young_its_last_step_is(tmp_path: Path) -> None:
-    run = run_with(tmp_path / "run", json.dumps(STEP | {"progress": 1.0}) + "\n")
-    assert "Trained to the end of its decay; last step 1s ago" in words(status_page(run, now=1001.0))
+@pytest.mark.parametrize("ended", [{"progress": 1.0}, {"progress": 0.95, "time_left": 0.0}])
+def test_a_run_at_its_end_is_over_however_young_its_last_step_is(tmp_path: Path, ended: dict[str, float]) -> None:
+    run = run_with(tmp_path / "run", json.dumps(STEP | ended) + "\n")
+    assert "The training is over; last step 1s ago" in words(status_page(run, now=1001.0))
 
 
 def test_torn_and_strange_lines_at_the_end_are_passed_over(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A Telegram bot that paints what it is sent."""
