@@ -32,9 +32,13 @@ def test_the_recipes_of_the_competition_are_what_they_are_known_for() -> None:
     assert long.training.epochs == 155
     assert (long.model, long.data) == (top.model, top.data)
     fill = resolve(recipes.read("kaggle"))
-    assert fill.training.epochs is None
+    assert fill.training.epochs is not None
+    assert fill.training.epochs * int(fill.data.samples_per_epoch) == 240_000
     assert fill.data.sampling == "fresh"
     assert fill.training.ema > 0
+    quick = resolve(recipes.read("quick-cpu"))
+    assert fill.model == quick.model
+    assert fill.training.directions == quick.training.directions == ("ab",)
 
 
 def test_the_demo_generator_takes_at_most_4_gflop_an_image() -> None:
