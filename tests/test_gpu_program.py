@@ -277,7 +277,7 @@ def test_a_gradient_that_is_a_little_off_is_noticed(place: Place, monkeypatch: p
 
     monkeypatch.setattr(precision, "_taken", taken)
     monkeypatch.setattr(precision, "precisions", lambda _: ["float64"])
-    with pytest.raises(Refuted, match=r"kaggle: gradients in float64 off by 1\.0e-08, more than 1e-09"):
+    with pytest.raises(Refuted, match=r"both ways: gradients in float64 off by 1\.0e-08, more than 1e-09"):
         precision.four_networks(place)
     assert precision.out_of_bounds("fp16", math.nan, math.nan) == [
         "losses in fp16 off by nan, more than 2e-02",

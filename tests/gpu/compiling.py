@@ -18,7 +18,7 @@ from torch._dynamo.utils import counters
 
 from monet.training.compiling import compile_networks
 from tests.benchmarks.measure import in_turns
-from tests.gpu.engine import Engine, config_of, engine, out_of_memory_once
+from tests.gpu.engine import BOTH_WAYS, Engine, config_of, engine, out_of_memory_once
 from tests.gpu.part import Found, Place, require
 from tests.gpu.precision import BOUNDS
 
@@ -51,7 +51,7 @@ def mode(place: Place, name: str) -> Found:
 
     What the default mode cannot do is a failure; the project uses no other.
     """
-    config = config_of(place, "kaggle")
+    config = config_of(place, BOTH_WAYS)
     eager = engine(config, place.torch_device)
     compiled = engine(config, place.torch_device, eager.precision)  # what auto chooses may change with other work
     options = {"backend": Counting()} if place.tiny else {"mode": name}
@@ -82,7 +82,10 @@ def mode(place: Place, name: str) -> Found:
 def recompiling(place: Place) -> Found:
     """Whether ordinary steps, those after an incident (in fp32) and those after a split for memory compile again, and
     whether a compiler that fails then ends the training."""
-    counting, one = Counting(), engine(config_of(place, "kaggle"), place.torch_device, "bf16" if place.tiny else "auto")
+    counting, one = (
+        Counting(),
+        engine(config_of(place, BOTH_WAYS), place.torch_device, "bf16" if place.tiny else "auto"),
+    )
     with _compiling_with(backend=counting):
         require(_compiled(one), "does not compile here")
         first = counting.graphs

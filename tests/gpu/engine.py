@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -80,6 +81,10 @@ class Engine:
             require(all(moment is not None for moment in moments), f"the first step left {name} where it was")
             found[name] = [moment / share for moment in moments]
         return found
+
+
+BOTH_WAYS = str(Path(__file__).with_name("both-ways.yaml"))
+"""A recipe with all four networks."""
 
 
 def config_of(place: Place, recipe: str, words: Sequence[str] = ()) -> Config:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tests.gpu.engine import Engine, config_of, distance, engine
+from tests.gpu.engine import BOTH_WAYS, Engine, config_of, distance, engine
 from tests.gpu.part import Found, Place, Refuted, require
 
-RECIPES = ("kaggle", "kaggle-top15")
+RECIPES = {"both ways": BOTH_WAYS, "kaggle-top15": "kaggle-top15"}
 """One with resized, one with transposed convolutions."""
 SIDE = 64
 """Of the images: a float64 step at 256 takes minutes on a CPU."""
@@ -52,17 +52,17 @@ def four_networks(place: Place) -> Found:
     """Compares a step of each recipe in each precision that the device is made for."""
     worst: dict[str, tuple[float, float]] = {}
     problems = []
-    for recipe in RECIPES:
+    for title, recipe in RECIPES.items():
         reference = _taken(place, recipe, "float64", torch.device("cpu"))
         for name in precisions(place):
             try:
                 errors = _errors(_taken(place, recipe, name, place.torch_device), reference)
             except (RuntimeError, Refuted) as error:
-                problems.append(f"{recipe} in {name}: {str(error).strip().splitlines()[0]}")
+                problems.append(f"{title} in {name}: {str(error).strip().splitlines()[0]}")
                 continue
             before = worst.get(name, (0.0, 0.0))
             worst[name] = (max(before[0], errors[0]), max(before[1], errors[1]))
-            problems += [f"{recipe}: {problem}" for problem in out_of_bounds(name, *errors)]
+            problems += [f"{title}: {problem}" for problem in out_of_bounds(name, *errors)]
     require(not problems, "; ".join(problems))
     line = ", ".join(f"{name} {losses:.0e}/{gradients:.0e}" for name, (losses, gradients) in worst.items())
     return Found(f"off by (losses/gradients) {line}", {"errors": worst})

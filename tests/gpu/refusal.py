@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.gpu.engine import Engine, config_of, engine
+from tests.gpu.engine import BOTH_WAYS, Engine, config_of, engine
 from tests.gpu.part import Found, Place, require
 
 TRIES = 12
@@ -23,8 +23,8 @@ def refused_step(place: Place) -> Found:
         **{f"a gradient of {name}": _gradient_spoiler(name) for name in ("generator_ab", "generator_ba")},
         **{f"a gradient of {name}": _gradient_spoiler(name) for name in ("discriminator_a", "discriminator_b")},
     }
-    one = engine(config_of(place, "kaggle", ["--training.batch_size", "2"]), place.torch_device, "fp16")
-    other = engine(config_of(place, "kaggle", ["--training.batch_size", "2"]), place.torch_device)
+    one = engine(config_of(place, BOTH_WAYS, ["--training.batch_size", "2"]), place.torch_device, "fp16")
+    other = engine(config_of(place, BOTH_WAYS, ["--training.batch_size", "2"]), place.torch_device)
     tried = [one] if other.precision == "fp16" else [one, other]
     for trained in tried:
         taken(trained)
@@ -36,7 +36,7 @@ def refused_step(place: Place) -> Found:
 def overflow(place: Place) -> Found:
     """Begins with a scale at which every gradient overflows: the scaler must find the right one, and nothing move
     before that."""
-    one = engine(config_of(place, "kaggle", ["--training.batch_size", "2"]), place.torch_device, "fp16")
+    one = engine(config_of(place, BOTH_WAYS, ["--training.batch_size", "2"]), place.torch_device, "fp16")
     start = 2.0**40
     one.state.scaler = torch.amp.GradScaler(place.device, init_scale=start)
     refused = 0
@@ -58,7 +58,7 @@ def incident(place: Place) -> Found:
     """Shows a batch that is not finite: the guard counts the good steps, nothing moves, averages and running statistics
     included, until the host has looked."""
     words = ["--training.batch_size", "2", "--model.norm", "batch"]
-    one = engine(config_of(place, "kaggle", words), place.torch_device)
+    one = engine(config_of(place, BOTH_WAYS, words), place.torch_device)
     taken(one)
     one.execution.guard.read()
     good = one.real_a

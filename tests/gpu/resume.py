@@ -16,7 +16,7 @@ from monet.clock import Horizon
 from monet.config import Config
 from monet.device import suitable_precision
 from monet.training.state import run_facts
-from tests.gpu.engine import Engine, config_of, distance, engine
+from tests.gpu.engine import BOTH_WAYS, Engine, config_of, distance, engine
 from tests.gpu.part import Found, Place, require
 from tests.gpu.precision import BOUNDS, tf32
 
@@ -24,7 +24,7 @@ from tests.gpu.precision import BOUNDS, tf32
 def resume(place: Place) -> Found:
     """Resumes a CPU's checkpoint on the device, as optimizers with and without fused steps leave it, and back."""
     side = str(place.pick(64, 32))
-    config = config_of(place, "kaggle", ["--training.batch_size", "2", "--data.crop_size", side])
+    config = config_of(place, BOTH_WAYS, ["--training.batch_size", "2", "--data.crop_size", side])
     first = engine(config, torch.device("cpu"), "fp32")
     first.step()
     contents = _through_a_file(config, first)

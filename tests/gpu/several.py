@@ -15,7 +15,7 @@ from torch.multiprocessing.spawn import start_processes
 from monet.config import Config
 from monet.distributed import ProcessGroup
 from tests.benchmarks.measure import in_turns
-from tests.gpu.engine import Engine, config_of, distance, engine
+from tests.gpu.engine import BOTH_WAYS, Engine, config_of, distance, engine
 from tests.gpu.part import START_METHOD, Found, Place, require
 from tests.gpu.precision import BOUNDS
 
@@ -78,7 +78,7 @@ def _engine(place: Place, size: int, group: ProcessGroup | None = None) -> Engin
 def _config(place: Place, words: list[str]) -> Config:
     """The recipe; on one GPU without image pools, whose images gloo does not promise to gather there."""
     alone = place.cuda and torch.cuda.device_count() < PROCESSES
-    return config_of(place, "kaggle", [*words, *(["--training.pool_size", "0"] if alone else [])])
+    return config_of(place, BOTH_WAYS, [*words, *(["--training.pool_size", "0"] if alone else [])])
 
 
 def _taken(one: Engine) -> dict[str, Any]:

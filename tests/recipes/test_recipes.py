@@ -151,7 +151,7 @@ def test_every_recipe_trains_is_resumed_and_translates_what_it_has_learned(name:
     else:
         ends = [["--training.epochs", "2"], ["--training.epochs", "3"]]
     for end, resume in zip(ends, (False, True), strict=True):
-        words = [*SMALL, *depth, *end]
+        words = [*SMALL, *depth, *end, "--training.batch_size", str(min(4, config.training.batch_size))]
         result = monet.train(tmp_path / "data", run=tmp_path / "run", recipe=name, settings=words, resume=resume)
     assert result.outcome.pairs >= 12
     assert [path.name for path in sorted((tmp_path / "run" / "samples").iterdir())][-1] == "epoch-0003.png"
