@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,55 @@ def test_a_browser_shows_every_picture_and_scrolls_sideways_only_within_tables(
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
         assert driver.execute_script("return performance.getEntriesByType('resource').length") == 0
         assert driver.get_log("browser") == []
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> Iterator[Any]:
+    """A browser with a report of three checkpoints."""
+    page = tmp_path / "report.html"
+    page.write_text(render(report()), encoding="utf-8")
+    with browser(tmp_path / "profile", 1280) as driver:
+        driver.get(page.as_uri())
+        yield driver
+
+
+def style(driver: Any, selector: str, name: str) -> str:
+    return str(driver.find_element("css selector", selector).value_of_css_property(name))
+
+
+@needs_browser
+def test_keys_move_the_border_between_photo_and_painting(shown: Any) -> None:
+    assert style(shown, ".slider img + img", "clip-path") == "inset(0px 0px 0px 50%)"
+    slider = shown.find_element("css selector", ".slider input")
+    for _ in range(10):
+        slider.send_keys("\ue014")  # arrow right
+    assert style(shown, ".slider img + img", "clip-path") == "inset(0px 0px 0px 60%)"
+
+
+@needs_browser
+def test_pictures_are_as_wide_as_the_page(shown: Any) -> None:
+    width = shown.execute_script("return document.querySelector('h2').offsetWidth")
+    for selector in (".pairs", ".photos"):
+        assert shown.find_element("css selector", selector).size["width"] == pytest.approx(width, abs=2)
+
+
+@needs_browser
+def test_the_page_is_dark_where_everything_is_and_light_on_paper(shown: Any) -> None:
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    assert style(shown, "body", "background-color") == "rgba(255, 255, 255, 1)"
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    assert style(shown, "body", "background-color") == "rgba(27, 30, 34, 1)"
+    assert style(shown, ".charts img", "filter").startswith("invert")
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", **dark})
+    assert style(shown, "body", "background-color") == "rgba(255, 255, 255, 1)"
+
+
+@needs_browser
+def test_on_paper_photo_and_painting_stand_side_by_side_and_nothing_is_folded_away(shown: Any) -> None:
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    photo, painting = shown.find_elements("css selector", ".slider img")[:2]
+    assert painting.location["x"] >= photo.location["x"] + photo.size["width"]
+    assert style(shown, ".slider img + img", "clip-path") == "none"
+    assert style(shown, ".slider input", "display") == "none"
+    settings = shown.find_elements("css selector", "table.settings td")
+    assert all(cell.size["height"] > 0 for cell in settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import time
@@ -16,7 +18,7 @@ import monet
 from monet import archive
 from tests.browser import browser, needs_browser
 from tests.conftest import picture
-from tests.serving.studio.conftest import Started
+from tests.serving.studio.conftest import Started, studio
 from tests.serving.test_paint import write_clip
 
 pytestmark = needs_browser
@@ -215,6 +217,27 @@ def test_a_run_is_shown_by_epoch_with_its_curves_and_painted_into_an_archive(pag
     wait(found.exists)
     checked = archive.validate(found, "any")
     assert (checked.valid, checked.num_images) == (True, 5)
+
+
+def test_a_run_that_is_trained_meanwhile_is_followed(own_run: Path, tmp_path: Path) -> None:
+    metrics = own_run / "metrics.jsonl"
+    os.utime(metrics, (1, 1))
+    with (
+        studio(["--run", own_run], tmp_path / "log") as (address, _),
+        browser(tmp_path / "profile", 1280) as driver,
+    ):
+        driver.get(address)
+        wait(lambda: driver.find_elements("css selector", "#paint"))
+        open_tab(driver, "Runs")
+        wait(lambda: "The training is over" in driver.find_element("css selector", "#status").text)
+        last = json.loads(metrics.read_text().splitlines()[-1])
+        step = last | {"pairs": 4321, "progress": 0.5, "time_left": 600.0, "pairs_per_second": 12.0}
+        with open(metrics, "a") as file:
+            file.write(json.dumps(step) + "\n")
+        shutil.copy(own_run / "samples" / "epoch-0001.png", own_run / "samples" / "epoch-0004.png")
+        wait(lambda: "Training, 10m left" in driver.find_element("css selector", "#status").text)
+        assert "4,321 pairs" in driver.find_element("css selector", "#status").text
+        wait(lambda: "epoch-0004" in pictures(driver, "#sample")[0].get_attribute("alt"))
 
 
 def test_a_short_video_is_painted(page: Any, started: Started, tmp_path: Path) -> None:
