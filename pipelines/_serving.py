@@ -29,21 +29,30 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_limit_options(parser: argparse.ArgumentParser, megabytes: float = 20.0) -> None:
-    """Adds what may be sent at most.
+def add_limit_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what may be sent at most."""
+    from monet.serving.limits import Limits
 
-    Args:
-        parser: gets the options.
-        megabytes: default of `--max-mb`.
-    """
+    limits = Limits()
     for name, default, unit, what in (
-        ("--max-mb", megabytes, "MB", "of a file"),
-        ("--max-megapixels", 24.0, "N", "millions of pixels of a picture"),
-        ("--max-seconds", 30.0, "S", "of a video"),
+        ("--max-mb", limits.megabytes, "MB", "of a file, in units of 1,048,576 bytes"),
+        ("--max-megapixels", limits.megapixels, "N", "millions of pixels of a picture"),
+        ("--max-seconds", limits.clip, "S", "of a video"),
     ):
         parser.add_argument(
             name, type=number, default=default, metavar=unit, help=f"{what}, at most (default: {default:g})"
         )
+
+
+def checked_waiting(options: argparse.Namespace) -> int:
+    """Returns how many may wait.
+
+    Raises:
+        InputError: nobody may.
+    """
+    if options.waiting < 1:
+        raise InputError(f"--waiting is {options.waiting}: give at least 1")
+    return int(options.waiting)
 
 
 def models_of(options: argparse.Namespace) -> Models:

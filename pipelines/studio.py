@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from monet.errors import MonetError
+from monet.errors import InputError, MonetError
 from pipelines._command import command_parser, run_command
 from pipelines._network import add_precision_option, add_weights_and_device_options
 from pipelines._numbers import whole_number
 from pipelines._processes import leave
-from pipelines._serving import add_limit_options, add_model_options, limits_of, models_of
+from pipelines._serving import add_limit_options, add_model_options, checked_waiting, limits_of, models_of
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,7 +61,6 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
         InputError: a model, a run, the accounts or the address cannot be used.
         MonetError: gradio is not installed.
     """
-    from monet.data.layout import list_images
     from monet.run_folder.folder import RunFolder
 
     try:
@@ -81,15 +80,31 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
         examples=draw_examples(folder / "examples"),
     )
     if options.photos is not None:
-        list_images(options.photos)  # an empty folder is an error now, not when somebody asks for an archive
+        _require_photos(options.photos)
     place = Place(
         host=options.host,
         port=options.port,
         root_path=options.root_path.rstrip("/"),
         accounts=read_accounts(options.auth_file) if options.auth_file else None,
     )
-    page = build_page(studio, waiting=options.waiting)
+    page = build_page(studio, waiting=checked_waiting(options))
     serve(page, place, most_bytes=limits.bytes, on_ready=lambda address: print(f"studio at {address}", flush=True))
+
+
+def _require_photos(folder: Path) -> None:
+    """Checks a folder of photos now, and not when somebody asks for an archive.
+
+    Raises:
+        InputError: it is none.
+    """
+    from monet.data.decode import UnreadableImage, read_size
+    from monet.data.layout import list_images
+
+    first = list_images(folder)[0]
+    try:
+        read_size(first)
+    except UnreadableImage as error:
+        raise InputError(f"--photos {folder} is no folder of photos: {first.name} is {error}") from error
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ def score_chart(runs: Mapping[str, Sequence[tuple[float, Interval]]], unpainted:
             values = [score.value for score in scores]
             axis.errorbar(epochs, values, reach, color=color, marker="o", markersize=4, capsize=3, label=_plain(name))
         axis.set_xlabel("epochs")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_ylabel("MiFID (lower is better)")
         axis.grid(alpha=0.25)
         axis.legend(fontsize=9)

@@ -15,7 +15,8 @@ Reason = Literal["no picture", "no video", "large file", "many pixels", "long vi
 """Why something is not painted."""
 
 _MEGA = 1_000_000
-_MEBI = 1_048_576
+MEBI = 1_048_576
+"""Bytes of what Telegram and gradio call a megabyte."""
 
 
 class Refused(MonetError):
@@ -51,7 +52,7 @@ class Limits:
     @property
     def bytes(self) -> int:
         """Of a file."""
-        return int(self.megabytes * _MEBI)
+        return int(self.megabytes * MEBI)
 
     def require_file(self, size: int) -> None:
         """Checks the size of a file, in bytes.
@@ -60,7 +61,7 @@ class Limits:
             Refused: it is too large.
         """
         if size > self.bytes:
-            has, most = _short(size / _MEBI), _short(self.megabytes)
+            has, most = _short(size / MEBI), _short(self.megabytes)
             raise Refused("large file", f"{has} MB is too large: send at most {most} MB", has=has, most=most)
 
     def require_picture(self, path: Path) -> None:
@@ -139,12 +140,12 @@ class Watch:
 
 def not_a_picture(error: UnreadableImage) -> Refused:
     """Returns what is said of a file that is no picture."""
-    return Refused("no picture", f"this is no picture that can be read ({error}): send JPEG, PNG or WebP")
+    return Refused("no picture", f"this is not a readable picture ({error}): send JPEG, PNG or WebP")
 
 
 def not_a_video(error: UnreadableImage) -> Refused:
     """Returns what is said of a file that is no video."""
-    return Refused("no video", f"this is no video that can be read ({error}): send MP4, MOV or WebM")
+    return Refused("no video", f"this is not a readable video ({error}): send MP4, MOV or WebM")
 
 
 def _short(value: float) -> str:

@@ -57,10 +57,9 @@ class Models:
         self._loading = threading.Lock()
         self._alone = threading.Lock()
         """Held by whoever works on a picture that goes in tiles: one at a time, as each takes much memory."""
-        self._pool = ThreadPoolExecutor(available_processors(), initializer=_compute_alone)
+        self._pool = ThreadPoolExecutor(available_processors(), initializer=_use_one_thread)
         for run in self._runs:
-            if not run.path.is_dir():
-                raise InputError(f"no run in {run.path}: give the folder of one, such as runs/first")
+            _require_run(run)
         for file in self._files:
             self._load(file)
         if not self.names and not self._runs:
@@ -146,7 +145,7 @@ class Models:
         return api.load(path, **self._options)  # type: ignore[arg-type]
 
 
-def _compute_alone() -> None:
+def _use_one_thread() -> None:
     import torch
 
     keep_freed_memory()
@@ -163,6 +162,18 @@ def require_direction(name: str, translator: PixelTranslator, direction: Directi
         raise InputError(
             f"{name} has not learned the direction {direction}: choose {' or '.join(translator.directions)}"
         )
+
+
+def _require_run(run: RunFolder) -> None:
+    """Checks that a folder is a run's, also of one that has just begun.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not run.path.is_dir():
+        raise InputError(f"no run in {run.path}: give the folder of one, such as runs/first")
+    if not (run.path / "config.yaml").exists() and any(run.path.iterdir()):
+        raise InputError(f"{run.path} is not the folder of a run: it has no config.yaml")
 
 
 def _expanded(path: Path) -> list[Path]:

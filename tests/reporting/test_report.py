@@ -190,5 +190,9 @@ def test_on_paper_photo_and_painting_stand_side_by_side_and_nothing_is_folded_aw
     assert painting.location["x"] >= photo.location["x"] + photo.size["width"]
     assert style(shown, ".slider img + img", "clip-path") == "none"
     assert style(shown, ".slider input", "display") == "none"
+    shown.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 720, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    )  # A4 in CSS pixels, without margins
+    assert shown.execute_script("return document.documentElement.scrollWidth") <= 720
     settings = shown.find_elements("css selector", "table.settings td")
     assert all(cell.size["height"] > 0 for cell in settings)

@@ -97,6 +97,8 @@ def test_strange_files_are_refused_when_the_models_are_named(tmp_path: Path, che
         Models([])
     with pytest.raises(InputError, match="no run in"):
         Models([], [tmp_path / "none"])
+    with pytest.raises(InputError, match="is not the folder of a run: it has no config.yaml"):
+        Models([], [tmp_path])
 
 
 @pytest.mark.parametrize("pixels", [False, True])

@@ -97,8 +97,8 @@ def test_what_is_no_picture_or_too_large_is_refused_before_it_is_decoded(models:
     picture(1, (300, 300)).save(cut)
     cut.write_bytes(cut.read_bytes()[:2000])
     for file, reason, words in (
-        (page, "no picture", "this is no picture that can be read"),
-        (cut, "no picture", "this is no picture that can be read"),
+        (page, "no picture", "this is not a readable picture"),
+        (cut, "no picture", "this is not a readable picture"),
         (wide, "many pixels", "30,000 × 10 pixels are too many: send at most 24 million pixels, 12,000 a side"),
         (many, "many pixels", "6,000 × 6,000 pixels are too many"),
     ):
@@ -139,7 +139,7 @@ def test_a_video_that_is_too_long_or_takes_too_long_is_refused_and_leaves_nothin
     assert told.value.reason == "slow"
     page = tmp_path / "page.mp4"
     page.write_text("<html>")
-    with pytest.raises(Refused, match="this is no video that can be read"):
+    with pytest.raises(Refused, match="this is not a readable video"):
         paint_video(models, page, target, order, LIMITS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "page.mp4"]
 

@@ -13,7 +13,7 @@ from aiohttp import ClientError, ClientResponseError
 
 from monet.serving.bot.incoming import Item
 from monet.serving.bot.texts import Declined
-from monet.serving.limits import Limits, Refused
+from monet.serving.limits import MEBI, Limits, Refused
 
 _PAUSES = (0.5, 2.0)
 """Seconds between tries."""
@@ -57,7 +57,7 @@ async def _fetch(bot: Bot, item: Item, path: Path, limits: Limits) -> None:
     except TelegramBadRequest as error:
         if "too big" not in error.message:
             raise
-        has = "?" if item.size is None else f"{item.size / 1e6:.1f}"
+        has = "?" if item.size is None else f"{item.size / MEBI:.1f}"
         raise Refused("large file", "Telegram hands out no such file", has=has, most=_TELEGRAMS_LIMIT) from error
     if file.file_size is not None:
         limits.require_file(file.file_size)

@@ -24,9 +24,9 @@ from aiogram.types import (
 
 from monet.serving.bot.incoming import Item
 from monet.serving.bot.texts import Declined
+from monet.serving.limits import MEBI
 
-_MEGA = 1_000_000
-_MOST = 50 * _MEGA
+_MOST = 50 * MEBI
 """Bytes of a file that a bot may send."""
 _SECONDS = 300
 """That sending paintings may take."""
@@ -49,7 +49,7 @@ class Painting:
             Declined: it is larger than a bot may send.
         """
         if (size := self.path.stat().st_size) > _MOST:
-            raise Declined("large painting", has=f"{size / _MEGA:.0f}", most=_MOST // _MEGA)
+            raise Declined("large painting", has=f"{size / MEBI:.0f}", most=_MOST // MEBI)
 
     @property
     def file(self) -> FSInputFile:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from monet.data.video import frames_in
 from monet.models import Direction
 from monet.serving.paint import Order, name_of_painting, paint_video
-from monet.serving.studio.studio import PAINTING, ProgressDisplay, Studio, failure, told
-from monet.serving.studio.trying import DIRECTIONS
+from monet.serving.studio.choice import ModelChoice
+from monet.serving.studio.studio import PAINTING, ProgressDisplay, Studio, as_page_error, failure
 
 
 class VideoTab:
@@ -26,29 +25,28 @@ class VideoTab:
 
     def build(self, page: gr.Blocks) -> None:
         """Adds the components to the page that is being built."""
-        limits, names = self._studio.limits, self._studio.models.names
+        limits = self._studio.limits
         gr.Markdown(
-            f"Up to {limits.clip:g} seconds and {limits.megabytes:g} MB; rate, size and sound stay. It takes at most "
-            f"{limits.patience / 60:g} minutes."
+            f"Up to {limits.clip:g} seconds and {limits.megabytes:g} MB; rate, size and sound stay. Painting stops "
+            f"after {limits.patience / 60:g} minutes."
         )
         with gr.Row(equal_height=False):
             with gr.Column(min_width=300):
                 video = gr.Video(label="Video", sources=["upload"], interactive=True, height=360, elem_id="video")
-                with gr.Row():
-                    model = gr.Dropdown(names, value=next(iter(names), None), label="Model", elem_id="video-model")
-                    direction = gr.Radio(DIRECTIONS, value="ab", label="Direction")
+                choice = ModelChoice(self._studio, "video-model")
+                choice.direction.render()
                 paint = gr.Button("Paint", variant="primary", elem_id="paint-video")
             with gr.Column(min_width=300):
                 painted = gr.Video(label="Painted", interactive=False, height=360, elem_id="painted-video")
-                note = gr.Markdown()
+                note = gr.Markdown(label="note")
         paint.click(
-            told(self.paint),
-            [video, model, direction],
+            as_page_error(self.paint),
+            [video, choice.model, choice.direction],
             [painted, note],
             **PAINTING,
             api_name="translate_video",
         )
-        page.load(self.refresh, model, model, queue=False, api_visibility="private")
+        choice.connect(page)
 
     def paint(
         self,
@@ -73,8 +71,3 @@ class VideoTab:
         result = paint_video(self._studio.models, source, target, order, self._studio.limits, display.advance)
         damage = f"; {result.damage}" if result.damage else ""
         return str(target), f"{result.frames} frames{damage}"
-
-    def refresh(self, model: str | None) -> Any:
-        """Returns the choice of models as it is now."""
-        names = self._studio.models.names
-        return gr.Dropdown(choices=list(names), value=model if model in names else next(iter(names), None))

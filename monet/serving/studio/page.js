@@ -5,6 +5,9 @@ new MutationObserver(() => {
     camera.setAttribute("aria-label", "Use the camera");
     camera.title = "Use the camera";
   }
+  for (const captioned of document.querySelectorAll("button.thumbnail-item[aria-label]")) {
+    if (captioned.innerText.trim()) captioned.removeAttribute("aria-label");
+  }
   for (const drop of document.querySelectorAll("button.upload-container[aria-label]")) {
     if (drop.innerText.trim()) drop.removeAttribute("aria-label"); // its text says it
     const outer = drop.parentElement.closest("button:not([role])");

@@ -8,6 +8,7 @@ import gradio as gr
 
 from monet.data.drawing import draw
 from monet.serving.studio.clip import VideoTab
+from monet.serving.studio.endpoint import add_endpoint
 from monet.serving.studio.runs import RunsTab
 from monet.serving.studio.studio import Studio
 from monet.serving.studio.trying import TryTab
@@ -29,10 +30,11 @@ def build_page(studio: Studio, *, waiting: int) -> gr.Blocks:
     with gr.Blocks(
         title="monet", analytics_enabled=False, delete_cache=(_SWEEP_SECONDS, _KEPT_SECONDS), fill_width=True
     ) as page:
-        gr.Markdown("# monet\nPhotos into paintings, with the models that were named when this page was started.")
+        gr.Markdown("# monet")
         with gr.Tabs():
             with gr.Tab("Try", id="try"):
                 TryTab(studio).build(page)
+                add_endpoint(studio)
             if studio.runs:
                 with gr.Tab("Runs", id="runs"):
                     RunsTab(studio).build(page)

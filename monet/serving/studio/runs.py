@@ -10,7 +10,7 @@ import gradio as gr
 from monet import api
 from monet.run_folder.folder import RunFolder
 from monet.serving.studio import run_view
-from monet.serving.studio.studio import PAINTING, ProgressDisplay, Studio, failure, told
+from monet.serving.studio.studio import PAINTING, ProgressDisplay, Studio, as_page_error, failure
 
 _STATUS_SECONDS = 5.0
 _CURVES_SECONDS = 60.0
@@ -40,20 +40,20 @@ class RunsTab:
         curves = gr.HTML(elem_id="curves")
         gr.Markdown("## Scores")
         scores = gr.HTML(elem_id="scores")
-        gr.Markdown("## An archive")
+        gr.Markdown("## Archive")
         self._add_archive(run, page)
         with gr.Accordion("Report", open=False) as accordion:
             report = gr.HTML()
         newest = gr.State(0)
         everything = [status, epoch, sample, newest, curves, scores]
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-        run.change(told(self.show), run, everything, **private)
-        page.load(told(self.show), run, everything, **private)
-        gr.Timer(_STATUS_SECONDS).tick(told(self.follow), [run, epoch, newest], everything[:4], **private)
-        gr.Timer(_CURVES_SECONDS).tick(told(self.curves), run, curves, **private)
-        epoch.input(told(self.sample), [run, epoch], sample, **private)
-        accordion.expand(told(self.report), run, report, **private)
-        run.change(told(self.report), run, report, **private)
+        run.change(as_page_error(self.show), run, everything, **private)
+        page.load(as_page_error(self.show), run, everything, **private)
+        gr.Timer(_STATUS_SECONDS).tick(as_page_error(self.follow), [run, epoch, newest], everything[:4], **private)
+        gr.Timer(_CURVES_SECONDS).tick(as_page_error(self.curves), run, curves, **private)
+        epoch.input(as_page_error(self.sample), [run, epoch], sample, **private)
+        accordion.expand(as_page_error(self.report), run, report, **private)
+        run.change(as_page_error(self.report), run, report, **private)
 
     def show(self, name: str) -> list[Any]:
         """Returns all that is shown of a run."""
@@ -124,10 +124,15 @@ class RunsTab:
             checkpoint = gr.Dropdown([], label="Checkpoint", elem_id="archive-checkpoint")
             paint = gr.Button("Paint an archive with this one", elem_id="paint-archive")
             archive = gr.DownloadButton("Download images.zip", interactive=False, elem_id="archive")
-        paint.click(told(self.paint_archive), [run, checkpoint], archive, **PAINTING, api_visibility="private")
+        paint.click(as_page_error(self.paint_archive), [run, checkpoint], archive, **PAINTING, api_visibility="private")
         for event in (run.change, page.load):
             event(
-                told(self.checkpoints), run, checkpoint, queue=False, api_visibility="private", show_progress="hidden"
+                as_page_error(self.checkpoints),
+                run,
+                checkpoint,
+                queue=False,
+                api_visibility="private",
+                show_progress="hidden",
             )
 
     def _run(self, name: str) -> RunFolder:

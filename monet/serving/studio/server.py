@@ -168,7 +168,9 @@ def _source(name: str) -> str:
 
 def _theme() -> Any:
     """gradio's own, with text that can be told from what is behind it (WCAG: 4.5 to 1)."""
-    return gr.themes.Default(primary_hue="blue").set(
+    fonts = [gr.themes.Font(name) for name in ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")]
+    mono = [gr.themes.Font(name) for name in ("ui-monospace", "Consolas", "monospace")]
+    return gr.themes.Default(primary_hue="blue", font=fonts, font_mono=mono).set(
         body_text_color_subdued="*neutral_500",
         body_text_color_subdued_dark="*neutral_300",
         color_accent="*primary_600",
@@ -193,9 +195,9 @@ def _listener(place: Place) -> socket.socket:
         family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
         return socket.create_server((place.host, place.port), family=family)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while ")[0]
         raise InputError(
-            f"the studio cannot listen on {place.host}:{place.port} ({reason}): give another --port"
+            f"the studio cannot listen on {place.host}:{place.port} ({reason}): give another --host or --port"
         ) from error
 
 

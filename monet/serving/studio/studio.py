@@ -102,7 +102,7 @@ def preview(pixels: Pixels, path: Path) -> Path:
     return path
 
 
-def told(function: Callable[..., Any]) -> Callable[..., Any]:
+def as_page_error(function: Callable[..., Any]) -> Callable[..., Any]:
     """Lets a function that a page calls tell its errors in one line, without a trace of where they come from."""
 
     @functools.wraps(function)
@@ -114,12 +114,17 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
         except MonetError as error:
             raise failure(str(error)) from error
         except Exception as error:
-            logger.exception("a request failed")
-            raise failure("this failed; the studio's log says why") from error
+            raise failure(log_failure()) from error
 
     return telling
 
 
+def log_failure() -> str:
+    """Logs the error that is being handled; returns what is said of it."""
+    logger.exception("a request failed")
+    return "something went wrong; the studio's log says what"
+
+
 def failure(message: str) -> gr.Error:
     """Returns an error as a page shows it."""
-    return gr.Error(html.escape(shortened(message, 400)), title="Not painted", print_exception=False)
+    return gr.Error(html.escape(shortened(message, 400)), print_exception=False)

@@ -132,15 +132,18 @@ def test_the_slider_moves_the_border_between_photo_and_painting(page: Any, tmp_p
 def test_the_same_photo_is_seen_under_two_models(page: Any, tmp_path: Path) -> None:
     picture(4, (320, 240)).save(tmp_path / "garden.jpg")
     upload(page, tmp_path / "garden.jpg")
-    choose(page, "#beside", "painter/epoch-0001")
+    choose(page, "#second-model", "painter/epoch-0001")
     click(page, "#paint")
     wait(lambda: len(pictures(page, "#second-slider")) == 2)
     shown = [pictures(page, selector)[1].get_attribute("src") for selector in ("#first-slider", "#second-slider")]
     assert shown[0] != shown[1]
     note = page.find_element("css selector", "#note").text
-    assert "under painter/last" in note
-    assert "under painter/epoch-0001" in note
-    assert len(pictures(page, "#strip")) == 2
+    assert "painted by painter/last" in note
+    assert "painted by painter/epoch-0001" in note
+    assert len(pictures(page, "#strip")) == 1
+    click(page, "#strip button.thumbnail-item")
+    time.sleep(1)
+    assert len(pictures(page, "#second-slider")) == 2
 
 
 def test_an_example_is_a_click_away_and_several_photos_are_downloaded_as_a_zip(page: Any, tmp_path: Path) -> None:
@@ -155,7 +158,7 @@ def test_an_example_is_a_click_away_and_several_photos_are_downloaded_as_a_zip(p
     (tmp_path / "0.jpg").write_text("<html>")
     upload(page, *files)
     click(page, "#paint")
-    assert "0.jpg: this is no picture that can be read" in said(page)
+    assert "0.jpg: this is not a readable picture" in said(page)
     wait(lambda: page.find_element("css selector", "#first-download").text == "Download all 2")
     click(page, "#first-download")
     found = tmp_path / "downloads" / "paintings.zip"
@@ -167,7 +170,7 @@ def test_an_example_is_a_click_away_and_several_photos_are_downloaded_as_a_zip(p
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("page", "this is no picture that can be read"),
+        ("page", "this is not a readable picture"),
         ("wide", "30,000 × 200 pixels are too many: send at most 4 million pixels"),
         ("large", "exceed the maximum allowed size of 5.0 M"),
     ],

@@ -54,7 +54,7 @@ def test_a_run_whose_last_step_is_young_is_being_trained_and_says_how_long(tmp_p
     run = run_with(tmp_path / "run", json.dumps(STEP) + "\n")
     page = words(status_page(run, now=1010.0))
     assert "Training, 3m03s left" in page
-    assert "4 pairs in 1m01s, 2 pairs a second, 25 % of the horizon" in page
+    assert "4 pairs in 1m01s, 2 pairs a second, 25 % done" in page
     assert "adversarial_ab 0.500 , discriminator_b 0.250" in page
 
 
@@ -111,7 +111,7 @@ def test_the_last_score_of_each_checkpoint_counts_and_the_best_comes_first(tmp_p
             )
         )
     )
-    rows = re.findall(r'<th scope="row">(.*?)</th><td>3</td><td>(.*?)</td>', scores_page(RunFolder(tmp_path)))
+    rows = re.findall(r'<th scope="row">(.*?)</th><td>3</td><td>(.*?)<br>', scores_page(RunFolder(tmp_path)))
     assert rows == [("last.pt", "61.50"), ("epoch-0001.pt", "62.00")]
 
 

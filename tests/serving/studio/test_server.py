@@ -54,9 +54,9 @@ def test_what_cannot_be_painted_is_told_in_one_line(client: Any, tmp_path: Path)
     wide = tmp_path / "wide.png"
     Image.new("1", (30_000, 200)).save(wide)
     for file, model, words in (
-        (page, "painter/last", "this is no picture that can be read"),
+        (page, "painter/last", "this is not a readable picture"),
         (wide, "painter/last", "30,000 × 200 pixels are too many: send at most 4 million pixels, 12,000 a side"),
-        (picture_file(tmp_path), "painter/<b>none", "no model is called &#x27;painter/&lt;b&gt;none&#x27;"),
+        (picture_file(tmp_path), "painter/<b>none", "no model is called 'painter/<b>none'"),
     ):
         with pytest.raises(AppError) as told:
             painted(client, file, model=model)
@@ -152,6 +152,11 @@ def test_wrong_use_is_one_line_that_says_what_to_do(started: Started, tmp_path: 
         (["--run", str(started.run), "--port", "99999"], "cannot listen on 127.0.0.1:99999"),
         (["--run", str(started.run), "--host", "192.0.2.1"], "cannot listen on 192.0.2.1:7860"),
         (["--run", str(started.run), "--photos", str(tmp_path / "none")], "no folder"),
+        (
+            ["--run", str(started.run), "--photos", str(started.run / "checkpoints")],
+            "is no folder of photos: epoch-0001",
+        ),
+        (["--run", str(started.run), "--waiting", "0"], "--waiting is 0: give at least 1"),
         (["--run", str(started.run), "--max-mb", "0"], "--max-mb is 0: give more than 0"),
         (["--run", str(started.run), "--auth-file", str(tmp_path)], "a folder"),
     ):
