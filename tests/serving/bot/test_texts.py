@@ -50,7 +50,7 @@ def test_texts_are_as_short_as_telegram_wants_them(language: str) -> None:
 def test_each_refusal_has_its_text_with_its_values() -> None:
     words = TEXTS.of("en")
     with pytest.raises(Refused) as large:
-        Limits(megabytes=1).require_file(2_500_000)
+        Limits(megabytes=1).require_file(2_621_440)
     assert words.reason(large.value) == "This file is too large: 2.5 MB. Send at most 1 MB."
     with pytest.raises(Refused) as long:
         Limits(clip=10).require_seconds(61)
