@@ -34,12 +34,30 @@ _LIBRARIES = ("aiogram", "aiohttp", "asyncio")
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command until a signal ends it."""
-    from monet.serving.bot.secrets import Secrets, checked_token, without_tokens
+    from monet.serving.bot.secrets import Secrets, without_tokens
 
     try:
         options = _parser().parse_args(arguments)
-    except InputError as error:  # it names wrong words, and one of them may be a token
+        token, secret = _secrets(options)
+    except InputError as error:  # it names wrong words and files, and one of them may be a token
         raise InputError(without_tokens(str(error))) from None
+    secrets = Secrets(token=token, secret=secret)
+    _guard_logs(secrets, options.debug)
+    with secrets.kept():
+        _serve(options, token, secret)
+    if SIGNALS.received is None:
+        raise MonetError("the bot stopped by itself (unexpected: --debug shows more)")
+    raise Interrupted(SIGNALS.received, "stopped; whoever still waited for a painting was told so")
+
+
+def _secrets(options: argparse.Namespace) -> tuple[str, str]:
+    """Returns the bot's token, and the webhook's secret.
+
+    Raises:
+        InputError: there is no token, it has another form, or a file cannot be read.
+    """
+    from monet.serving.bot.secrets import checked_token
+
     secret = _text_of(options.webhook_secret_file) if options.webhook_secret_file else ""
     if options.token_file is not None:
         token = checked_token(_text_of(options.token_file), str(options.token_file))
@@ -50,13 +68,7 @@ def main(arguments: Sequence[str]) -> int:
             f"no token: set {_VARIABLE} in the environment, or give --token-file; @BotFather in Telegram makes a bot "
             "and gives its token, with /newbot"
         )
-    secrets = Secrets(token=token, secret=secret)
-    _guard_logs(secrets, options.debug)
-    with secrets.kept():
-        _serve(options, token, secret)
-    if SIGNALS.received is None:
-        raise MonetError("the bot stopped by itself (unexpected: --debug shows more)")
-    raise Interrupted(SIGNALS.received, "stopped; whoever still waited for a painting was told so")
+    return token, secret
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -157,8 +169,11 @@ def _text_of(path: Path) -> str:
         InputError: it is empty, or cannot be a file with a secret.
     """
     require_regular(path)
-    with open(path, "rb") as file:
-        content = file.read(_MOST_BYTES + 1)
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
     text = content.decode(errors="replace").strip()
     if not text or len(content) > _MOST_BYTES:
         raise InputError(f"{path} holds no secret: it is {'too large' if text else 'empty'}")

@@ -29,6 +29,9 @@ WRITTEN: dict[str, tuple[str, str, str]] = {
 
 _QUALITY = {"libx264": {"crf": "18", "preset": "medium"}, "libvpx-vp9": {"crf": "24", "b": "0", "row-mt": "1"}}
 """Constant quality, at which a viewer sees no loss."""
+_ONLY = {"format_whitelist": "mov,mp4,matroska,webm,avi,mpeg,mpegts,asf,flv,ogg", "protocol_whitelist": "file"}
+"""Containers that are read. Playlists, scripts and lists of files name other files and addresses, which FFmpeg would
+open for whoever sends them."""
 _UNKNOWN_RATE = Fraction(25)
 """Frames a second where a file does not say."""
 _ENDS_EARLY = 1.0
@@ -99,7 +102,7 @@ class Video:
             raise UnreadableImage(kind)
         try:
             whole = str(path.absolute())  # 12:30.mp4 would name a protocol
-            self._container = self._av.open(whole, metadata_errors="replace")
+            self._container = self._av.open(whole, metadata_errors="replace", options=_ONLY)
         except (self._av.FFmpegError, OSError) as error:
             raise UnreadableImage(_reason(error, path)) from error
         pictures = [stream for stream in self._container.streams.video if not _is_cover(stream)]

@@ -229,7 +229,7 @@ def _translate_video(
         path,
         smoothing=options.smoothing,
         rate=options.rate,
-        on_frame=display.advance,
+        on_frame=lambda _: display.advance(),
         on_whole=on_whole,
     )
     display.end()

@@ -77,7 +77,7 @@ def translate_video(
     *,
     smoothing: float,
     rate: float | None = None,
-    on_frame: Callable[[], None] = lambda: None,
+    on_frame: Callable[[Frame], None] = lambda _: None,
     on_whole: Callable[[Path, str | None], None] = lambda *_: None,
 ) -> TranslatedVideo:
     """Translates a video into a file, with the times of its frames, its colours' coding and its sound.
@@ -89,7 +89,7 @@ def translate_video(
         smoothing: share of the statistics of normalisation that a frame has from those before it in its scene, 0 to
             below 1; less flicker with more.
         rate: frames a second, at most; all by default. The others are left out.
-        on_frame: called for every frame that is read.
+        on_frame: called with every frame that is read.
         on_whole: called with the file before it takes its name, and with what of the original could not be read.
 
     Raises:
@@ -113,7 +113,7 @@ def translate_video(
                 if not isinstance(item, Frame):
                     writer.copy(item)
                     continue
-                on_frame()
+                on_frame(item)
                 begins = cuts.begins(item) or begins
                 if rate is not None and float(item.time) < next_time - _ROUNDING:
                     continue

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from monet.clock import Clock
-from monet.data.decode import UnreadableImage, read_size
-from monet.data.video import Video
+from monet.data.decode import UnreadableImage, opened
+from monet.data.video import Frame, Video
 from monet.errors import MonetError
 
 Reason = Literal["no picture", "no video", "large file", "many pixels", "long video", "slow"]
 """Why something is not painted."""
 
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM", "TGA")
 _MEGA = 1_000_000
 MEBI = 1_048_576
 """Bytes of what Telegram and gradio call a megabyte."""
@@ -64,18 +65,25 @@ class Limits:
             has, most = _short(size / MEBI), _short(self.megabytes)
             raise Refused("large file", f"{has} MB is too large: send at most {most} MB", has=has, most=most)
 
-    def require_picture(self, path: Path) -> None:
+    def require_picture(self, path: Path) -> tuple[int, int]:
         """Checks a picture by its size and its header alone.
+
+        Returns:
+            Its width and height, as stored.
 
         Raises:
             Refused: it is none, or too large.
         """
         self.require_file(path.stat().st_size)
         try:
-            width, height = read_size(path)
+            with opened(path) as image:
+                width, height, kind = image.width, image.height, image.format
         except UnreadableImage as error:
             raise not_a_picture(error) from error
-        self._require_size(width, height)
+        if kind not in _FORMATS:  # others hold pictures of another size than they say, or programs
+            raise not_a_picture(UnreadableImage(f"{kind}"))
+        self.require_size(width, height)
+        return width, height
 
     def require_video(self, path: Path) -> None:
         """Checks a video by its size and its header alone.
@@ -87,7 +95,7 @@ class Limits:
         try:
             with Video(path) as video:
                 self.require_seconds(video.seconds or 0.0)
-                self._require_size(video.stream.width, video.stream.height)
+                self.require_size(video.stream.width, video.stream.height)
         except UnreadableImage as error:
             raise not_a_video(error) from error
 
@@ -101,7 +109,12 @@ class Limits:
             has, most = _short(seconds), _short(self.clip)
             raise Refused("long video", f"{has} s is too long: send at most {most} s", has=has, most=most)
 
-    def _require_size(self, width: int, height: int) -> None:
+    def require_size(self, width: int, height: int) -> None:
+        """Checks the size of a picture or a frame, in pixels.
+
+        Raises:
+            Refused: it is too large.
+        """
         if width * height > self.megapixels * _MEGA or max(width, height) > self.side:
             most = f"{_short(self.megapixels)} million pixels, {self.side:,} a side"
             raise Refused(
@@ -115,7 +128,8 @@ class Limits:
 
 
 class Watch:
-    """Ends work on a video that takes, or is longer, than is allowed. Call it for every frame.
+    """Ends work on a video that takes longer, or is longer or larger, than is allowed, whatever its header says.
+    Call it with every frame.
 
     Args:
         limits: the seconds that are allowed.
@@ -127,12 +141,14 @@ class Watch:
         self._limits = limits
         self._clock = clock
 
-    def __call__(self) -> None:
-        """Looks at the clock.
+    def __call__(self, frame: Frame) -> None:
+        """Looks at a frame and at the clock.
 
         Raises:
-            Refused: the time is over.
+            Refused: the video is too long or too large, or the time is over.
         """
+        self._limits.require_seconds(float(frame.time))
+        self._limits.require_size(frame.native.width, frame.native.height)
         if self._clock() > self._end:
             most = _short(self._limits.patience)
             raise Refused("slow", f"painting this takes longer than {most} s: send something shorter", most=most)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from monet.run_folder.folder import RunFolder
 from monet.serving.graph import GraphTranslator
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 _KEPT = 2
 """Models that stay in memory: as many as are compared side by side."""
@@ -56,7 +59,7 @@ class Models:
         self._loaded: OrderedDict[tuple[Path, int, int], PixelTranslator] = OrderedDict()
         self._loading = threading.Lock()
         self._alone = threading.Lock()
-        """Held by whoever works on a picture that goes in tiles: one at a time, as each takes much memory."""
+        """Held by whoever works on a large picture."""
         self._pool = ThreadPoolExecutor(available_processors(), initializer=_use_one_thread)
         for run in self._runs:
             _require_run(run)
@@ -87,7 +90,9 @@ class Models:
         try:
             return self._paths()[name]
         except KeyError:
-            raise InputError(f"no model is called {shown(name)}: choose one of {', '.join(self.names)}") from None
+            raise InputError(
+                f"no model is called {shown(name)}: choose one of {', '.join(self.names) or 'none yet'}"
+            ) from None
 
     def translator(self, name: str) -> PixelTranslator:
         """Returns a model, loaded.
@@ -95,7 +100,12 @@ class Models:
         Raises:
             InputError: no such model is offered, or its file cannot be read.
         """
-        return self._load(self.path(name))
+        path = self.path(name)
+        try:
+            return self._load(path)
+        except InputError as error:  # it names the file, which is nobody's business
+            logger.warning("%s", error)
+            raise InputError(f"model {name} cannot be read now: choose another one") from error
 
     def translate(self, name: str, pixels: Pixels, direction: Direction) -> Pixels:
         """Translates a picture, (H, W, 3) uint8 => the same; waits for its turn. The result is that of `translate`.
@@ -106,8 +116,12 @@ class Models:
         """
         translator = self.translator(name)
         require_direction(name, translator, direction)
-        with self._alone if pixels.shape[0] * pixels.shape[1] > TILE**2 else contextlib.nullcontext():
-            return self.compute(lambda: translator.translate(pixels, direction))
+        return self.compute(lambda: translator.translate(pixels, direction))
+
+    def room_for(self, width: int, height: int) -> contextlib.AbstractContextManager[object]:
+        """Returns a context for all work on a picture: of large ones there is one at a time, as each takes much
+        memory."""
+        return self._alone if width * height > TILE**2 else contextlib.nullcontext()
 
     def compute(self, work: Callable[[], T]) -> T:
         """Does work in one thread of its own, as many such at a time as there are processors: threads that share a

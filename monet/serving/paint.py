@@ -15,6 +15,7 @@ from monet.clock import Clock
 from monet.data.decode import UnreadableImage
 from monet.data.pictures import SUFFIXES, Picture, PictureFormat, read_picture, write_picture
 from monet.data.pixels import Pixels
+from monet.data.video import Frame
 from monet.errors import InputError
 from monet.files import written_whole
 from monet.inference.sources import Source, output_names
@@ -23,6 +24,7 @@ from monet.models import Direction
 from monet.serving.limits import Limits, Refused, Watch, not_a_picture, not_a_video
 from monet.serving.models import Models, require_direction
 
+_ROWS = 256
 _QUALITY = 95
 """Of JPEG and WebP, as `translate` has it."""
 
@@ -83,7 +85,11 @@ def paint_picture(models: Models, source: Path, target: Path, order: Order, limi
     kind: PictureFormat | None = SUFFIXES.get(target.suffix.lower())
     if kind is None:
         raise InputError(f"{target} is of no format by its name: give one that ends in {', '.join(sorted(SUFFIXES))}")
-    limits.require_picture(source)
+    with models.room_for(*limits.require_picture(source)):
+        return _paint_picture(models, source, target, kind, order)
+
+
+def _paint_picture(models: Models, source: Path, target: Path, kind: PictureFormat, order: Order) -> PaintedPicture:
     try:
         picture = _reduced(read_picture(source), order.longer_side)
     except UnreadableImage as error:
@@ -131,8 +137,8 @@ def paint_video(
     def translate() -> TranslatedVideo:
         watch = Watch(limits, clock)
 
-        def on_each() -> None:
-            watch()
+        def on_each(frame: Frame) -> None:
+            watch(frame)
             on_frame()
 
         return translate_video(translator, given, target, smoothing=0.0, on_frame=on_each)
@@ -147,8 +153,12 @@ def blended(original: Pixels, painted: Pixels, strength: float) -> Pixels:
     """Returns a mixture of two pictures of one shape, uint8; a strength of 1 is the painting alone."""
     if strength == 1:
         return painted
-    mixed = original + strength * (painted.astype(np.float32) - original)
-    return np.asarray(np.rint(mixed).astype(np.uint8))
+    mixed = np.empty_like(original)
+    for top in range(0, len(original), _ROWS):  # floats of the whole would take eight times its memory
+        rows = slice(top, top + _ROWS)
+        part = original[rows].astype(np.float32)
+        mixed[rows] = np.rint(part + strength * (painted[rows] - part))
+    return mixed
 
 
 def _reduced(picture: Picture, longer_side: int | None) -> Picture:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import monet
+from monet.data.video import Video
 from monet.errors import InputError
 from monet.serving.limits import Limits, Refused
 from monet.serving.models import Models
@@ -125,6 +126,36 @@ def test_a_short_video_becomes_what_translate_makes_of_it(models: Models, checkp
     monet.translate(checkpoint, clip, tmp_path / "theirs.mp4", direction="ba")
     assert result.frames == len(counted) == 10
     assert (tmp_path / "mine.mp4").read_bytes() == (tmp_path / "theirs.mp4").read_bytes()
+
+
+def test_a_video_that_is_longer_than_its_header_says_is_ended(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", seconds=2)
+    monkeypatch.setattr(Video, "seconds", 0.5)
+    with pytest.raises(Refused, match="s is too long: send at most 1 s"):
+        paint_video(models, clip, tmp_path / "out.mp4", Order(model="painter/last"), Limits(clip=1))
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("kind", ["m3u8", "concat", "gif", "png"])
+def test_a_list_of_other_files_is_no_video(models: Models, tmp_path: Path, kind: str) -> None:
+    secret = write_clip(tmp_path / "secret.mp4", seconds=1)
+    given = tmp_path / "clip.mp4"
+    if kind in ("gif", "png"):
+        picture(1, (64, 64)).save(given, kind)
+    elif kind == "m3u8":
+        given.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n")
+    else:
+        given.write_text(f"ffconcat version 1.0\nfile {secret}\n")
+    with pytest.raises(Refused, match="this is not a readable video"):
+        paint_video(models, given, tmp_path / "out.mp4", Order(model="painter/last"), LIMITS)
+
+
+def test_a_picture_in_a_format_that_hides_another_one_is_refused(models: Models, tmp_path: Path) -> None:
+    picture(1, (128, 128)).save(tmp_path / "icon.icns")
+    with pytest.raises(Refused, match="this is not a readable picture"):
+        paint_picture(models, tmp_path / "icon.icns", tmp_path / "o.png", Order(model="painter/last"), LIMITS)
 
 
 def test_a_video_that_is_too_long_or_takes_too_long_is_refused_and_leaves_nothing(

@@ -24,6 +24,8 @@ _PICTURE_SUFFIXES = (*SUFFIXES, ".gif", ".heic", ".heif", ".avif", ".jp2", ".ppm
 _UNFIT = re.compile(r'[\x00-\x1f\x7f"\\/]+')
 """Characters that are no part of a name: it is sent in a header."""
 _LONGEST_STEM = 100
+"""Bytes."""
+_LONGEST_SUFFIX = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,4 +127,6 @@ def _named(name: str | None, otherwise: str) -> str:
     """Returns a name that a header and a file can have."""
     fit = _UNFIT.sub("_", (name or "").encode(errors="replace").decode()).strip(" .")
     path = PurePath(fit or otherwise)
-    return path.stem[:_LONGEST_STEM] + path.suffix[:_LONGEST_STEM]
+    suffix = path.suffix if len(path.suffix) <= _LONGEST_SUFFIX and path.suffix.isascii() else ""
+    stem = (path.stem if suffix else path.name).encode()[:_LONGEST_STEM].decode(errors="ignore")
+    return stem + suffix

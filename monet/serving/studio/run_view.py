@@ -146,9 +146,9 @@ def _step(values: dict[str, Any], age: float) -> LastStep:
     losses = {str(name): value for name, value in values["losses"].items()}
     if not all(isinstance(value, int | float) and 0 <= value < _LARGEST for value in numbers):
         raise ValueError("no step")
-    shown = {name: value for name, value in losses.items() if isinstance(value, int | float)}
+    shown = {name: value for name, value in losses.items() if isinstance(value, int | float) and abs(value) < _LARGEST}
     pairs, seconds, progress, rate, left = numbers
-    return LastStep(int(pairs), seconds, progress, rate, left, shown, age)
+    return LastStep(int(pairs), seconds, min(1.0, progress), rate, left, shown, age)
 
 
 def _has_intervals(values: dict[str, Any]) -> bool:

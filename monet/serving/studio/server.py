@@ -18,17 +18,12 @@ from fastapi import FastAPI
 
 from monet.errors import InputError
 from monet.files import require_regular
+from monet.serving.studio.guard import Guard
 
 logger = logging.getLogger(__name__)
 
 _GOODBYE_SECONDS = 5
 """Time that open pages have when the studio ends."""
-_POLICY = (
-    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'self'; "
-    "frame-ancestors 'self'"
-)
-"""Content-Security-Policy: nothing comes from elsewhere, and nothing goes there. gradio's page needs its own inline
-scripts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +38,10 @@ class Place:
     """The path below which a reverse proxy shows it, such as `/studio`."""
     accounts: dict[str, str] | None = None
     """Passwords by name; without, everybody who reaches the page may use it."""
+
+    def __post_init__(self) -> None:
+        if self.root_path and not self.root_path.startswith(("/", "http://", "https://")):
+            raise InputError(f"--root-path is {self.root_path!r}: begin it with /, such as /studio")
 
     @property
     def is_local(self) -> bool:
@@ -61,16 +60,18 @@ def read_accounts(path: Path) -> dict[str, str]:
     """
     require_regular(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(f"--auth-file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     accounts: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
-        name, found, password = line.strip().partition(":")
-        if not (found and name and password):
-            raise InputError(f"--auth-file {path}, line {number}: give name:password")
+        name, found, password = line.partition(":")
+        if not (found and name and password) or name != name.strip():
+            raise InputError(f"--auth-file {path}, line {number}: give name:password, without spaces around the name")
+        if name in accounts:
+            raise InputError(f"--auth-file {path}, line {number}: this name is there twice")
         accounts[name] = password
     if not accounts:
         raise InputError(f"--auth-file {path} names nobody: give a line name:password")
@@ -92,6 +93,7 @@ def serve(page: gr.Blocks, place: Place, *, most_bytes: int, on_ready: Callable[
     listener = _listener(place)
     port = listener.getsockname()[1]
     app = _application(page, place, most_bytes)
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what a signal cuts short is told by the command
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -117,26 +119,6 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
 
-class _Headers:
-    """Adds headers to every answer.
-
-    Args:
-        app: an ASGI application.
-    """
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def sending(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                added = [(b"content-security-policy", _POLICY.encode()), (b"x-content-type-options", b"nosniff")]
-                message = {**message, "headers": [*message.get("headers", []), *added]}
-            await send(message)
-
-        await self._app(scope, receive, sending)
-
-
 def _application(page: gr.Blocks, place: Place, most_bytes: int) -> Any:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -154,12 +136,13 @@ def _application(page: gr.Blocks, place: Place, most_bytes: int) -> Any:
         max_file_size=most_bytes,
         footer_links=["api"],
         run_history=False,
-        show_error=True,
+        show_error=False,
         css=_source("page.css"),
         head=f"<script>{_source('page.js')}</script>",
         theme=_theme(),
     )
-    return _Headers(app)
+    page.has_launched = True  # until then gradio takes any file of this machine for one that was uploaded
+    return Guard(app)
 
 
 def _source(name: str) -> str:
@@ -203,6 +186,5 @@ def _listener(place: Place) -> socket.socket:
 
 def _shown(host: str) -> str:
     """Returns an address as a browser on this machine can open it."""
-    if host in ("0.0.0.0", "::"):
-        return "127.0.0.1"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"[{host}]" if ":" in host else host

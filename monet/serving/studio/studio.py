@@ -62,7 +62,7 @@ class Studio:
         oldest = self.clock() - _KEPT_SECONDS
         for folder in self.work.iterdir():
             with contextlib.suppress(OSError):
-                if folder.stat().st_mtime < oldest:
+                if max(entry.stat().st_mtime for entry in (folder, *folder.rglob("*"))) < oldest:
                     shutil.rmtree(folder)
         made = self.work / uuid.uuid4().hex
         made.mkdir()

@@ -98,7 +98,7 @@ class TryTab:
             api_visibility="private",
             show_progress_on=[columns[0].slider],
         )
-        strip.select(self.show_again, results, shown, queue=False, api_visibility="private")
+        strip.select(as_page_error(self.show_again), results, shown, queue=False, api_visibility="private")
         inputs.choice.connect(page)
         page.load(self.second_models, None, inputs.second, queue=False, api_visibility="private")
 
@@ -169,7 +169,7 @@ class TryTab:
                 buttons=[],
                 elem_id="examples",
             )
-            examples.select(self.take_example, photos, photos, queue=False, api_visibility="private")
+            examples.select(as_page_error(self.take_example), photos, photos, queue=False, api_visibility="private")
         with gr.Row():
             choice = ModelChoice(self._studio, "model")
             second = gr.Dropdown(
@@ -208,7 +208,9 @@ class TryTab:
         target = folder / name_of_painting(file.name)
         painted = paint_picture(self._studio.models, file, target, order, self._studio.limits)
         seconds = max(0.1, time.monotonic() - begun)
-        before, after = preview(painted.before, folder / "before.jpeg"), preview(painted.after, folder / "after.jpeg")
+        seen = folder / "seen"  # a folder of its own: photos have any name
+        seen.mkdir()
+        before, after = preview(painted.before, seen / "before.jpeg"), preview(painted.after, seen / "after.jpeg")
         height, width = painted.after.shape[:2]
         size = f"{width} × {height} pixels, {seconds:.1f} s"
         note = f"**{_plain(target.name)}**, painted by **{_plain(order.model)}**: {size}"

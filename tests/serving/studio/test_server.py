@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -98,6 +99,59 @@ def test_only_what_was_sent_or_painted_can_be_fetched(started: Started) -> None:
         assert status in (403, 404), path
 
 
+def posted(url: str, values: object) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, json.dumps(values).encode(), {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+@pytest.mark.parametrize("name", ["private.png", "/dev/zero", "/etc/passwd", "pipe"])
+def test_a_file_of_this_machine_is_not_taken_for_an_upload(started: Started, tmp_path: Path, name: str) -> None:
+    picture(1, (32, 32)).save(tmp_path / "private.png")
+    os.mkfifo(tmp_path / "pipe")
+    file = {"path": str(tmp_path / name), "meta": {"_type": "gradio.FileData"}}
+    code, body = posted(f"{started.address}/gradio_api/call/translate", {"data": [file, "painter/last", "ab", 0, 0]})
+    assert code == 200
+    event = json.loads(body)["event_id"]
+    _, _, said = answer(f"{started.address}/gradio_api/call/translate/{event}")
+    assert said.startswith(b"event: error"), said
+    assert str(tmp_path).encode() not in said
+    assert answer(f"{started.address}/health")[0] == 200
+
+
+@pytest.mark.parametrize("address", ["http://192.0.2.1/x.png", "https://example.org/x.png", "ftp://192.0.2.1/x"])
+def test_nothing_is_fetched_from_other_servers_for_whoever_asks(started: Started, address: str) -> None:
+    file = {"path": address, "meta": {"_type": "gradio.FileData"}}
+    values = {"data": [file, "painter/last", "ab", 0, 100]}
+    assert posted(f"{started.address}/gradio_api/call/translate", values)[0] == 400
+    assert posted(f"{started.address}/gradio_api/queue/join", values | {"fn_index": 0, "session_hash": "x"})[0] == 400
+    for path in (f"file={address}", f"proxy={address}", f"file%3D{address}"):
+        assert answer(f"{started.address}/gradio_api/{path}")[0] == 404
+
+
+def test_requests_that_are_no_uploads_are_small(started: Started) -> None:
+    assert posted(f"{started.address}/gradio_api/call/translate", {"data": ["x" * 5_000_000]})[0] == 413
+
+
+def test_the_list_of_all_addresses_is_not_shown(started: Started) -> None:
+    assert answer(f"{started.address}/openapi.json")[0] == 404
+
+
+def test_arguments_out_of_range_are_told_in_the_words_of_the_call(client: Any, tmp_path: Path) -> None:
+    photo = handle_file(str(picture_file(tmp_path)))
+    for arguments, words in (
+        (["painter/last", "up", 0, 100], "direction is 'up': give ab or ba"),
+        (["painter/last", "ab", -1, 100], "longer_side is -1: give pixels"),
+        (["painter/last", "ab", 0, 150], "strength is 150: give 0 to 100, in percent"),
+    ):
+        with pytest.raises(AppError) as told:
+            client.predict(photo, *arguments, api_name="/translate")
+        assert words in str(told.value)
+
+
 def test_pages_forbid_the_browser_to_ask_other_servers(started: Started) -> None:
     status, headers, body = answer(started.address)
     assert status == 200
@@ -125,7 +179,14 @@ def test_health_is_told_without_a_password(tmp_path: Path, checkpoint: Path) -> 
 
 @pytest.mark.parametrize(
     ("lines", "words"),
-    [("", "names nobody"), ("a:b\nhello\n", "line 2: give name:password"), (":x", "line 1"), ("x:", "line 1")],
+    [
+        ("", "names nobody"),
+        ("a:b\na:c\n", "line 2: this name is there twice"),
+        (" a:b", "line 1"),
+        ("a:b\nhello\n", "line 2: give name:password"),
+        (":x", "line 1"),
+        ("x:", "line 1"),
+    ],
 )
 def test_a_file_of_accounts_is_checked(tmp_path: Path, lines: str, words: str) -> None:
     (tmp_path / "accounts").write_text(lines)
@@ -156,6 +217,7 @@ def test_wrong_use_is_one_line_that_says_what_to_do(started: Started, tmp_path: 
             ["--run", str(started.run), "--photos", str(started.run / "checkpoints")],
             "is no folder of photos: epoch-0001",
         ),
+        (["--run", str(started.run), "--root-path", "studio"], "--root-path is 'studio': begin it with /"),
         (["--run", str(started.run), "--waiting", "0"], "--waiting is 0: give at least 1"),
         (["--run", str(started.run), "--max-mb", "0"], "--max-mb is 0: give more than 0"),
         (["--run", str(started.run), "--auth-file", str(tmp_path)], "a folder"),
