@@ -138,3 +138,12 @@ def test_without_aiogram_the_command_that_installs_it_is_named(
     said = refused(capsys, "--checkpoint", "c", code=1)
     assert said.startswith("the bot needs aiogram (import of aiogram halted")
     assert said.endswith("): pip install 'aiogram>=3.31'")
+
+
+@pytest.mark.parametrize("option", ["--token-file", "--webhook-secret-file"])
+@pytest.mark.parametrize("name", [TOKEN, f"folder/{TOKEN}"])
+def test_a_token_where_a_files_name_belongs_is_not_shown(
+    capsys: pytest.CaptureFixture[str], option: str, name: str
+) -> None:
+    said = refused(capsys, "--checkpoint", "last.pt", option, name)
+    assert said.endswith("<token> cannot be read: No such file or directory")

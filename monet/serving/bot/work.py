@@ -35,7 +35,7 @@ class Job:
 
 
 class Worker:
-    """Does jobs one at a time, as each takes all processors.
+    """Does jobs one at a time, as each takes much memory.
 
     Args:
         turns: decides whose is next.

@@ -266,15 +266,16 @@ def proxy(started: Started) -> Iterator[str]:
 
     log = started.log.with_name("proxied")
     with studio(["--run", started.run, "--root-path", "/studio/"], log) as (upstream, _):
-        loop, ready, place = asyncio.new_event_loop(), threading.Event(), []
+        loop, ready, place, runners = asyncio.new_event_loop(), threading.Event(), [], []
 
         async def serve() -> None:
             app = web.Application(client_max_size=2**30)
             app.router.add_route("*", "/studio/{path:.*}", passed_on)
-            runner = web.AppRunner(app)
+            runner = web.AppRunner(app, shutdown_timeout=2)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
+            runners.append(runner)
             place.append(site._server.sockets[0].getsockname()[1])  # type: ignore[union-attr]
             ready.set()
 
@@ -282,6 +283,7 @@ def proxy(started: Started) -> Iterator[str]:
         thread.start()
         assert ready.wait(10)
         yield f"http://127.0.0.1:{place[0]}/studio/"
+        asyncio.run_coroutine_threadsafe(runners[0].cleanup(), loop).result(90)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
 
