@@ -93,7 +93,6 @@ def serve(page: gr.Blocks, place: Place, *, most_bytes: int, on_ready: Callable[
     listener = _listener(place)
     port = listener.getsockname()[1]
     app = _application(page, place, most_bytes)
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what a signal cuts short is told by the command
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -117,6 +116,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # of open pages; the command says what ended it
+        await super().shutdown(sockets)
 
 
 def _application(page: gr.Blocks, place: Place, most_bytes: int) -> Any:
