@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,3 +41,15 @@ def browser(profile: Path, width: int, *, phone: bool = False) -> Iterator[Any]:
         yield driver
     finally:
         driver.quit()
+
+
+def npm_package(folder: Path, name: str) -> Path:
+    """A package as `npm install` leaves it; the test is skipped where it cannot be had."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("needs npm")
+    words = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", name]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        pytest.skip(f"{name} cannot be had: {done.stderr.strip().splitlines()[-1:]}")
+    return folder / "node_modules" / name

@@ -7,7 +7,6 @@ import functools
 import http.server
 import io
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from PIL import Image
 
 import monet
 from monet.errors import InputError
-from tests.browser import browser, needs_browser
+from tests.browser import browser, needs_browser, npm_package
 from tests.conftest import TINY, picture
 
 pytest.importorskip("onnxruntime")
@@ -30,16 +29,7 @@ SETTINGS = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TIN
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The npm package, as `npm install onnxruntime-web` leaves it."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("needs npm")
-    folder = tmp_path_factory.mktemp("npm")
-    words = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", "onnxruntime-web"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        pytest.skip(f"onnxruntime-web cannot be had: {done.stderr.strip().splitlines()[-1:]}")
-    return folder / "node_modules" / "onnxruntime-web"
+    return npm_package(tmp_path_factory.mktemp("npm"), "onnxruntime-web")
 
 
 @pytest.fixture(scope="module")

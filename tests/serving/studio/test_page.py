@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from PIL import Image
 
 import monet
 from monet import archive
-from tests.browser import browser, needs_browser
+from tests.browser import browser, needs_browser, npm_package
 from tests.conftest import picture
 from tests.serving.studio.conftest import Started, studio
 from tests.serving.test_paint import write_clip
@@ -256,16 +255,9 @@ def test_a_short_video_is_painted(page: Any, started: Started, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, from npm."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("needs npm")
-    folder = tmp_path_factory.mktemp("axe")
-    words = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", "axe-core"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        pytest.skip(f"axe-core cannot be had: {done.stderr.strip().splitlines()[-1:]}")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    """The source of axe-core."""
+    package = npm_package(tmp_path_factory.mktemp("axe"), "axe-core")
+    return (package / "axe.min.js").read_text(encoding="utf-8")
 
 
 def test_axe_finds_no_serious_fault(page: Any, axe: str, tmp_path: Path) -> None:

@@ -228,6 +228,19 @@ def test_wrong_use_is_one_line_that_says_what_to_do(started: Started, tmp_path: 
         assert told in said[0]
 
 
+def test_whoever_comes_when_the_queue_is_full_is_told_so(checkpoint: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large.jpg"
+    picture(1, (3000, 2000)).save(large)
+    with studio(["--checkpoint", checkpoint, "--waiting", "1"], tmp_path / "log") as (address, _):
+        client = Client(address, verbose=False)
+        arguments = (handle_file(str(large)), "painter/last", "ab", 0, 100)
+        jobs = [client.submit(*arguments, api_name="/translate") for _ in range(8)]
+        errors = [str(error) for job in jobs if (error := job.exception(timeout=60))]
+        assert errors
+        assert len(errors) < len(jobs)
+        assert all("queue" in error.lower() for error in errors)
+
+
 def test_it_ends_by_a_signal_and_leaves_nothing_behind(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "temporary").mkdir()
     with studio(["--checkpoint", checkpoint], tmp_path / "log", TMPDIR=str(tmp_path / "temporary")) as (
