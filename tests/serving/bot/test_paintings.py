@@ -178,7 +178,7 @@ def fetched(server: TelegramServer, update: dict[str, object]) -> bool:
 
 
 def test_what_is_too_large_by_telegrams_own_account_is_told_before_it_is_fetched(ann: Person, tmp_path: Path) -> None:
-    large = ann.sends(**ann.document(b"1", "large.png", file_size=20_500_000))
+    large = ann.sends(**ann.document(b"1", "large.png", file_size=21_495_808))
     assert ann.is_told() == "This file is too large: 20.5 MB. Send at most 1 MB."
     long = ann.sends(**ann.video(video(tmp_path), seconds=61))
     assert ann.is_told() == "This video is too long: 61 s. Send at most 4 s."
