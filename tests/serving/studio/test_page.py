@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -25,16 +26,28 @@ pytestmark = needs_browser
 WIDTHS = [(1280, False), (390, True)]
 
 
-@pytest.fixture(params=WIDTHS, ids=["wide", "phone"])
-def page(request: pytest.FixtureRequest, started: Started, tmp_path: Path) -> Iterator[Any]:
+@contextlib.contextmanager
+def opened(started: Started, folder: Path, width: int, phone: bool) -> Iterator[Any]:
     """A browser with the studio open, whose downloads go to a folder."""
-    width, phone = request.param
-    with browser(tmp_path / "profile", width, phone=phone) as driver:
-        place = {"behavior": "allow", "downloadPath": str(tmp_path / "downloads")}
+    with browser(folder / "profile", width, phone=phone) as driver:
+        place = {"behavior": "allow", "downloadPath": str(folder / "downloads")}
         driver.execute_cdp_cmd("Browser.setDownloadBehavior", place)
         driver.set_script_timeout(60)
         driver.get(started.address)
         wait(lambda: driver.find_elements("css selector", "#paint"))
+        yield driver
+
+
+@pytest.fixture(params=WIDTHS, ids=["wide", "phone"])
+def page(request: pytest.FixtureRequest, started: Started, tmp_path: Path) -> Iterator[Any]:
+    with opened(started, tmp_path, *request.param) as driver:
+        yield driver
+
+
+@pytest.fixture
+def wide(started: Started, tmp_path: Path) -> Iterator[Any]:
+    """For what does not depend on the width."""
+    with opened(started, tmp_path, *WIDTHS[0]) as driver:
         yield driver
 
 
@@ -145,21 +158,21 @@ def test_the_same_photo_is_seen_under_two_models(page: Any, tmp_path: Path) -> N
     assert len(pictures(page, "#second-slider")) == 2
 
 
-def test_an_example_is_a_click_away_and_several_photos_are_downloaded_as_a_zip(page: Any, tmp_path: Path) -> None:
-    click(page, "#examples button.thumbnail-item, #examples .grid-wrap button")
-    wait(lambda: pictures(page, "#photos"))
-    click(page, "#paint")
-    wait(lambda: len(pictures(page, "#first-slider")) == 2)
-    click(page, "#photos button[aria-label=Clear]")
+def test_an_example_is_a_click_away_and_several_photos_are_downloaded_as_a_zip(wide: Any, tmp_path: Path) -> None:
+    click(wide, "#examples button.thumbnail-item, #examples .grid-wrap button")
+    wait(lambda: pictures(wide, "#photos"))
+    click(wide, "#paint")
+    wait(lambda: len(pictures(wide, "#first-slider")) == 2)
+    click(wide, "#photos button[aria-label=Clear]")
     files = [tmp_path / f"{index}.jpg" for index in range(3)]
     for index, file in enumerate(files):
         picture(index, (64, 64)).save(file)
     (tmp_path / "0.jpg").write_text("<html>")
-    upload(page, *files)
-    click(page, "#paint")
-    assert "0.jpg: this is not a readable picture" in said(page)
-    wait(lambda: page.find_element("css selector", "#first-download").text == "Download all 2")
-    click(page, "#first-download")
+    upload(wide, *files)
+    click(wide, "#paint")
+    assert "0.jpg: this is not a readable picture" in said(wide)
+    wait(lambda: wide.find_element("css selector", "#first-download").text == "Download all 2")
+    click(wide, "#first-download")
     found = tmp_path / "downloads" / "paintings.zip"
     wait(found.exists)
     checked = archive.validate(found, "any")
@@ -175,7 +188,7 @@ def test_an_example_is_a_click_away_and_several_photos_are_downloaded_as_a_zip(p
     ],
 )
 def test_what_cannot_be_painted_is_told_in_the_corner_and_the_page_works_on(
-    page: Any, tmp_path: Path, kind: str, words: str
+    wide: Any, tmp_path: Path, kind: str, words: str
 ) -> None:
     file = tmp_path / f"{kind}.png"
     if kind == "page":
@@ -184,20 +197,20 @@ def test_what_cannot_be_painted_is_told_in_the_corner_and_the_page_works_on(
         Image.new("1", (30_000, 200)).save(file)
     else:
         file.write_bytes(bytes(50_000_000))
-    wait(lambda: page.find_elements("css selector", "#photos input[type=file]"))[0].send_keys(str(file))
+    wait(lambda: wide.find_elements("css selector", "#photos input[type=file]"))[0].send_keys(str(file))
     if kind != "large":
-        wait(lambda: pictures(page, "#photos"))
-        click(page, "#paint")
-    assert words in said(page)
-    assert page.title == "monet"
-    for close in page.find_elements("css selector", ".toast-close"):
+        wait(lambda: pictures(wide, "#photos"))
+        click(wide, "#paint")
+    assert words in said(wide)
+    assert wide.title == "monet"
+    for close in wide.find_elements("css selector", ".toast-close"):
         close.click()
     if kind != "large":
-        click(page, "#photos button[aria-label=Clear]")
+        click(wide, "#photos button[aria-label=Clear]")
     picture(4, (64, 64)).save(tmp_path / "good.jpg")
-    upload(page, tmp_path / "good.jpg")
-    click(page, "#paint")
-    wait(lambda: len(pictures(page, "#first-slider")) == 2)
+    upload(wide, tmp_path / "good.jpg")
+    click(wide, "#paint")
+    wait(lambda: len(pictures(wide, "#first-slider")) == 2)
 
 
 def test_a_run_is_shown_by_epoch_with_its_curves_and_painted_into_an_archive(page: Any, tmp_path: Path) -> None:
@@ -242,15 +255,15 @@ def test_a_run_that_is_trained_meanwhile_is_followed(own_run: Path, tmp_path: Pa
         wait(lambda: "epoch-0004" in pictures(driver, "#sample")[0].get_attribute("alt"))
 
 
-def test_a_short_video_is_painted(page: Any, started: Started, tmp_path: Path) -> None:
+def test_a_short_video_is_painted(wide: Any, started: Started, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", seconds=1)
-    open_tab(page, "Video")
-    wait(lambda: page.find_elements("css selector", "#video input[type=file]"))[0].send_keys(str(clip))
-    wait(lambda: page.find_elements("css selector", "#video video"))
-    click(page, "#paint-video")
-    video = wait(lambda: page.find_elements("css selector", "#painted-video video"))[0]
-    wait(lambda: page.execute_script("return arguments[0].readyState > 0 && arguments[0].duration", video) == 1)
-    assert page.execute_script("return arguments[0].videoWidth", video) == 48
+    open_tab(wide, "Video")
+    wait(lambda: wide.find_elements("css selector", "#video input[type=file]"))[0].send_keys(str(clip))
+    wait(lambda: wide.find_elements("css selector", "#video video"))
+    click(wide, "#paint-video")
+    video = wait(lambda: wide.find_elements("css selector", "#painted-video video"))[0]
+    wait(lambda: wide.execute_script("return arguments[0].readyState > 0 && arguments[0].duration", video) == 1)
+    assert wide.execute_script("return arguments[0].videoWidth", video) == 48
 
 
 @pytest.fixture(scope="module")
