@@ -84,7 +84,8 @@ def test_a_token_file_that_cannot_be_read_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, pipe: Path
 ) -> None:
     missing = tmp_path / "none"
-    assert refused(capsys, "--checkpoint", "c", "--token-file", missing) == f"{missing}: No such file or directory"
+    said = refused(capsys, "--checkpoint", "c", "--token-file", missing)
+    assert said == f"{missing} cannot be read: No such file or directory"
     assert refused(capsys, "--checkpoint", "c", "--token-file", pipe).startswith(
         f"{pipe} cannot be read: it is a named"
     )

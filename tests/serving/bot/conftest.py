@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import subprocess
 import sys
@@ -23,6 +24,12 @@ TOKEN = "424242:AA-a_token_that_nobody_may_ever_read_01"
 SECRET_HALF = TOKEN.partition(":")[2]
 
 FIXED = ("--device", "cpu", "--precision", "fp32")
+
+
+@pytest.fixture(autouse=True)
+def _log_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What monet logs reaches `caplog`, also after a test that ran a command in this process."""
+    monkeypatch.setattr(logging.getLogger("monet"), "propagate", True)
 
 
 class Bot:
