@@ -44,17 +44,6 @@ def add_limit_options(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def checked_waiting(options: argparse.Namespace) -> int:
-    """Returns how many may wait.
-
-    Raises:
-        InputError: nobody may.
-    """
-    if options.waiting < 1:
-        raise InputError(f"--waiting is {options.waiting}: give at least 1")
-    return int(options.waiting)
-
-
 def models_of(options: argparse.Namespace) -> Models:
     """Returns the models that are offered.
 

@@ -14,7 +14,7 @@ from pipelines._command import command_parser, run_command
 from pipelines._network import add_precision_option, add_weights_and_device_options
 from pipelines._numbers import whole_number
 from pipelines._processes import leave
-from pipelines._serving import add_limit_options, add_model_options, checked_waiting, limits_of, models_of
+from pipelines._serving import add_limit_options, add_model_options, limits_of, models_of
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -87,7 +87,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
         root_path=options.root_path.rstrip("/"),
         accounts=read_accounts(options.auth_file) if options.auth_file else None,
     )
-    page = build_page(studio, waiting=checked_waiting(options))
+    page = build_page(studio, waiting=options.waiting)
     serve(page, place, most_bytes=limits.bytes, on_ready=lambda address: print(f"studio at {address}", flush=True))
 
 

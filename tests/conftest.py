@@ -31,6 +31,9 @@ TINY = [
 ]
 """Settings under which a step takes milliseconds."""
 
+TINY_SETTINGS = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TINY[1::2], strict=True)}
+"""The same by their names, as the Python API takes them."""
+
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data" / "gan-getting-started"
 
 needs_real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"the competition's data is not at {REAL_DATA}")

@@ -17,10 +17,9 @@ import monet
 from monet.display import Display
 from monet.errors import InputError, Interrupted
 from monet.generation.translator import Translator
-from tests.conftest import TINY, picture
+from tests.conftest import TINY_SETTINGS, picture
 
 ROOT = Path(__file__).parents[1]
-SETTINGS = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TINY[1::2], strict=True)}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Path:
     """A folder with data and a run of one epoch."""
     folder = tmp_path_factory.mktemp("api")
     shutil.copytree(tiny_data, folder / "data")
-    settings = {"training.epochs": 1, "training.lambda_cycle": 2.0, **SETTINGS}
+    settings = {"training.epochs": 1, "training.lambda_cycle": 2.0, **TINY_SETTINGS}
     monet.train(folder / "data", run=folder / "run", settings=settings)
     return folder
 
@@ -47,7 +46,7 @@ def test_the_documented_examples_are_true(
     found = doctest.testfile(
         str(ROOT / "docs" / "api.md"),
         module_relative=False,
-        globs={"TINY": SETTINGS, "WEIGHTS": random_weights},
+        globs={"TINY": TINY_SETTINGS, "WEIGHTS": random_weights},
         optionflags=doctest.ELLIPSIS,
         encoding="utf-8",
     )
@@ -84,7 +83,7 @@ def test_a_picture_that_lies_on_its_side_is_translated_upright(translator: Trans
 
 
 def test_without_a_cycle_there_is_one_direction(place: Path) -> None:
-    settings = {"training.epochs": 1, **SETTINGS, "training.lambda_cycle": 0.0}
+    settings = {"training.epochs": 1, **TINY_SETTINGS, "training.lambda_cycle": 0.0}
     monet.train(place / "data", run=place / "one way", settings=settings)
     translator = monet.load(place / "one way" / "checkpoints" / "last.pt", device="cpu", precision="fp32")
     assert translator.translate(picture(4, (40, 40))).size == (40, 40)
@@ -148,7 +147,7 @@ def test_wrong_settings_are_refused_before_a_folder_is_made(settings, message: s
 
 
 def test_a_run_is_free_again_when_a_call_has_failed(tiny_data: Path, tmp_path: Path) -> None:
-    words = {"training.epochs": 1, **SETTINGS}
+    words = {"training.epochs": 1, **TINY_SETTINGS}
     with pytest.raises(InputError):
         monet.submit(tiny_data, run=tmp_path / "run", settings=words, paint_with="best")
     assert monet.train(tiny_data, run=tmp_path / "run", settings=words, resume=True).outcome.decay_finished
@@ -249,7 +248,7 @@ def test_ctrl_c_in_a_training_saves_the_run(own_signals: None, tiny_data: Path, 
             signal.raise_signal(signal.SIGINT)
 
     context = dataclasses.replace(monet.default_context(), display=AsksToStop())
-    settings = {"training.epochs": 2, **SETTINGS}
+    settings = {"training.epochs": 2, **TINY_SETTINGS}
     with pytest.raises(Interrupted, match="last.pt is saved"):
         monet.train(tiny_data, run=tmp_path / "run", settings=settings, context=context)
     resumed = monet.train(tiny_data, run=tmp_path / "run", resume=True)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import monet
-from tests.conftest import TINY
+from tests.conftest import TINY_SETTINGS
 
 ROOT = Path(__file__).parents[1]
 
@@ -104,8 +104,7 @@ def test_ports_of_services_are_open_to_this_machine_alone() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the image is Linux")
 def test_the_studio_starts_as_the_compose_file_starts_it_and_is_healthy(tmp_path: Path, tiny_data: Path) -> None:
-    settings = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TINY[1::2], strict=True)}
-    monet.train(tiny_data, run=tmp_path / "run", settings={**settings, "training.epochs": 1})
+    monet.train(tiny_data, run=tmp_path / "run", settings={**TINY_SETTINGS, "training.epochs": 1})
     for source in ("monet", "pipelines"):
         shutil.copytree(ROOT / source, tmp_path / source, ignore=shutil.ignore_patterns("__pycache__"))
     service = services()["studio"]

@@ -17,7 +17,7 @@ from tests.benchmarks.recipes.quiet import Company
 from tests.benchmarks.recipes.sheet import draw_sheet
 from tests.benchmarks.recipes.table import draw, rows
 from tests.benchmarks.recipes.work import Result, Results, fill
-from tests.test_api import SETTINGS
+from tests.conftest import TINY_SETTINGS
 
 PLAN = """
 recipe: quick-cpu
@@ -119,7 +119,7 @@ def test_the_sheet_shows_photos_beside_what_each_trained_variant_makes_of_them(
     draw_sheet(plan.cells, tmp_path, photos, tmp_path / "sheet.png")
     assert not (tmp_path / "sheet.png").exists()
     trained = next(cell for cell in plan.cells if (cell.variant, cell.seed) == ("weak cycle", 1))
-    monet.train(tiny_data, run=tmp_path / trained.name, settings={"training.epochs": 1, **SETTINGS})
+    monet.train(tiny_data, run=tmp_path / trained.name, settings={"training.epochs": 1, **TINY_SETTINGS})
     draw_sheet(plan.cells, tmp_path, photos, tmp_path / "sheet.png")
     translator = monet.load(tmp_path / trained.name / "checkpoints" / "last.pt")
     with Image.open(tmp_path / "sheet.png") as sheet:

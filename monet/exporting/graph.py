@@ -128,11 +128,11 @@ def parsed(data: bytes) -> Any:
     return library("onnx").load_model_from_string(data)
 
 
-def facts(path: Path) -> Mapping[str, Any] | None:
-    """Returns what `onnx_graph` wrote of a graph into its metadata; None where the file is no such graph."""
+def own_graph(path: Path) -> tuple[Any, Mapping[str, Any]] | None:
+    """Returns a graph and what `onnx_graph` wrote of it into its metadata; None where the file is no such graph."""
     with contextlib.suppress(Exception):
         graph = library("onnx").load(str(path), load_external_data=False)
-        return next(json.loads(item.value) for item in graph.metadata_props if item.key == KEY)
+        return graph, next(json.loads(item.value) for item in graph.metadata_props if item.key == KEY)
     return None
 
 

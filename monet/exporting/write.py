@@ -188,7 +188,7 @@ def _contents(generators: Generators) -> dict[str, Any]:
 
 def _require_outputs(options: ExportOptions, inputs: Sequence[Path]) -> None:
     def is_graph(path: Path) -> bool:
-        return graph.facts(path) is not None
+        return graph.own_graph(path) is not None
 
     kinds: list[tuple[Path, str, Callable[[Path], bool]]] = []
     for path in options.graphs:

@@ -67,10 +67,11 @@ def _steps(path: Path) -> Iterator[dict[str, Any]]:
 def _is_step(values: Mapping[str, Any]) -> bool:
     losses = values.get("losses")
     numbers = [values.get(name) for name in ("pairs", "seconds", *_RATES)]
-    return isinstance(losses, dict) and all(_can_be_drawn(value) for value in [*numbers, *losses.values()])
+    return isinstance(losses, dict) and all(can_be_drawn(value) for value in [*numbers, *losses.values()])
 
 
-def _can_be_drawn(value: Any) -> bool:
+def can_be_drawn(value: Any) -> bool:
+    """Returns whether a value is a number that a measurement can have."""
     return isinstance(value, int | float) and abs(value) < _LARGEST  # false for what is not a number, as NaN
 
 

@@ -111,7 +111,7 @@ def render(report: Report) -> str:
         charts.setdefault(row.run, []).append((row.epochs or 0.0, row.evaluation.mifid.interval()))
     unpainted = report.unpainted.evaluation.mifid.interval() if report.unpainted else None
     names = list(dict.fromkeys(name for run in report.runs for name in run.settings))
-    return _template().render(
+    return page_template("monet.reporting", "report.html.jinja").render(
         report=report,
         best=next((column for column in report.columns if column.best), None) or next(iter(report.columns[1:]), None),
         score_chart=score_chart(charts, unpainted) if len(report.rows) > 1 else None,
@@ -146,16 +146,22 @@ def span(interval: Interval) -> str:
 
 
 @cache
-def _template() -> jinja2.Template:
+def page_template(package: str, name: str) -> jinja2.Template:
+    """Returns a template of a page, or of a part of one; what is put in is no markup.
+
+    Args:
+        package: such as `monet.reporting`.
+        name: of the file in it.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("monet.reporting", "."),
+        loader=jinja2.PackageLoader(package, "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(figure=figure, span=span, duration=format_duration, image=image_address, svg=svg_address)
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)
 
 
 def image_address(data: bytes) -> str:

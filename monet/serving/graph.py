@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from monet.data.pixels import HALF_RANGE, Pixels
+from monet.data.pixels import Pixels, to_pixels
 from monet.errors import InputError, MonetError, first_line
 from monet.exporting.check import Session, as_input
-from monet.exporting.graph import facts, parsed
+from monet.exporting.graph import own_graph
 from monet.exporting.libraries import library
 from monet.files import require_regular
 from monet.models import Direction
@@ -29,14 +30,15 @@ class GraphTranslator:
     def __init__(self, path: Path) -> None:
         library("onnxruntime")
         require_regular(path)
-        about = facts(path)
-        if about is None:
+        known = own_graph(path)
+        if known is None:
             raise InputError(f"{path} is no graph that export wrote: give one, or a checkpoint")
+        graph, about = known
         self._in_pixels = bool(about.get("pixels"))
         self.directions: tuple[Direction, ...] = ("ba",) if about.get("direction") == "ba" else ("ab",)
         """The one that it holds."""
         try:
-            self._session = Session(parsed(path.read_bytes()), threads=1)
+            self._session = Session(graph, threads=1)
         except MonetError:
             raise
         except Exception as error:  # onnx and onnxruntime raise nearly anything on damaged files
@@ -54,7 +56,6 @@ class GraphTranslator:
         translated = self._session(as_input(pixels[None], pixels=self._in_pixels))[0]
         if self._in_pixels:
             return np.asarray(translated)
-        translated = translated.transpose(1, 2, 0)
         if not np.isfinite(translated).all():
             raise MonetError("the graph turns this picture into values that are not finite: use another one")
-        return np.asarray(np.clip(np.rint((translated + 1) * HALF_RANGE), 0, 255).astype(np.uint8))
+        return to_pixels(torch.from_numpy(translated[None]))[0]

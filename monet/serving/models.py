@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 from collections import Counter, OrderedDict
@@ -55,7 +56,7 @@ class Models:
     ) -> None:
         self._files = tuple(dict.fromkeys(model for file in files for model in _expanded(file)))
         self._runs = tuple(RunFolder(run) for run in dict.fromkeys(runs))
-        self._options = {"weights": weights, "device": device, "precision": precision}
+        self._load_checkpoint = functools.partial(api.load, weights=weights, device=device, precision=precision)
         self._loaded: OrderedDict[tuple[Path, int, int], PixelTranslator] = OrderedDict()
         self._loading = threading.Lock()
         self._alone = threading.Lock()
@@ -156,7 +157,7 @@ class Models:
     def _read(self, path: Path) -> PixelTranslator:
         if path.suffix.lower() == ".onnx":
             return GraphTranslator(path)
-        return api.load(path, **self._options)  # type: ignore[arg-type]
+        return self._load_checkpoint(path)
 
 
 def _use_one_thread() -> None:

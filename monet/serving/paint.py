@@ -15,7 +15,7 @@ from monet.clock import Clock
 from monet.data.decode import UnreadableImage
 from monet.data.pictures import SUFFIXES, Picture, PictureFormat, read_picture, write_picture
 from monet.data.pixels import Pixels
-from monet.data.video import Frame
+from monet.data.video import WRITTEN, Frame
 from monet.errors import InputError
 from monet.files import written_whole
 from monet.inference.sources import Source, output_names
@@ -60,11 +60,20 @@ class PaintedPicture:
     """The same shape."""
 
 
-def name_of_painting(name: str) -> str:
+def name_of_painting(name: str, *, is_video: bool | None = None) -> str:
     """Returns the name that `translate` gives the painting of a file: its own, or one in `.png` (of a video `.mp4`)
-    where nothing is written in its format."""
+    where nothing is written in its format.
+
+    Args:
+        name: of the file.
+        is_video: what it is, where its name may say something else; by default what its name says.
+    """
     plain = PurePath(PurePath(name).name)
-    return str(output_names([Source(Path(plain), plain, "ab")], "keep")[0])
+    painting = output_names([Source(Path(plain), plain, "ab")], "keep")[0]
+    if is_video is None:
+        return str(painting)
+    known, otherwise = (WRITTEN, ".mp4") if is_video else (SUFFIXES, ".png")
+    return str(painting if painting.suffix.lower() in known else painting.with_suffix(otherwise))
 
 
 def paint_picture(models: Models, source: Path, target: Path, order: Order, limits: Limits) -> PaintedPicture:

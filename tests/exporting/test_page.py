@@ -20,11 +20,9 @@ from PIL import Image
 import monet
 from monet.errors import InputError
 from tests.browser import browser, needs_browser, npm_package
-from tests.conftest import TINY, picture
+from tests.conftest import TINY_SETTINGS, picture
 
 pytest.importorskip("onnxruntime")
-
-SETTINGS = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TINY[1::2], strict=True)}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +35,7 @@ def page(runtime: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactor
     """A folder with the page, beside the run that it is made of."""
     folder = tmp_path_factory.mktemp("page")
     settings = {"training.epochs": 2, "training.learning_rate": 0.01, "training.lambda_identity": 0.0}
-    monet.train(tiny_data, run=folder / "painter", settings={**settings, **SETTINGS})
+    monet.train(tiny_data, run=folder / "painter", settings={**settings, **TINY_SETTINGS})
     monet.export(folder / "painter" / "checkpoints" / "last.pt", page=folder / "page", runtime=runtime)
     return folder / "page"
 

@@ -22,19 +22,17 @@ from monet.exporting import check, graph
 from monet.run_folder.checkpoints import generator_digest
 from monet.run_folder.folder import RunFolder
 from monet.run_folder.scores import last_score
-from tests.conftest import TINY, fill_folder, picture
+from tests.conftest import TINY_SETTINGS, fill_folder, picture
 from tests.pipelines.conftest import command
 
 onnxruntime = pytest.importorskip("onnxruntime")
-
-SETTINGS = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TINY[1::2], strict=True)}
 
 
 @pytest.fixture(scope="module")
 def run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export") / "painter"
     settings = {"training.epochs": 1, "model.generator": "resnet", "model.skip": False, "training.lambda_cycle": 2.0}
-    monet.train(tiny_data, run=folder, settings={**settings, **SETTINGS})
+    monet.train(tiny_data, run=folder, settings={**settings, **TINY_SETTINGS})
     return folder
 
 
@@ -152,7 +150,7 @@ def test_what_cannot_be_written_is_told_before_the_work(
 
 def test_a_direction_that_is_not_trained_is_refused(tiny_data: Path, tmp_path: Path) -> None:
     one_way = {"training.epochs": 1, "training.lambda_cycle": 0.0}
-    monet.train(tiny_data, run=tmp_path / "run", settings={**one_way, **SETTINGS})
+    monet.train(tiny_data, run=tmp_path / "run", settings={**one_way, **TINY_SETTINGS})
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     with pytest.raises(InputError, match="direction ba is not trained in this run: give ab"):
         monet.export(path, onnx=tmp_path / "a.onnx", direction="ba")

@@ -14,18 +14,16 @@ from PIL import Image
 import monet
 from monet.data.video import Video
 from monet.inference.record import NAME
-from tests.conftest import TINY, picture
+from tests.conftest import TINY, TINY_SETTINGS, picture
 from tests.pipelines.conftest import command, finish, started
 from tests.videos import Shot, sound_of, write_video
-
-SETTINGS = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TINY[1::2], strict=True)}
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("translate") / "run"
     networks = {"model.generator": "resnet", "model.skip": False, "training.lambda_cycle": 2.0}
-    monet.train(tiny_data, run=run, settings={"training.epochs": 1, **networks, **SETTINGS})
+    monet.train(tiny_data, run=run, settings={"training.epochs": 1, **networks, **TINY_SETTINGS})
     return run / "checkpoints" / "last.pt"
 
 
@@ -209,7 +207,7 @@ def test_wrong_words_are_told_in_a_line(
 def test_a_direction_that_was_not_trained_is_refused(
     tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {"training.epochs": 1, **SETTINGS, "training.lambda_cycle": 0.0}
+    settings = {"training.epochs": 1, **TINY_SETTINGS, "training.lambda_cycle": 0.0}
     monet.train(tiny_data, run=tmp_path / "run", settings=settings)
     last = tmp_path / "run" / "checkpoints" / "last.pt"
     assert translate(last, tiny_data / "testA", tmp_path / "out", "--direction", "ba") == 2

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 import monet
-from tests.conftest import TINY
-
-SETTINGS = {name.removeprefix("--"): value for name, value in zip(TINY[::2], TINY[1::2], strict=True)}
+from tests.conftest import TINY_SETTINGS
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +21,7 @@ def painter(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "training.save_every": 1,
         "training.lambda_cycle": 1.0,
     }
-    monet.train(tiny_data, run=run, settings={**settings, **SETTINGS})
+    monet.train(tiny_data, run=run, settings={**settings, **TINY_SETTINGS})
     return run
 
 
@@ -37,7 +35,7 @@ def one_way(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint that has learned photo to painting alone."""
     run = tmp_path_factory.mktemp("serving") / "one-way"
     settings = {"training.epochs": 1, "training.lambda_cycle": 0.0, "training.lambda_identity": 0.0}
-    monet.train(tiny_data, run=run, settings={**settings, **SETTINGS})
+    monet.train(tiny_data, run=run, settings={**settings, **TINY_SETTINGS})
     return run / "checkpoints" / "last.pt"
 
 

@@ -11,7 +11,6 @@ from typing import Literal
 from aiogram.types import Animation, Document, Message, Video
 
 from monet.data.pictures import SUFFIXES
-from monet.data.video import WRITTEN
 from monet.inference.sources import VIDEO_SUFFIXES
 from monet.serving.limits import Limits
 from monet.serving.paint import name_of_painting
@@ -52,10 +51,7 @@ class Item:
     @property
     def painting(self) -> str:
         """The name of the file of its painting."""
-        name = PurePath(name_of_painting(self.name))
-        if self.is_video:
-            return str(name if name.suffix.lower() in WRITTEN else name.with_suffix(".mp4"))
-        return str(name if name.suffix.lower() in SUFFIXES else name.with_suffix(".png"))
+        return name_of_painting(self.name, is_video=self.is_video)
 
     def require(self, limits: Limits) -> None:
         """Checks what is known of it before it is fetched.

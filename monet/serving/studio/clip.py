@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from monet.data.video import WRITTEN, frames_in
+from monet.data.video import frames_in
 from monet.models import Direction
 from monet.serving.paint import Order, name_of_painting, paint_video
 from monet.serving.studio.choice import ModelChoice
@@ -66,8 +66,7 @@ class VideoTab:
         self._studio.limits.require_video(source)
         display = ProgressDisplay(progress)
         display.begin("painting", frames_in(source), "frames")
-        name = Path(name_of_painting(source.name))
-        target = self._studio.new_folder() / (name if name.suffix.lower() in WRITTEN else name.with_suffix(".mp4"))
+        target = self._studio.new_folder() / name_of_painting(source.name, is_video=True)
         order = Order(model=model, direction=direction)
         result = paint_video(self._studio.models, source, target, order, self._studio.limits, display.advance)
         damage = f"; {result.damage}" if result.damage else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
@@ -11,7 +10,7 @@ import gradio as gr
 from monet.errors import MonetError
 from monet.models import DIRECTIONS
 from monet.serving.paint import Order, name_of_painting, paint_picture
-from monet.serving.studio.studio import PAINTING, Studio, log_failure
+from monet.serving.studio.studio import PAINTING, Studio, as_page_error
 
 
 def add_endpoint(studio: Studio) -> None:
@@ -25,21 +24,12 @@ def add_endpoint(studio: Studio) -> None:
             gr.Number(100, label="strength"),
         ]
         painting = gr.File(label="painting")
-        gr.Button("Translate").click(_translation(studio), given, painting, **PAINTING, api_name="translate")
 
-
-def _translation(studio: Studio) -> Callable[..., str]:
-    """Returns the function; its errors are plain text, as no page draws them."""
-
-    def translate(photo: str, model: str, direction: str, longer_side: float, strength: float) -> str:
-        try:
+        def translate(photo: str, model: str, direction: str, longer_side: float, strength: float) -> str:
             return _painted(studio, photo, model, direction, longer_side, strength)
-        except MonetError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        except Exception as error:
-            raise gr.Error(log_failure(), print_exception=False) from error
 
-    return translate
+        call = as_page_error(translate, drawn=False)
+        gr.Button("Translate").click(call, given, painting, **PAINTING, api_name="translate")
 
 
 def _painted(

@@ -7,17 +7,17 @@ from pathlib import Path
 import gradio as gr
 
 from monet.data.drawing import draw
+from monet.errors import InputError
 from monet.serving.studio.clip import VideoTab
 from monet.serving.studio.endpoint import add_endpoint
 from monet.serving.studio.runs import RunsTab
-from monet.serving.studio.studio import Studio
+from monet.serving.studio.studio import KEPT_SECONDS, Studio
 from monet.serving.studio.trying import TryTab
 
 _EXAMPLES = 4
 _EXAMPLE_SEED = 16
 _SWEEP_SECONDS = 600
-_KEPT_SECONDS = 3600
-"""Uploads are looked through every ten minutes, and removed after an hour."""
+"""Time between looks at uploads that are old."""
 
 
 def build_page(studio: Studio, *, waiting: int) -> gr.Blocks:
@@ -26,9 +26,14 @@ def build_page(studio: Studio, *, waiting: int) -> gr.Blocks:
     Args:
         studio: what it offers.
         waiting: requests that may wait, at most; others are told to come back.
+
+    Raises:
+        InputError: none may.
     """
+    if waiting < 1:
+        raise InputError(f"--waiting is {waiting}: give at least 1")
     with gr.Blocks(
-        title="monet", analytics_enabled=False, delete_cache=(_SWEEP_SECONDS, _KEPT_SECONDS), fill_width=True
+        title="monet", analytics_enabled=False, delete_cache=(_SWEEP_SECONDS, KEPT_SECONDS), fill_width=True
     ) as page:
         gr.Markdown("# monet")
         with gr.Tabs():

@@ -6,11 +6,8 @@ import contextlib
 import json
 import os
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from monet.clock import format_duration
 from monet.data.decode import UnreadableImage, decode
@@ -18,8 +15,8 @@ from monet.data.pixels import to_jpeg
 from monet.errors import InputError
 from monet.files import require_regular
 from monet.reporting.charts import training_charts
-from monet.reporting.metrics import read_metrics
-from monet.reporting.report import figure, image_address, svg_address
+from monet.reporting.metrics import can_be_drawn, read_metrics
+from monet.reporting.report import page_template
 from monet.run_folder.folder import RunFolder
 from monet.run_folder.scores import read_scores
 
@@ -29,7 +26,6 @@ _OVER_SECONDS = 1.0
 """Less than that was ahead after the last step of a training that has reached its end."""
 _TAIL = 65_536
 """Bytes at the end of the metrics that hold the last step."""
-_LARGEST = 1e30
 _QUALITY = 90
 """Of sample grids on the page."""
 
@@ -94,7 +90,7 @@ def last_step(run: RunFolder, now: float) -> LastStep | None:
 
 def status_page(run: RunFolder, now: float) -> str:
     """Returns how far a run is, as HTML."""
-    return _template("status.html.jinja").render(step=last_step(run, now))
+    return _rendered("status.html.jinja", step=last_step(run, now))
 
 
 def sample_page(path: Path | None) -> str:
@@ -103,13 +99,12 @@ def sample_page(path: Path | None) -> str:
         grid = to_jpeg(decode(path), _QUALITY) if path else None
     except UnreadableImage:
         grid = None
-    return _template("sample.html.jinja").render(grid=grid, name=path.stem if path else "")
+    return _rendered("sample.html.jinja", grid=grid, name=path.stem if path else "")
 
 
 def charts_page(run: RunFolder) -> str:
     """Returns the curves of a run, as HTML."""
-    steps = read_metrics(run.metrics) if run.metrics.exists() else []
-    return _template("charts.html.jinja").render(charts=training_charts(steps))
+    return _rendered("charts.html.jinja", charts=training_charts(read_metrics(run.metrics)))
 
 
 def scores_page(run: RunFolder) -> str:
@@ -122,7 +117,7 @@ def scores_page(run: RunFolder) -> str:
     for values in read_scores(run.scores):
         last[values["checkpoint"], json.dumps(values["basis"], sort_keys=True)] = values
     rows = sorted((values for values in last.values() if _has_intervals(values)), key=lambda values: values["mifid"])
-    return _template("scores.html.jinja").render(rows=rows)
+    return _rendered("scores.html.jinja", rows=rows)
 
 
 def report_page(run: RunFolder) -> str:
@@ -132,7 +127,7 @@ def report_page(run: RunFolder) -> str:
         page = run.report.read_text(encoding="utf-8", errors="replace")
     except (OSError, InputError):
         page = ""
-    return _template("report-frame.html.jinja").render(page=page, name=run.path.name)
+    return _rendered("report-frame.html.jinja", page=page, name=run.path.name)
 
 
 def _step(values: dict[str, Any], age: float) -> LastStep:
@@ -143,27 +138,17 @@ def _step(values: dict[str, Any], age: float) -> LastStep:
     """
     names = ("pairs", "seconds", "progress", "pairs_per_second", "time_left")
     numbers = [values[name] for name in names]
-    losses = {str(name): value for name, value in values["losses"].items()}
-    if not all(isinstance(value, int | float) and 0 <= value < _LARGEST for value in numbers):
+    if not all(can_be_drawn(value) and value >= 0 for value in numbers):
         raise ValueError("no step")
-    shown = {name: value for name, value in losses.items() if isinstance(value, int | float) and abs(value) < _LARGEST}
+    shown = {str(name): value for name, value in values["losses"].items() if can_be_drawn(value)}
     pairs, seconds, progress, rate, left = numbers
     return LastStep(int(pairs), seconds, min(1.0, progress), rate, left, shown, age)
 
 
 def _has_intervals(values: dict[str, Any]) -> bool:
     names = ("fid", "fid_low", "fid_high", "mifid", "mifid_low", "mifid_high", "memorization_distance", "epochs")
-    return all(isinstance(values.get(name), int | float) and abs(values[name]) < _LARGEST for name in names)
+    return all(can_be_drawn(values.get(name)) for name in names)
 
 
-@cache
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("monet.serving.studio", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(duration=format_duration, figure=figure, svg=svg_address, image=image_address)
-    return environment.get_template(name)
+def _rendered(template: str, /, **values: Any) -> str:
+    return page_template("monet.serving.studio", template).render(**values)

@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 PAINTING: dict[str, Any] = {"concurrency_id": "paint", "concurrency_limit": 2}
 """Of events that paint: two at a time, so that one is read while the other is painted; the others wait in the queue."""
 
-_KEPT_SECONDS = 3600.0
-"""Time after which what was painted for somebody is removed."""
+KEPT_SECONDS = 3600
+"""Time after which what was sent, and what was painted of it, is removed."""
 _PREVIEW_SIDE = 1400
 """Pixels of the longer side of what the page shows; what is downloaded is whole."""
 _PREVIEW_QUALITY = 92
@@ -59,10 +59,11 @@ class Studio:
     def new_folder(self) -> Path:
         """Makes a folder for a result, and removes those that are old."""
         self.work.mkdir(parents=True, exist_ok=True)
-        oldest = self.clock() - _KEPT_SECONDS
+        oldest = self.clock() - KEPT_SECONDS
         for folder in self.work.iterdir():
             with contextlib.suppress(OSError):
-                if max(entry.stat().st_mtime for entry in (folder, *folder.rglob("*"))) < oldest:
+                old = folder.stat().st_mtime < oldest  # what is in it may still be written
+                if old and all(entry.stat().st_mtime < oldest for entry in folder.rglob("*")):
                     shutil.rmtree(folder)
         made = self.work / uuid.uuid4().hex
         made.mkdir()
@@ -102,8 +103,13 @@ def preview(pixels: Pixels, path: Path) -> Path:
     return path
 
 
-def as_page_error(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Lets a function that a page calls tell its errors in one line, without a trace of where they come from."""
+def as_page_error(function: Callable[..., Any], *, drawn: bool = True) -> Callable[..., Any]:
+    """Lets a function tell its errors in one line, without a trace of where they come from.
+
+    Args:
+        function: called by a page or a program.
+        drawn: a page draws the errors, as markup.
+    """
 
     @functools.wraps(function)
     def telling(*arguments: Any, **options: Any) -> Any:
@@ -112,19 +118,14 @@ def as_page_error(function: Callable[..., Any]) -> Callable[..., Any]:
         except gr.Error:
             raise
         except MonetError as error:
-            raise failure(str(error)) from error
+            raise failure(str(error), drawn=drawn) from error
         except Exception as error:
-            raise failure(log_failure()) from error
+            logger.exception("a request failed")
+            raise failure("something went wrong; the studio's log says what", drawn=drawn) from error
 
     return telling
 
 
-def log_failure() -> str:
-    """Logs the error that is being handled; returns what is said of it."""
-    logger.exception("a request failed")
-    return "something went wrong; the studio's log says what"
-
-
-def failure(message: str) -> gr.Error:
-    """Returns an error as a page shows it."""
-    return gr.Error(html.escape(shortened(message, 400)), print_exception=False)
+def failure(message: str, *, drawn: bool = True) -> gr.Error:
+    """Returns an error as a page draws it, or as a program reads it."""
+    return gr.Error(html.escape(shortened(message, 400)) if drawn else message, print_exception=False)
