@@ -53,6 +53,13 @@ from monet.scoring.accumulator import ScoreAccumulator
 from monet.scoring.evaluation import Evaluation
 from monet.scoring.options import ScoreOptions
 from monet.scoring.score import Score
+from monet.shards.engine import Resources, engine_called
+from monet.shards.find import Kind, find_shards
+from monet.shards.paint import PaintingOptions, painting
+from monet.shards.score import ScoredShards
+from monet.shards.score import score_shards as score_with
+from monet.shards.translate import TranslatedShards
+from monet.shards.translate import translate_shards as translate_with
 from monet.training.trainer import Outcome
 
 __all__ = [
@@ -62,16 +69,20 @@ __all__ = [
     "Exported",
     "Extracted",
     "Painted",
+    "Resources",
     "Score",
     "ScoreAccumulator",
     "ScoreOptions",
+    "ScoredShards",
     "Submission",
     "TrainingResult",
     "Translated",
+    "TranslatedShards",
     "Translator",
     "compare",
     "default_context",
     "evaluate",
+    "evaluate_shards",
     "export",
     "frames",
     "load",
@@ -81,6 +92,7 @@ __all__ = [
     "submit",
     "train",
     "translate",
+    "translate_shards",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -339,6 +351,70 @@ def translate(
     )
 
 
+def translate_shards(
+    checkpoint: PathLike,
+    input: PathLike,
+    output: PathLike,
+    *,
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
+    resources: Resources | None = None,
+    direction: Direction = "ab",
+    shards: Kind | None = None,
+    shard_size: int = 512,
+    format: PictureSuffix = "keep",
+    quality: int = 95,
+    batch_size: int | None = None,
+    tile: int = TILE,
+    weights: Weights = "ema",
+    precision: Precision = "fp32",
+    display: Display | None = None,
+) -> TranslatedShards:
+    """Translates any number of pictures, in shards, by several processes or machines.
+
+    Args:
+        checkpoint: as in `load`.
+        input: shards (Parquet with the columns `id`, `name` and `bytes`, or tar as WebDataset has it), or a folder of
+            pictures, with all below it; a path, or an address such as `s3://bucket/photos`.
+        output: a folder, at an address, too. A result is called after its shard, and after weights and settings. What
+            is there already from the same call is kept.
+        engine: `local` for processes of this machine, or `ray`.
+        ray_address: of a Ray cluster: `auto` or `ray://host:10001`; by default one on this machine, for this call.
+        resources: device, processes, GPUs and processors of each.
+        direction: as in `load`'s `translate`.
+        shards: the kind of the results: `parquet`, `tar` or `folder`; that of the input by default.
+        shard_size: pictures of a shard, where a folder of pictures is cut into shards.
+        format: of the pictures that are written, by the ending of their names.
+        quality: of JPEG and WebP, 1 to 100.
+        batch_size: pictures of one size that go through the network together; by default 1 on a CPU, 16 elsewhere.
+        tile: as in `load`.
+        weights: as in `load`.
+        precision: as in `load`, but for `auto`: all processes do the same.
+        display: shows progress.
+
+    Returns:
+        How many were painted, and what could not be.
+
+    Raises:
+        InputError: the checkpoint or the input cannot be read, or the direction is not trained.
+        MonetError: a result cannot be written, a library is not installed, or the engine gave up. What is done is kept.
+    """
+    options = PaintingOptions(
+        direction=direction,
+        suffix=format,
+        quality=quality,
+        precision=precision,
+        tile=tile,
+        batch_size=batch_size,
+        kind=shards,
+    )
+    target = os.fspath(output)
+    used = engine_called(engine, resources or Resources(), ray_address)
+    found = find_shards(os.fspath(input), target, size=shard_size)
+    work = painting(load_generators(Path(checkpoint), weights), options, target)
+    return translate_with(work, found, used, display)
+
+
 def frames(
     videos: PathLike | Sequence[PathLike],
     output: PathLike,
@@ -482,6 +558,52 @@ def evaluate(
     """
     options, context = options or ScoreOptions(), context or default_context()
     return options.scorer(Path(reference), context, device=choose_device(device)).evaluate(Path(generated))
+
+
+def evaluate_shards(
+    generated: PathLike,
+    reference: PathLike,
+    *,
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
+    resources: Resources | None = None,
+    shard_size: int = 512,
+    options: ScoreOptions | None = None,
+    context: Context | None = None,
+) -> ScoredShards:
+    """Scores any number of images, in shards, by several processes or machines, from sums that they hand in.
+
+    FID, MiFID and memorization distance are those of `evaluate`; intervals come from a jackknife, and the KID from
+    subsets within shards.
+
+    Args:
+        generated: as `input` in `translate_shards`.
+        reference: as in `score`; on this machine.
+        engine: as in `translate_shards`.
+        ray_address: as in `translate_shards`.
+        resources: as in `translate_shards`.
+        shard_size: as in `translate_shards`.
+        options: as in `score`.
+        context: the surroundings; those of this process by default.
+
+    Raises:
+        InputError: as `score`, but that images which cannot be read are left out.
+        MonetError: a library is not installed, or the engine gave up.
+    """
+    options, context, used = options or ScoreOptions(), context or default_context(), resources or Resources()
+    carried_out = engine_called(engine, used, ray_address)
+    found = find_shards(os.fspath(generated), size=shard_size)
+    scorer = options.scorer(Path(reference), context, device=choose_device(used.device))
+    return score_with(
+        found,
+        carried_out,
+        reference=scorer.reference_features,
+        training=scorer.training_features,
+        weights=scorer.weights,
+        layer=options.feature_layer,
+        epsilon=options.epsilon,
+        display=context.display,
+    )
 
 
 def score_accumulator(options: ScoreOptions | None = None, *, device: str = "auto") -> ScoreAccumulator:

@@ -87,6 +87,7 @@ def _exit_code(main: Callable[[Sequence[str]], int], arguments: Sequence[str], s
             require_room_for_torch()
         if "MPLBACKEND" in os.environ:  # nothing here opens a window, and matplotlib refuses names it does not know
             os.environ["MPLBACKEND"] = "agg"
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime would tell its makers how it is used
         if is_one_of_several() and not several:
             wrong = "torchrun is for submit and train: start this command without it"
             raise InputError(wrong) if is_first() else FailedElsewhere(wrong, InputError.exit_code)

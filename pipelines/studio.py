@@ -15,6 +15,7 @@ from pipelines._network import add_precision_option, add_weights_and_device_opti
 from pipelines._numbers import whole_number
 from pipelines._processes import leave
 from pipelines._serving import add_limit_options, add_model_options, limits_of, models_of
+from pipelines._signals import SIGNALS
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     add_weights_and_device_options(parser)
     add_precision_option(parser)
     options = parser.parse_args(arguments)
+    SIGNALS.begin_run()  # a signal in the middle of an import has to wait: the folder is removed, whatever comes
     with tempfile.TemporaryDirectory(prefix="monet-studio-", ignore_cleanup_errors=True) as folder:
         _configure_gradio(folder)
         _serve(options, Path(folder))

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from monet.errors import InputError
 from pipelines._command import command_parser, run_command
+from pipelines._engine import add_engine_options, engine_name, resources_of
 from pipelines._network import add_checkpoint_option, add_precision_option, add_weights_and_device_options
 from pipelines._numbers import number, whole_number
 from pipelines._processes import leave
+
+if TYPE_CHECKING:
+    from monet.inference.translate import Translated
+    from monet.shards.translate import TranslatedShards
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
         "--input",
         required=True,
         metavar="FILE|DIR|PATTERN",
-        help="a picture, a video, a folder (and all below it), or a pattern in quotes, such as 'photos/**/*.jpg'",
+        help="a picture, a video, a folder (and all below it), or a pattern in quotes, such as 'photos/**/*.jpg'; with "
+        "--engine also shards (.parquet, .tar) and addresses",
     )
     parser.add_argument(
         "--output",
@@ -70,7 +79,25 @@ def main(arguments: Sequence[str]) -> int:
     )
     add_weights_and_device_options(parser)
     add_precision_option(parser)
+    add_engine_options(parser)
+    many = parser.add_argument_group("translating with an engine")
+    many.add_argument(
+        "--shards",
+        choices=["keep", "parquet", "tar", "folder"],
+        help="kind of the results (default: keep, that of the input)",
+    )
+    many.add_argument(
+        "--batch-size",
+        type=whole_number,
+        metavar="N",
+        help="pictures of one size that go through the network together (default: 1 on a CPU, 16 elsewhere)",
+    )
     options = parser.parse_args(arguments)
+    if engine := engine_name(options, options.input, options.output):
+        return _with_engine(engine, options)
+    for name in ("shards", "batch_size"):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')} belongs to --engine: give --engine local or ray")
     result = api.translate(
         options.checkpoint,
         options.input,
@@ -86,7 +113,42 @@ def main(arguments: Sequence[str]) -> int:
         precision=options.precision,
         display=Bars(),
     )
-    for line in result.lines(options.output):
+    return _told(result, options.output)
+
+
+def _with_engine(engine: str, options: argparse.Namespace) -> int:
+    """Translates shards."""
+    from monet import api
+    from pipelines._display import Bars
+
+    for name in ("fps", "smoothing"):
+        if getattr(options, name):
+            raise InputError(f"--{name} is for videos: they go without --engine")
+    precision = "fp32" if options.precision == "auto" else options.precision
+    result = api.translate_shards(
+        options.checkpoint,
+        options.input,
+        options.output,
+        engine=engine,  # type: ignore[arg-type]
+        ray_address=options.ray_address,
+        resources=resources_of(options),
+        direction=options.direction or "ab",
+        shards=None if options.shards in (None, "keep") else options.shards,
+        shard_size=512 if options.shard_size is None else options.shard_size,
+        format=options.format,
+        quality=options.quality,
+        batch_size=options.batch_size,
+        tile=options.tile,
+        weights=options.weights,
+        precision=precision,  # type: ignore[arg-type]
+        display=Bars(),
+    )
+    return _told(result, options.output)
+
+
+def _told(result: Translated | TranslatedShards, output: str) -> int:
+    """Prints what came of it; returns the exit code."""
+    for line in result.lines(output):
         print(line)
     return 0 if result.complete else 1
 

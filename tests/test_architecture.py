@@ -17,7 +17,7 @@ FLOORS = [
     {"training", "generation", "scoring"},
     {"tracking", "reporting", "exporting"},
     {"doctor", "inference", "kernel", "run_folder"},
-    {"ranking", "run"},
+    {"ranking", "run", "shards"},
     {"api"},
     {"serving"},
 ]

@@ -45,8 +45,8 @@ class Picture:
     """(H, W): opacity, 0 to 255, where it has any transparency."""
 
 
-def read_picture(file: Path) -> Picture:
-    """Reads a picture.
+def read_picture(file: Path | bytes) -> Picture:
+    """Reads a picture, from a path or from a file's bytes.
 
     EXIF orientation is applied; colours are converted to sRGB by the embedded profile, and without one taken for sRGB;
     grey, palette, CMYK and 16-bit pictures become 8-bit RGB; of several pages or frames the first one is read.

@@ -199,9 +199,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def is_picture_by_name(path: PurePath) -> bool:
+    """Returns whether a name has the ending of a picture that can be read."""
+    return path.suffix.lower() in _picture_suffixes()
+
+
 def _is_picture(path: Path) -> bool:
     """Returns whether a file is one by its name's ending, or, where that says nothing, by its first bytes."""
-    if path.suffix.lower() in _picture_suffixes():
+    if is_picture_by_name(path):
         return True
     if path.suffix.lower() in Image.registered_extensions():
         return False

@@ -95,6 +95,28 @@ def score(
     )
 
 
+def kid_of_subsets(
+    generated: NDArray[np.float32], reference: NDArray[np.float32], *, size: int, subsets: int, seed: int
+) -> list[float]:
+    """Returns the kernel distances of random subsets.
+
+    Args:
+        generated: (N, D).
+        reference: (M, D).
+        size: images in each subset, of either set; at most N and M.
+        subsets: their number.
+        seed: of the subsets.
+    """
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    tensors = [torch.from_numpy(np.asarray(features, np.float64)) for features in (generated, reference)]
+    found = (
+        kid_features_to_metric(*tensors, kid_subset_size=size, kid_subsets=1, rng_seed=seed + number, verbose=False)
+        for number in range(subsets)
+    )
+    return [float(values["kernel_inception_distance_mean"]) for values in found]
+
+
 def _kid(generated: NDArray[np.float32], reference: NDArray[np.float32], size: int, seed: int) -> dict[str, float]:
     from torch_fidelity.metric_kid import kid_features_to_metric
 

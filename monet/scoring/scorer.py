@@ -20,6 +20,7 @@ from monet.scoring.frechet import FrechetReference
 from monet.scoring.images import ImageSet, open_images
 from monet.scoring.inception import FeatureExtractor
 from monet.scoring.score import require_epsilon
+from monet.scoring.weights import InceptionWeights
 from monet.sizes import SIDE
 
 logger = logging.getLogger(__name__)
@@ -117,6 +118,21 @@ class Scorer:
     def paintings(self) -> ImageSet:
         """The paintings that could have been memorized, in the order of `Closeness.painting`."""
         return self._training.images
+
+    @property
+    def weights(self) -> InceptionWeights:
+        """Of the network."""
+        return self._extractor.weights
+
+    @property
+    def reference_features(self) -> NDArray[np.float32]:
+        """Of the reference, (M, D)."""
+        return self._reference.features
+
+    @property
+    def training_features(self) -> NDArray[np.float32]:
+        """Of the paintings that could have been memorized, (K, D)."""
+        return self._training.features
 
     @property
     def basis(self) -> dict[str, str | float]:

@@ -1,0 +1,434 @@
+"""Scores of images in shards: sums over each shard, which add up to what one machine would compute of all of them.
+
+FID, MiFID and memorization distance need of the images no more than `FeatureSums` and a mean. An interval comes from
+the jackknife over groups of images (Kott 2001, "The delete-a-group jackknife"): the score without each group in turn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from monet.clock import Clock
+from monet.data.decode import UnreadableImage, decode
+from monet.device import choose_device
+from monet.display import Display
+from monet.errors import InputError, shown
+from monet.scoring.bootstrap import Interval
+from monet.scoring.frechet import FeatureSums, FrechetReference
+from monet.scoring.inception import FeatureExtractor, Layer
+from monet.scoring.memorization import mifid, nearest
+from monet.scoring.score import Score, kid_of_subsets, require_epsilon
+from monet.scoring.weights import InceptionWeights
+from monet.shards.engine import Engine, Lost
+from monet.shards.find import Shard
+from monet.shards.formats import DamagedShard, reading
+from monet.shards.rows import Item
+from monet.threads import ahead, thread_pool
+
+_GROUPS = 20
+_FEWER_GROUPS = 10
+"""Where the reference is large, and the sums with it."""
+_LARGE = 1024
+_BATCH = 32
+_PIECE = 2048
+"""Images whose features are in memory at a time."""
+_MOST_KID = 1000
+_KID_SUBSETS = 100
+_MOST_BAD = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Of some images: all that their scores need."""
+
+    features: FeatureSums
+    distances: float = 0.0
+    """Sum of the distances to the nearest training painting."""
+    directed: int = 0
+    """Images that have such a distance."""
+
+    def __add__(self, other: Sums) -> Sums:
+        """Returns the sums of both together."""
+        return Sums(self.features + other.features, self.distances + other.distances, self.directed + other.directed)
+
+    def fid(self, reference: FrechetReference) -> float:
+        """Returns the Fréchet distance."""
+        return reference.distance_of(self.features)
+
+    @property
+    def memorization_distance(self) -> float:
+        """Mean distance to the nearest training painting.
+
+        Raises:
+            ValueError: no image has one.
+        """
+        if not self.directed:
+            raise ValueError("all features of a set sum to 0: the memorization distance is not defined")
+        return self.distances / self.directed
+
+
+@dataclass(frozen=True, eq=False)
+class ShardSums:
+    """Of a shard."""
+
+    groups: dict[int, Sums]
+    """Sums of its images by their group."""
+    kid: tuple[float, ...]
+    """Kernel distances of subsets."""
+    images: int
+    """Pictures that it holds."""
+    bad: tuple[str, ...] = ()
+    """The first of those that are left out, with the reasons."""
+    size: tuple[int, int] | None = None
+    """Height and width of all others."""
+    problem: str | None = None
+    """Why nothing of it could be read."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """The work of scoring shards; it is sent to the processes that do it."""
+
+    weights: InceptionWeights
+    layer: Layer
+    reference: NDArray[np.float32]
+    """Features, (M, D)."""
+    training: NDArray[np.float32]
+    """Features, (K, D), of the paintings that could have been memorized."""
+    groups: int
+    shards: int
+
+    def worker(self, device: str, threads: int, _: Clock, stopping: Callable[[], bool], /) -> _ShardScorer:
+        """Returns what does the work in a process."""
+        return _ShardScorer(self, device, threads, stopping)
+
+
+class _ShardScorer:
+    def __init__(self, work: Scoring, device: str, threads: int, stopping: Callable[[], bool]) -> None:
+        self._work = work
+        self._threads = threads
+        self._stopping = stopping
+        self._extractor = FeatureExtractor(work.weights, work.layer, device=choose_device(device), workers=threads)
+        self._reference = FrechetReference(work.reference)
+
+    def __call__(self, shard: Shard) -> ShardSums:
+        """Returns the sums of a shard."""
+        read = _Reading(self._threads, self._stopping)
+        summing = Summing(self._reference, self._work.training, self._work.groups, shard.name, self._work.shards)
+        features: list[NDArray[np.float32]] = []
+        kid: list[float] = []
+        try:
+            with reading(shard) as source:
+                for batch in read.batches(source.items()):
+                    features.append(self._extractor.features([batch]))
+                    if sum(map(len, features)) >= _PIECE:
+                        kid += self._add(summing, features, len(kid))
+        except DamagedShard as error:
+            return ShardSums({}, (), 0, problem=str(error))
+        if features:
+            kid += self._add(summing, features, len(kid))
+        return ShardSums(summing.groups, tuple(kid), read.images, tuple(read.bad[:_MOST_BAD]), read.size)
+
+    def _add(self, summing: Summing, features: list[NDArray[np.float32]], subsets: int) -> list[float]:
+        piece = np.concatenate(features)
+        features.clear()
+        seed = summing.images
+        summing.add(piece)
+        wanted = max(1, -(-_KID_SUBSETS // self._work.shards)) - subsets
+        size = min(_MOST_KID, max(2, len(self._work.reference) // 2))
+        if wanted <= 0 or len(piece) < size:
+            return []
+        return kid_of_subsets(piece, self._work.reference, size=size, subsets=wanted, seed=summing.seed + seed)
+
+
+class Summing:
+    """Adds up features, by groups that follow from the name of their shard.
+
+    Args:
+        reference: the other side.
+        training: (K, D), the paintings that could have been memorized.
+        groups: their number.
+        name: of the shard.
+        shards: how many there are: where they are many, each is of one group.
+    """
+
+    def __init__(
+        self, reference: FrechetReference, training: NDArray[np.float32], groups: int, name: str, shards: int
+    ) -> None:
+        self.groups: dict[int, Sums] = {}
+        self.images = 0
+        self.seed = zlib.crc32(name.encode(errors="replace"))
+        self._reference, self._training = reference, training
+        self._number, self._whole = groups, shards >= 4 * groups
+
+    def add(self, features: NDArray[np.float32]) -> None:
+        """Adds features, (N, D).
+
+        Raises:
+            ValueError: the training paintings have no direction.
+        """
+        places = np.full(len(features), self.seed % self._number)
+        if not self._whole:
+            places = (self.seed + self.images + np.arange(len(features))) % self._number
+        distances = _distances(features, self._training)
+        for place in np.unique(places):
+            chosen = places == place
+            known = distances[chosen][np.isfinite(distances[chosen])]
+            sums = Sums(self._reference.sums(features[chosen]), float(known.sum()), len(known))
+            before = self.groups.get(int(place))
+            self.groups[int(place)] = before + sums if before else sums
+        self.images += len(features)
+
+
+def _distances(features: NDArray[np.float32], training: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Returns the distance of each image to its nearest painting; nan where an image has no direction."""
+    if not (features.sum(1) != 0).any():
+        return np.full(len(features), np.nan)
+    return nearest(features, training)[0]
+
+
+class _Reading:
+    """Decodes the pictures of a shard, and keeps account of them."""
+
+    def __init__(self, threads: int, stopping: Callable[[], bool]) -> None:
+        self.images = 0
+        self.bad: list[str] = []
+        self.size: tuple[int, int] | None = None
+        self._threads, self._stopping = threads, stopping
+
+    def batches(self, items: Iterator[Item]) -> Iterator[NDArray[np.uint8]]:
+        """Returns the pictures, (B, H, W, 3) uint8."""
+        batch: list[NDArray[np.uint8]] = []
+        with thread_pool(self._threads) as pool:
+            futures = ((item, pool.submit(_decoded, item)) for item in items)
+            for item, future in ahead(futures, 2 * _BATCH):
+                if self._stopping():
+                    return
+                self.images += 1
+                pixels = future.result()
+                if isinstance(pixels, str):
+                    self.bad.append(f"{shown(item.name)} ({pixels})")
+                    continue
+                self.size = self.size or (pixels.shape[0], pixels.shape[1])
+                if pixels.shape[:2] != self.size:
+                    self.bad.append(
+                        f"{shown(item.name)} ({pixels.shape[1]}×{pixels.shape[0]} pixels, unlike the others)"
+                    )
+                    continue
+                batch.append(pixels)
+                if len(batch) == _BATCH:
+                    yield np.stack(batch)
+                    batch = []
+        if batch:
+            yield np.stack(batch)
+
+
+def _decoded(item: Item) -> NDArray[np.uint8] | str:
+    if item.data is None or item.problem:
+        return item.problem or "no bytes"
+    try:
+        return decode(item.data)
+    except UnreadableImage as error:
+        return str(error)
+
+
+@dataclass
+class ScoredShards:
+    """The scores of images in shards."""
+
+    score: Score
+    """The numbers."""
+    fid: Interval
+    """FID with the interval of the jackknife."""
+    mifid: Interval
+    """MiFID, likewise."""
+    feature_layer: str
+    """Layer of the network."""
+    weights: str
+    """Where its weights come from."""
+    weights_sha256: str
+    """Of the weights' file."""
+    weights_known: bool
+    """They are torch-fidelity's released ones."""
+    groups: int
+    """Of the jackknife."""
+    shards: int
+    """That were scored."""
+    left_out: int = 0
+    """Pictures that could not be read."""
+    warnings: tuple[str, ...] = ()
+    """Reasons why the score is worth less than it looks."""
+    bad: list[str] = field(default_factory=list)
+    """The first of what is left out, with the reasons."""
+
+    @property
+    def memorized(self) -> bool:
+        """The memorization distance is below epsilon, so that FID is divided by it."""
+        return self.score.memorization_distance < self.score.epsilon
+
+    @property
+    def complete(self) -> bool:
+        """Everything could be read."""
+        return not self.bad
+
+    def numbers(self) -> dict[str, object]:
+        """Returns all that is said about the set as a whole, as JSON has it; intervals are those of 95 %."""
+        return {
+            **dataclasses.asdict(self.score),
+            **({} if self.score.kid_subset_size else {"kid_mean": None, "kid_std": None}),
+            "fid_low": self.fid.low,
+            "fid_high": self.fid.high,
+            "mifid_low": self.mifid.low,
+            "mifid_high": self.mifid.high,
+            "groups": self.groups,
+            "shards": self.shards,
+            "left_out": self.left_out,
+            "feature_layer": self.feature_layer,
+            "weights": self.weights,
+            "weights_sha256": self.weights_sha256,
+            "weights_known": self.weights_known,
+            "warnings": list(self.warnings),
+        }
+
+
+def score_shards(
+    shards: Sequence[Shard],
+    engine: Engine,
+    *,
+    reference: NDArray[np.float32],
+    training: NDArray[np.float32],
+    weights: InceptionWeights,
+    layer: Layer,
+    epsilon: float,
+    display: Display | None = None,
+) -> ScoredShards:
+    """Scores the images of some shards.
+
+    Args:
+        shards: the images.
+        engine: what carries it out.
+        reference: (M, D) features of what they are compared with.
+        training: (K, D) features of the paintings that could have been memorized.
+        weights: of the network.
+        layer: where the features come from.
+        epsilon: threshold of the memorization distance.
+        display: shows progress.
+
+    Raises:
+        InputError: fewer than two images can be read, or they have no direction.
+        MonetError: the engine gave up.
+    """
+    require_epsilon(epsilon)
+    display = display or Display()
+    groups = _GROUPS if min(reference.shape) <= _LARGE else _FEWER_GROUPS
+    work = Scoring(weights, layer, reference, training, groups, len(shards))
+    sums: dict[int, Sums] = {}
+    kid: list[float] = []
+    bad: list[str] = []
+    images = 0
+    sizes: dict[tuple[int, int], str] = {}
+    display.begin("scoring", len(shards), "shards")
+    for shard, result in engine.run(work, shards):
+        if isinstance(result, Lost) or result.problem:
+            bad.append(f"{shard.address} ({result.reason if isinstance(result, Lost) else result.problem})")
+            display.advance()
+            continue
+        for group, part in result.groups.items():
+            sums[group] = sums[group] + part if group in sums else part
+        kid += result.kid
+        images += result.images
+        bad += [f"{item} in {shard.address}" for item in result.bad]
+        if result.size:
+            sizes.setdefault(result.size, shard.address)
+        display.advance()
+    display.end()
+    if len(sizes) > 1:
+        (one, where), (two, there) = sorted(sizes.items())[:2]
+        raise InputError(
+            f"images of different sizes cannot be scored together: {one[1]}×{one[0]} in {where}, {two[1]}×{two[0]} in "
+            f"{there}"
+        )
+    return _scored(sums, kid, bad, images, work, epsilon)
+
+
+def _scored(
+    sums: dict[int, Sums], kid: Sequence[float], bad: list[str], images: int, work: Scoring, epsilon: float
+) -> ScoredShards:
+    count = sum(part.features.count for part in sums.values())
+    if count < 2:
+        raise InputError(f"{count} images could be read: a score needs at least two" + _first(bad))
+    reference = FrechetReference(work.reference)
+    parts = [sums[group] for group in sorted(sums)]
+    try:
+        whole = _total(parts)
+        fid, distance = whole.fid(reference), whole.memorization_distance
+        without = [_total([*parts[:place], *parts[place + 1 :]]) for place in range(len(parts)) if len(parts) > 1]
+        usable = [part for part in without if part.features.count > 1 and part.directed]
+        fids = np.array([part.fid(reference) for part in usable])
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    mifids = [mifid(value, part.memorization_distance, epsilon) for value, part in zip(fids, usable, strict=True)]
+    size = min(_MOST_KID, max(2, len(work.reference) // 2))
+    left_out = images - count
+    warnings = [f"{left_out:,} of {images:,} pictures are left out"] if left_out or bad else []
+    if not work.weights.known:
+        warnings.append(f"{work.weights.source} are not torch-fidelity's released weights")
+    score = Score(
+        fid=fid,
+        mifid=mifid(fid, distance, epsilon),
+        memorization_distance=distance,
+        kid_mean=float(np.mean(kid)) if kid else float("nan"),
+        kid_std=float(np.std(kid)) if kid else float("nan"),
+        kid_subset_size=size if kid else 0,
+        num_generated=count,
+        num_reference=len(work.reference),
+        epsilon=epsilon,
+    )
+    return ScoredShards(
+        score=score,
+        fid=jackknifed(fid, fids),
+        mifid=jackknifed(score.mifid, np.array(mifids)),
+        feature_layer=work.layer,
+        weights=work.weights.source,
+        weights_sha256=work.weights.sha256,
+        weights_known=work.weights.known,
+        groups=len(parts),
+        shards=work.shards,
+        left_out=left_out,
+        warnings=tuple(warnings),
+        bad=bad[:_MOST_BAD],
+    )
+
+
+def jackknifed(value: float, without: NDArray[np.float64], level: float = 0.95) -> Interval:
+    """Returns the interval of an estimate.
+
+    Args:
+        value: the estimate.
+        without: (G,) the estimates without each group in turn; with fewer than two the interval is all numbers.
+        level: of confidence.
+    """
+    groups = len(without)
+    if groups < 2:
+        return Interval(value, float("-inf"), float("inf"))
+    error = float(np.sqrt((groups - 1) / groups * np.square(without - without.mean()).sum()))
+    half = error * float(student.ppf((1 + level) / 2, groups - 1))
+    return Interval(value, value - half, value + half)
+
+
+def _total(parts: Sequence[Sums]) -> Sums:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def _first(bad: Sequence[str]) -> str:
+    return f"; the first of the others: {bad[0]}" if bad else ""

@@ -1,0 +1,117 @@
+"""Shards translated by an engine, so that nothing is lost, and nothing is done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monet.display import Display
+from monet.errors import InputError, shown
+from monet.files import remove_left_behind
+from monet.shards import store
+from monet.shards.engine import Engine, Lost
+from monet.shards.find import Shard
+from monet.shards.manifest import Manifest, Row
+from monet.shards.paint import Painting
+
+_MOST_TOLD = 20
+
+
+@dataclass
+class TranslatedShards:
+    """What came of it."""
+
+    shards: int = 0
+    """All of them."""
+    kept: int = 0
+    """Those that an earlier call had done."""
+    images: int = 0
+    """Pictures in all of them."""
+    painted: int = 0
+    """Those that are painted."""
+    bytes: int = 0
+    """Of the paintings."""
+    bad: list[str] = field(default_factory=list)
+    """The first of those that are not, with the reasons."""
+    lost: list[str] = field(default_factory=list)
+    """Shards of which nothing is painted, with the reasons."""
+
+    def add(self, row: Row) -> None:
+        """Counts a shard."""
+        self.shards += 1
+        self.images += row.images
+        self.painted += row.painted
+        self.bytes += row.bytes
+        if row.problem:
+            self.lost.append(f"{row.source}: {row.problem}")
+        room = _MOST_TOLD - len(self.bad)
+        self.bad += [f"{shown(name)} in {row.source} ({why})" for name, why in row.bad[: max(0, room)]]
+
+    @property
+    def complete(self) -> bool:
+        """Every picture is painted."""
+        return not self.lost and self.painted == self.images
+
+    def lines(self, output: str) -> list[str]:
+        """Returns the result in lines.
+
+        Args:
+            output: what was written to, as it was given.
+        """
+        kept = f", {self.kept:,} of them were done before" if self.kept else ""
+        lines = [f"painted {self.painted:,} of {self.images:,} pictures in {self.shards:,} shards into {output}{kept}"]
+        lines += [f"could not be read: {item}" for item in self.bad]
+        if (more := self.images - self.painted - len(self.bad)) > 0:
+            lines.append(f"could not be read: {more:,} more; the manifest and the status in Parquet name them")
+        lines += [f"nothing painted of {item}" for item in self.lost[:_MOST_TOLD]]
+        if (more := len(self.lost) - _MOST_TOLD) > 0:
+            lines.append(f"nothing painted of {more:,} more shards")
+        return lines
+
+
+def translate_shards(
+    work: Painting, shards: Sequence[Shard], engine: Engine, display: Display | None = None
+) -> TranslatedShards:
+    """Translates what is left of some shards.
+
+    Args:
+        work: with what, how, and where to.
+        shards: the input.
+        engine: what carries it out.
+        display: shows progress.
+
+    Raises:
+        InputError: two shards would have one result, or the folder cannot be used.
+        MonetError: a result cannot be written, or the engine gave up; what is done is kept.
+    """
+    results = [work.result(shard) for shard in shards]
+    if len(set(results)) < len(results):
+        twice = next(result for result in results if results.count(result) > 1)
+        raise InputError(f"two shards would both become {shown(twice)}: rename one, or give them folders of their own")
+    store.require_place(work.folder)
+    _sweep(work.folder)
+    manifest = Manifest(work.folder, work.settings)
+    rows = manifest.done([(result, shard.identity) for result, shard in zip(results, shards, strict=True)])
+    translated = TranslatedShards()
+    left = []
+    for shard, row in zip(shards, rows, strict=True):
+        if row is None:
+            left.append(shard)
+        else:
+            translated.add(row)
+            translated.kept += 1
+    display = display or Display()
+    display.begin("translating", len(left), "shards")
+    for shard, result in engine.run(work, left) if left else ():
+        translated.add(work.failed(shard, result.reason) if isinstance(result, Lost) else result)
+        display.advance()
+    display.end()
+    return translated
+
+
+def _sweep(folder: str) -> None:
+    """Removes what killed processes have left in a local folder."""
+    if not store.is_remote(folder):
+        for path in [Path(folder), *(path for path in Path(folder).rglob("*") if path.is_dir())]:
+            remove_left_behind(path)

@@ -1,0 +1,87 @@
+"""The options of the commands that hand out work to several processes or machines."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from monet.errors import InputError
+from pipelines._numbers import number, whole_number
+
+if TYPE_CHECKING:
+    from monet.shards.engine import Resources
+
+_OF_AN_ENGINE = ("ray_address", "workers", "gpus_per_worker", "cpus_per_worker", "shard_size")
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--engine` and what belongs to it."""
+    group = parser.add_argument_group("many pictures", "shards (.parquet, .tar) and folders, by several processes")
+    group.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        help="local: processes of this machine; ray: Ray Data on a cluster (default: neither, but local for shards and "
+        "addresses such as s3://bucket/photos)",
+    )
+    group.add_argument(
+        "--ray-address",
+        metavar="A",
+        help="of the cluster: auto for the one that this machine belongs to, or ray://host:10001 (default: one on this "
+        "machine, for this command)",
+    )
+    group.add_argument(
+        "--workers",
+        type=whole_number,
+        metavar="N",
+        help="processes (default: one for each GPU, without one for each processor; with ray as many as there is room "
+        "for)",
+    )
+    group.add_argument(
+        "--gpus-per-worker",
+        type=number,
+        metavar="G",
+        help="GPUs of each process with ray, such as 0.5 (default: 1 where the cluster has some)",
+    )
+    group.add_argument(
+        "--cpus-per-worker",
+        type=whole_number,
+        metavar="N",
+        help="processors of each process, which decode and encode while a GPU computes (default: 1)",
+    )
+    group.add_argument(
+        "--shard-size",
+        type=whole_number,
+        metavar="N",
+        help="pictures of a shard, where a folder of pictures is cut into shards (default: 512)",
+    )
+
+
+def engine_name(options: argparse.Namespace, *inputs: str) -> str | None:
+    """Returns the engine that is asked for: also by an input that only an engine can read.
+
+    Raises:
+        InputError: there are options of an engine, and none is asked for.
+    """
+    from monet.shards.find import is_shard
+
+    if options.engine == "ray":
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told what is done here
+    if options.engine is None and any(map(is_shard, inputs)):
+        return "local"
+    given = [name for name in _OF_AN_ENGINE if getattr(options, name) is not None]
+    if options.engine is None and given:
+        raise InputError(f"--{given[0].replace('_', '-')} belongs to --engine: give --engine local or ray")
+    return None if options.engine is None else str(options.engine)
+
+
+def resources_of(options: argparse.Namespace) -> Resources:
+    """Returns what the processes use."""
+    from monet.shards.engine import Resources
+
+    return Resources(
+        device=getattr(options, "device", "auto"),
+        workers=options.workers,
+        gpus_per_worker=options.gpus_per_worker,
+        cpus_per_worker=options.cpus_per_worker or 1,
+    )

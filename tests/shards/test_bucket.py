@@ -1,0 +1,58 @@
+"""Shards in a store like S3: fetched and sent, however the store feels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monet.errors import InputError, MonetError
+from monet.models import Generators
+from monet.shards import store
+from monet.shards.find import find_shards
+from monet.shards.paint import PaintingOptions, painting
+from monet.shards.translate import translate_shards
+from tests.shards.bucket import bucket
+from tests.shards.conftest import HereEngine, fill_shards, rows_of
+
+
+def send(folder: Path, address: str) -> None:
+    for path in folder.iterdir():
+        with store.written(f"{address}/{path.name}") as file:
+            file.write(path.read_bytes())
+
+
+def test_a_store_with_moods_gets_every_picture_once(
+    generators: Generators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = fill_shards(tmp_path / "in", 6, 3)
+    options = PaintingOptions()
+    with bucket(monkeypatch, share=0.3, seed=4) as moody:
+        send(given, "s3://photos/in")
+        shards = find_shards("s3://photos/in", "s3://photos/out")
+        work = painting(generators, options, "s3://photos/out")
+        found = translate_shards(work, shards, HereEngine())
+        assert (found.shards, found.images, found.painted, found.complete) == (6, 18, 18, True)
+        again = HereEngine()
+        kept = translate_shards(work, shards, again)
+        assert (kept.kept, again.done) == (6, [])
+        results = {entry.name: store.read_bytes(entry.address) for entry in store.listed_below("s3://photos/out")}
+        assert min(moody.moods[mood] for mood in ("busy", "dropped", "slow", "half")) > 0
+    assert len([name for name in results if name.endswith(".json")]) == 6
+    local = translate_shards(
+        painting(generators, options, str(tmp_path / "out")), find_shards(str(given)), HereEngine()
+    )
+    assert local.complete
+    for path in (tmp_path / "out").glob("*.parquet"):
+        (tmp_path / "fetched").write_bytes(results[path.name])
+        assert rows_of(tmp_path / "fetched") == rows_of(path)
+
+
+def test_a_store_that_is_not_there_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_TRIES", 2)
+    with bucket(monkeypatch):
+        with pytest.raises(InputError, match="no files at s3://photos/in"):
+            find_shards("s3://photos/in")
+        with pytest.raises((InputError, MonetError), match="s3://other/in"):
+            find_shards("s3://other/in")
+        assert store.entry("s3://photos/nothing.parquet") is None

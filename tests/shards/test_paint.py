@@ -1,0 +1,372 @@
+"""`paint_shard` and what stands around it: nothing lost, nothing twice, bad pictures told with a reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from monet.errors import InputError, MonetError
+from monet.generation.translator import Translator
+from monet.models import Generators
+from monet.shards import store
+from monet.shards.find import find_shards
+from monet.shards.paint import Painter, Painting, PaintingOptions, Stopped, painting
+from monet.shards.translate import TranslatedShards, translate_shards
+from tests.conftest import FakeClock, fill_folder, picture
+from tests.shards.conftest import HereEngine, fill_shards, jpeg, rows_of, write_parquet, write_tar
+
+
+def work(generators: Generators, folder: Path | str, **options: object) -> Painting:
+    return painting(generators, PaintingOptions(**options), str(folder))  # type: ignore[arg-type]
+
+
+def translated(
+    generators: Generators, given: Path | str, output: Path | str, *, size: int = 512, **options: object
+) -> tuple[TranslatedShards, HereEngine]:
+    engine = HereEngine()
+    shards = find_shards(str(given), str(output), size=size)
+    return translate_shards(work(generators, output, **options), shards, engine), engine
+
+
+def results(folder: Path, pattern: str = "*.parquet") -> list[Path]:
+    return sorted(folder.glob(pattern))
+
+
+def test_pixels_are_those_of_the_translator_row_by_row(generators: Generators, tmp_path: Path) -> None:
+    given = fill_shards(tmp_path / "in", 2, 5)
+    found, _ = translated(generators, given, tmp_path / "out", suffix="png")
+    assert (found.shards, found.images, found.painted, found.complete) == (2, 10, 10, True)
+    translator = Translator(generators, device=torch.device("cpu"), precision="fp32")
+    rows = [row for path in results(tmp_path / "out") for row in rows_of(path)]
+    assert [row["id"] for row in rows] == list(range(10))
+    for number, row in enumerate(rows):
+        assert row["name"] == f"{number}.png"
+        assert row["status"] == "ok"
+        data = row["bytes"]
+        assert isinstance(data, bytes)
+        assert row["sha256"] == hashlib.sha256(data).hexdigest()
+        with Image.open(io.BytesIO(jpeg(number))) as image:
+            expected = translator.translate(np.asarray(image))
+        with Image.open(io.BytesIO(data)) as image:
+            assert np.array_equal(np.asarray(image), expected)
+
+
+def test_a_batch_gives_what_single_pictures_give_whatever_their_sizes(generators: Generators, tmp_path: Path) -> None:
+    sizes = [(32, 32), (40, 24), (32, 32), (24, 40), (40, 24), (32, 32), (33, 31)]
+    files = [(place, f"{place}.png", jpeg(place, size)) for place, size in enumerate(sizes)]
+    write_parquet(tmp_path / "in.parquet", files)
+    pixels = []
+    for batch in (1, 3, 16):
+        translated(generators, tmp_path / "in.parquet", tmp_path / f"out{batch}", batch_size=batch)
+        (result,) = results(tmp_path / f"out{batch}")
+        rows = rows_of(result)
+        assert [row["id"] for row in rows] == list(range(len(sizes)))
+        pixels.append([np.asarray(Image.open(io.BytesIO(row["bytes"])), np.int16) for row in rows])  # type: ignore[arg-type]
+    for other in pixels[1:]:
+        for one, two in zip(pixels[0], other, strict=True):
+            assert np.abs(one - two).max() <= 1  # another number of pictures may round the other way
+
+
+def test_bad_pictures_are_rows_with_a_reason(generators: Generators, tmp_path: Path) -> None:
+    files = [
+        (10, "good.jpg", jpeg(0)),
+        (11, "empty.jpg", b""),
+        (12, "text.jpg", b"no picture"),
+        (13, "half.jpg", jpeg(1)[:300]),
+        (14, "missing.jpg", None),
+        (15, "film.mp4", b"\0" * 50),
+        (16, "../outside.jpg", jpeg(2)),
+        (17, "", jpeg(3)),
+    ]
+    write_parquet(tmp_path / "in.parquet", files)
+    found, _ = translated(generators, tmp_path / "in.parquet", tmp_path / "out")
+    assert (found.images, found.painted, found.complete) == (8, 3, False)
+    (result,) = results(tmp_path / "out")
+    status = {row["id"]: row["status"] for row in rows_of(result)}
+    assert status == {
+        10: "ok",
+        11: "empty file",
+        12: "not an image",
+        13: "truncated",
+        14: "could not be fetched",
+        15: "a video: translate it without --engine",
+        16: "ok",  # in Parquet a name is but a text
+        17: "ok",
+    }
+    assert any("half.jpg' in" in line and "(truncated)" in line for line in found.lines("out"))
+
+
+def test_bytes_that_are_not_those_of_their_digest_are_told(generators: Generators, tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    data = jpeg(0)
+    table = pyarrow.table({"id": [1, 2], "name": ["a.jpg", "b.jpg"], "bytes": [data, data], "sha256": ["0" * 64, None]})
+    pyarrow.parquet.write_table(table, tmp_path / "in.parquet")
+    found, _ = translated(generators, tmp_path / "in.parquet", tmp_path / "out")
+    assert (found.images, found.painted) == (2, 1)
+    assert "not those of its sha256" in found.bad[0]
+
+
+def test_what_is_done_is_not_done_again_and_a_changed_shard_is(generators: Generators, tmp_path: Path) -> None:
+    given = fill_shards(tmp_path / "in", 3, 2)
+    first, _ = translated(generators, given, tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in results(tmp_path / "out")}
+    (tmp_path / "out" / "manifest" / f"{sorted(before)[1].removesuffix('.parquet')}.json").unlink()
+    write_parquet(given / "part-02.parquet", [(4, "4.jpg", jpeg(40)), (5, "5.jpg", jpeg(50))])
+    again, engine = translated(generators, given, tmp_path / "out")
+    assert [shard.name for shard in engine.done] == ["part-01", "part-02"]  # type: ignore[attr-defined]
+    assert (again.kept, again.shards, again.painted) == (1, 3, first.painted)
+    after = {path.name: path.read_bytes() for path in results(tmp_path / "out")}
+    assert sorted(after) == sorted(before)
+    assert [after[name] == before[name] for name in sorted(after)] == [True, True, False]
+
+
+def test_other_weights_or_settings_have_results_of_their_own(generators: Generators, tmp_path: Path) -> None:
+    given = fill_shards(tmp_path / "in", 1, 2)
+    for options in ({}, {"quality": 80}, {"direction": "ba"}):
+        translated(generators, given, tmp_path / "out", **options)
+    assert len(results(tmp_path / "out")) == 3
+    one, two = (work(generators, "out", direction=direction) for direction in ("ab", "ba"))
+    assert one.weights != two.weights
+    assert one.weights == work(generators, "elsewhere", quality=1).weights
+
+
+def test_manifest_rows_say_what_was_done(generators: Generators, tmp_path: Path) -> None:
+    write_parquet(tmp_path / "in.parquet", [(0, "a.jpg", jpeg(0)), (1, "b.jpg", b"x")])
+    translated(generators, tmp_path / "in.parquet", tmp_path / "out")
+    (path,) = (tmp_path / "out" / "manifest").iterdir()
+    row = json.loads(path.read_text())
+    (result,) = results(tmp_path / "out")
+    assert row["output"] == result.stem == path.stem
+    assert (row["images"], row["painted"], row["bad"]) == (2, 1, [["b.jpg", "not an image"]])
+    assert row["bytes"] == len(rows_of(result)[0]["bytes"])  # type: ignore[arg-type]
+    assert row["weights"] == work(generators, "out").weights
+    assert row["settings"].startswith(result.stem.rpartition("-")[2])
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"shard": 1}', "\0" * 9, "[" * 100_000])
+def test_a_damaged_manifest_row_counts_as_none(generators: Generators, tmp_path: Path, damage: str) -> None:
+    given = fill_shards(tmp_path / "in", 1, 1)
+    translated(generators, given, tmp_path / "out")
+    (row,) = (tmp_path / "out" / "manifest").iterdir()
+    good = row.read_bytes()
+    row.write_text(damage)
+    found, engine = translated(generators, given, tmp_path / "out")
+    assert (len(engine.done), found.complete) == (1, True)
+    new, old = (json.loads(text) for text in (row.read_bytes(), good))
+    assert {**new, "seconds": 0} == {**old, "seconds": 0}
+
+
+def test_a_tar_goes_in_and_comes_out(generators: Generators, tmp_path: Path) -> None:
+    files = [("a/1.jpg", jpeg(1)), ("a/1.json", b"{}"), ("../2.jpg", jpeg(2)), ("a/1.gif", jpeg(3)), ("3.jpg", b"")]
+    write_tar(tmp_path / "in" / "x.tar", files)
+    found, _ = translated(generators, tmp_path / "in", tmp_path / "out")
+    assert (found.images, found.painted) == (4, 2)
+    import tarfile
+
+    (result,) = results(tmp_path / "out", "*.tar")
+    with tarfile.open(result) as archive:
+        assert archive.getnames() == ["a/1.jpg", "a/1.png"]
+    assert any("leads outside" in line for line in found.bad)
+
+
+def test_a_folder_is_cut_into_shards_and_keeps_its_tree(generators: Generators, tmp_path: Path) -> None:
+    given = fill_folder(tmp_path / "in", 5, 0, (32, 32))
+    (given / "deep").mkdir()
+    picture(9, (40, 30)).save(given / "deep" / "büro.png")
+    (given / "notes.txt").write_text("mine")
+    (given / "film.mp4").write_bytes(b"\0" * 100)
+    found, engine = translated(generators, given, tmp_path / "out", size=4)
+    assert (len(engine.done), found.images, found.painted) == (2, 6, 6)
+    (made,) = [path for path in (tmp_path / "out").iterdir() if path.name != "manifest"]
+    names = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
+    assert names == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg", "deep/büro.png"]
+    with Image.open(made / "deep" / "büro.png") as image:
+        assert image.size == (40, 30)
+    again, engine = translated(generators, given, tmp_path / "out", size=4)
+    assert (again.kept, engine.done) == (2, [])
+
+
+def test_a_folder_becomes_parquet_and_parquet_a_folder(generators: Generators, tmp_path: Path) -> None:
+    given = fill_folder(tmp_path / "in", 3, 0, (32, 32))
+    translated(generators, given, tmp_path / "packed", kind="parquet")
+    (packed,) = results(tmp_path / "packed")
+    assert [row["name"] for row in rows_of(packed)] == ["0.jpg", "1.jpg", "2.jpg"]
+    translated(generators, packed, tmp_path / "out", kind="folder")
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.jpg")) == ["0.jpg", "1.jpg", "2.jpg"]
+
+
+def test_photos_that_vanish_or_change_meanwhile_are_told(generators: Generators, tmp_path: Path) -> None:
+    given = fill_folder(tmp_path / "in", 4, 0, (32, 32))
+    shards = find_shards(str(given), None)
+    (given / "1.jpg").unlink()
+    (given / "2.jpg").write_bytes(b"other")
+    (given / "3.jpg").unlink()
+    os.mkfifo(given / "3.jpg")
+    found = translate_shards(work(generators, tmp_path / "out"), shards, HereEngine())
+    assert (found.images, found.painted) == (4, 1)
+    assert ["no such file" in found.bad[0], "not an image" in found.bad[1], "named pipe" in found.bad[2]] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "no parquet file"), (b"PAR1 not PAR1", "no parquet file"), (b"\xff" * 4000, "no parquet file")],
+)
+def test_a_damaged_shard_is_told_and_the_others_are_done(
+    generators: Generators, tmp_path: Path, content: bytes, said: str
+) -> None:
+    given = fill_shards(tmp_path / "in", 2, 1)
+    (given / "part-00.parquet").write_bytes(content)
+    found, _ = translated(generators, given, tmp_path / "out")
+    assert (found.painted, len(found.lost), found.complete) == (1, 1, False)
+    assert said in found.lost[0].lower()
+    assert len(results(tmp_path / "out")) == 1
+    again, engine = translated(generators, given, tmp_path / "out")  # what failed is tried again
+    assert (again.kept, len(engine.done)) == (1, 1)
+
+
+def test_no_flipped_bit_of_a_shard_gives_other_pixels_in_silence(generators: Generators, tmp_path: Path) -> None:
+    source = write_parquet(tmp_path / "in.parquet", [(place, f"{place}.png", jpeg(place)) for place in range(3)])
+    whole = source.read_bytes()
+    translated(generators, source, tmp_path / "right")
+    (right,) = results(tmp_path / "right")
+    expected = rows_of(right)
+    random = np.random.default_rng(17)
+    survived = 0
+    for number in range(60):
+        damaged = bytearray(whole)
+        damaged[random.integers(len(whole))] ^= 1 << random.integers(8)
+        path = tmp_path / f"flip{number}" / "in.parquet"
+        path.parent.mkdir()
+        path.write_bytes(damaged if number % 2 else damaged[: random.integers(len(whole))])
+        found, _ = translated(generators, path, tmp_path / f"out{number}")
+        for result in results(tmp_path / f"out{number}"):
+            rows = {row["id"]: row for row in rows_of(result)}
+            good = [row for row in expected if row["id"] in rows and rows[row["id"]]["status"] == "ok"]
+            assert all(rows[row["id"]]["bytes"] == row["bytes"] for row in good)
+            survived += found.complete
+    assert survived < 10  # few bits say nothing: those of statistics and of names
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"name": ["a"], "bytes": [b"x"]}, "no column id"),
+        ({"id": ["a"], "name": ["a"], "bytes": [b"x"]}, "column id is"),
+        ({"id": [1], "name": [2], "bytes": [b"x"]}, "column name is"),
+        ({"id": [1], "name": ["a"], "bytes": ["x"]}, "column bytes is"),
+    ],
+)
+def test_a_shard_with_other_columns_is_told(
+    generators: Generators, tmp_path: Path, columns: dict[str, list[object]], said: str
+) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "in.parquet")
+    found, _ = translated(generators, tmp_path / "in.parquet", tmp_path / "out")
+    assert said in found.lost[0]
+
+
+def test_no_result_replaces_an_original_or_another_result(generators: Generators, tmp_path: Path) -> None:
+    given = fill_shards(tmp_path / "in", 1, 1)
+    with pytest.raises(InputError, match="folder of the originals"):
+        translated(generators, given, given)
+    write_tar(given / "part-00.tar", [("a.jpg", jpeg(1))])
+    with pytest.raises(InputError, match="two shards called 'part-00'"):
+        translated(generators, given, tmp_path / "out", kind="parquet")
+    (given / "part-00.tar").unlink()
+    found, _ = translated(generators, given, given / "painted")
+    again, _ = translated(generators, given, given / "painted")
+    assert (found.shards, again.shards, again.kept) == (1, 1, 1)  # results below the originals are not read
+
+
+def test_it_stops_between_two_pictures_and_leaves_nothing_half_done(generators: Generators, tmp_path: Path) -> None:
+    given = fill_shards(tmp_path / "in", 1, 30)
+    calls: list[None] = []
+
+    def stopping() -> bool:
+        calls.append(None)
+        return len(calls) > 5
+
+    painter = Painter(work(generators, tmp_path / "out"), "cpu", 1, FakeClock(), stopping)
+    with pytest.raises(Stopped):
+        painter(find_shards(str(given))[0])
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_weights_that_give_no_numbers_end_it(generators: Generators, tmp_path: Path) -> None:
+    import copy
+
+    broken = copy.deepcopy(generators)
+    next(iter(broken.by_direction["ab"].parameters())).data.fill_(float("nan"))
+    given = fill_shards(tmp_path / "in", 1, 1)
+    with pytest.raises(MonetError, match="not finite"):
+        translated(broken, given, tmp_path / "out")
+    assert results(tmp_path / "out") == []
+
+
+def test_a_direction_that_is_not_learned_is_refused(generators: Generators, tmp_path: Path) -> None:
+    only = dataclasses.replace(generators, by_direction={"ab": generators.by_direction["ab"]})
+    with pytest.raises(InputError, match="direction ba"):
+        work(only, tmp_path, direction="ba")
+
+
+@pytest.mark.parametrize("given", ["nothing", "s3x://bucket/photos", "nothing/*.parquet"])
+def test_an_input_that_is_not_there_is_told(given: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        find_shards(given if "://" in given else str(tmp_path / given))
+
+
+def test_any_address_will_do(generators: Generators, tmp_path: Path) -> None:
+    import fsspec
+
+    given = fill_shards(tmp_path / "in", 2, 2)
+    system = fsspec.filesystem("memory")
+    for path in given.iterdir():
+        system.pipe_file(f"/bucket/in/{path.name}", path.read_bytes())
+    found, _ = translated(generators, "memory://bucket/in", "memory://bucket/out")
+    assert (found.painted, found.complete) == (4, True)
+    translated(generators, given, tmp_path / "out")
+    for path in results(tmp_path / "out"):
+        assert system.cat_file(f"/bucket/out/{path.name}") == path.read_bytes()
+    again, engine = translated(generators, "memory://bucket/in", "memory://bucket/out")
+    assert (again.kept, engine.done) == (2, [])
+    system.pipe_file("/bucket/loose/a.jpg", jpeg(1))
+    loose, _ = translated(generators, "memory://bucket/loose", "memory://bucket/loose/out")
+    assert loose.painted == 1
+    assert next(entry.name for entry in store.listed_below("memory://bucket/loose/out")).endswith("/a.jpg")
+
+
+def test_a_store_that_fails_now_and_then_is_asked_again() -> None:
+    failures = [OSError("SlowDown"), ConnectionResetError("gone"), TimeoutError("slow")]
+    pauses: list[float] = []
+
+    def call() -> str:
+        if failures:
+            raise failures.pop()
+        return "here"
+
+    assert store._tried(call, "s3://b/x", pauses.append) == "here"
+    assert pauses == [0.25, 0.5, 1.0]
+
+
+def test_a_store_that_always_fails_is_given_up_and_named() -> None:
+    pauses: list[float] = []
+
+    def call() -> str:
+        raise OSError("SlowDown")
+
+    with pytest.raises(MonetError, match=r"s3://b/x: SlowDown \(8 tries\)"):
+        store._tried(call, "s3://b/x", pauses.append)
+    assert len(pauses) == 7
