@@ -53,7 +53,8 @@ from monet.scoring.accumulator import ScoreAccumulator
 from monet.scoring.evaluation import Evaluation
 from monet.scoring.options import ScoreOptions
 from monet.scoring.score import Score
-from monet.shards.engine import Resources, engine_called
+from monet.shards.engine import Resources
+from monet.shards.engines import engine_called
 from monet.shards.find import Kind, find_shards
 from monet.shards.paint import PaintingOptions, painting
 from monet.shards.score import ScoredShards

@@ -46,6 +46,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
     return program.main([*ON_CPU, str(out)]), out
 
 
+@pytest.mark.slow  # a minute or two
 def test_every_part_that_means_something_on_a_cpu_passes_there(rehearsed: tuple[int, Path]) -> None:
     code, out = rehearsed
     found = kept(out)
@@ -58,12 +59,14 @@ def test_every_part_that_means_something_on_a_cpu_passes_there(rehearsed: tuple[
     assert code == 0
 
 
+@pytest.mark.slow  # a minute or two
 def test_the_summary_is_a_table_with_a_line_for_each_part(rehearsed: tuple[int, Path]) -> None:
     lines = (rehearsed[1] / "summary.md").read_text(encoding="utf-8").splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:]] == [part.name for part in PARTS]
     assert {line.count("|") for line in lines} == {5}
 
 
+@pytest.mark.slow  # a minute or two
 def test_a_second_start_runs_nothing_that_is_done(
     rehearsed: tuple[int, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -195,27 +195,3 @@ def _do(task: Any) -> Any:
     if not _WORKER:
         _WORKER.append(_MAKE[0]())
     return _WORKER[0](task)
-
-
-def engine_called(name: str, resources: Resources, address: str | None) -> Engine:
-    """Returns an engine.
-
-    Args:
-        name: `local` or `ray`.
-        resources: what it uses.
-        address: of Ray's cluster: `auto` for the one that this machine belongs to, or `ray://host:10001`; None for one
-            of its own.
-
-    Raises:
-        InputError: there is no such engine.
-        MonetError: Ray is not installed.
-    """
-    if name == "local":
-        if address is not None:
-            raise InputError("--ray-address is for --engine ray")
-        return LocalEngine(resources)
-    if name == "ray":
-        from monet.shards.on_ray import RayEngine
-
-        return RayEngine(resources, address)
-    raise InputError(f"--engine is {name!r}: give local or ray")

@@ -79,9 +79,13 @@ class RayEngine:
                 raise MonetError(f"Ray lost {len(tasks) - len(seen)} of {len(tasks)} shards: start it again")
 
     def _rows(self, work: Work[TaskT, ResultT], tasks: Sequence[TaskT]) -> Iterator[dict[str, Any]]:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
         ray = self._ray
         gpus = self._gpus()
-        counter = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Tries).remote()
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)  # other nodes may go
+        options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
+        counter = ray.remote(**options)(_Tries).remote()
         given = ray.put(pickle.dumps((work, list(tasks))))
         places = [{"place": place} for place in range(len(tasks))]
         dataset = ray.data.from_items(places, override_num_blocks=min(len(places), _BLOCKS))

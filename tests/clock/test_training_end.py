@@ -8,6 +8,9 @@ import pytest
 from monet.clock import Deadline, Horizon, Reserve, State, Timekeeper
 from tests.conftest import FakeClock
 
+LONG = pytest.param(17_100, 100, 0.2, marks=pytest.mark.slow)
+"""As many steps as a GPU takes in 5 hours."""
+
 
 class Machine:
     """Simulated work: training steps and painted photos, slower from a certain moment on.
@@ -96,7 +99,7 @@ SLOWDOWNS = [(share, factor) for share in (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95) 
 
 
 @pytest.mark.parametrize(
-    ("budget", "paint", "step"), [(480, 80, 0.1), (1800, 85, 0.4), (600, 30, 2.0), (17_100, 40, 0.2)]
+    ("budget", "paint", "step"), [(480, 80, 0.1), (1800, 85, 0.4), (600, 30, 2.0), (17_100, 40, 1.0), LONG]
 )
 @pytest.mark.parametrize(("share", "factor"), SLOWDOWNS)
 def test_a_slowdown_in_training_makes_no_process_late_that_can_still_paint_at_half_speed(
@@ -116,7 +119,8 @@ def test_a_slowdown_in_training_makes_no_process_late_that_can_still_paint_at_ha
 
 
 @pytest.mark.parametrize(
-    ("budget", "paint", "step"), [(480, 80, 0.1), (1800, 85, 0.4), (1800, 400, 0.4), (600, 30, 2.0), (17_100, 40, 0.2)]
+    ("budget", "paint", "step"),
+    [(480, 80, 0.1), (1800, 85, 0.4), (1800, 400, 0.4), (600, 30, 2.0), (17_100, 40, 1.0), LONG],
 )
 @pytest.mark.parametrize("factor", [2.0, 3.0, 4.0, 20.0])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.85, 0.95])
@@ -162,11 +166,12 @@ def test_a_machine_that_slows_down_in_the_middle_of_480_seconds_finishes_its_dec
 
 
 @pytest.mark.parametrize(("budget", "paint"), [(1800, 70), (17_100, 300), (600, 20), (480, 35), (3600, 10)])
-@pytest.mark.parametrize("moment", [i / 40 for i in range(41)])
+@pytest.mark.parametrize("moment", [pytest.param(i / 40, marks=[pytest.mark.slow] if i % 2 else []) for i in range(41)])
 def test_half_speed_from_any_moment_on_is_borne_where_painting_is_a_small_part_of_the_budget(
     budget: float, paint: float, moment: float
 ) -> None:
-    machine = Machine(budget=budget, step=0.5, paint=paint, slow_from=moment * budget, factor=2.0)
+    step = max(0.5, budget / 7000)
+    machine = Machine(budget=budget, step=step, paint=paint, slow_from=moment * budget, factor=2.0)
     over, _ = machine.run()
     assert over <= budget
 
@@ -182,7 +187,7 @@ def test_half_speed_from_half_the_painting_on_is_always_borne(budget: float, pai
 
 @pytest.mark.parametrize(
     ("budget", "paint", "step"),
-    [(480, 80, 0.1), (1800, 85, 0.4), (1800, 400, 0.4), (600, 30, 2.0), (17_100, 40, 0.2), (17_100, 3000, 6.0)],
+    [(480, 80, 0.1), (1800, 85, 0.4), (1800, 400, 0.4), (600, 30, 2.0), (17_100, 40, 1.0), LONG, (17_100, 3000, 6.0)],
 )
 def test_time_unused_stays_below_what_is_promised(budget: float, paint: float, step: float) -> None:
     machine = Machine(budget=budget, step=step, paint=paint, slow_from=math.inf, factor=1.0)
@@ -207,7 +212,7 @@ def test_a_machine_that_becomes_faster_gives_its_time_back_to_training() -> None
 
 @pytest.mark.parametrize(
     ("budget", "paint", "step"),
-    [(480, 80, 0.1), (600, 120, 0.5), (1800, 400, 0.5), (1800, 70, 0.15), (3600, 600, 8.0), (17_100, 300, 0.3)],
+    [(480, 80, 0.1), (600, 120, 0.5), (1800, 400, 0.5), (1800, 70, 0.15), (3600, 600, 8.0), (17_100, 300, 1.5), LONG],
 )
 @pytest.mark.parametrize("later", [0.5, 1, 2, 3, 5, 8, 12])
 def test_a_slowdown_right_after_a_probe_is_noticed(budget: float, paint: float, step: float, later: float) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from monet.clock import Clock
 from monet.errors import InputError, MonetError
-from monet.shards.engine import TRIES, Engine, LocalEngine, Lost, Resources, engine_called
+from monet.shards.engine import TRIES, Engine, LocalEngine, Lost, Resources
+from monet.shards.engines import engine_called
 
 
 @dataclass(frozen=True)

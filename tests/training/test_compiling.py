@@ -33,8 +33,12 @@ def same(state: TrainingState, before: list[Tensor]) -> bool:
 
 @pytest.mark.parametrize(
     ("model", "training"),
-    [({"upsample": "resize", "norm": "batch"}, {}), ({}, {"activation_checkpointing": True, "accumulation": 2})],
-    ids=["as they are", "computed once more"],
+    [
+        pytest.param({"upsample": "resize", "norm": "batch"}, {}, id="as they are"),
+        pytest.param(
+            {}, {"activation_checkpointing": True, "accumulation": 2}, id="computed once more", marks=pytest.mark.slow
+        ),
+    ],
 )
 @pytest.mark.skipif(compile_problem(CPU) is not None, reason="needs a C++ compiler that torch.compile can use")
 def test_compiled_networks_are_the_same_functions_and_trying_them_out_leaves_nothing(
