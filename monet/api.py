@@ -59,6 +59,7 @@ from monet.shards.find import Kind, find_shards
 from monet.shards.paint import PaintingOptions, painting
 from monet.shards.score import ScoredShards
 from monet.shards.score import score_shards as score_with
+from monet.shards.store import everywhere
 from monet.shards.translate import TranslatedShards
 from monet.shards.translate import translate_shards as translate_with
 from monet.training.trainer import Outcome
@@ -360,7 +361,7 @@ def translate_shards(
     engine: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
     resources: Resources | None = None,
-    direction: Direction = "ab",
+    direction: Direction | None = None,
     shards: Kind | None = None,
     shard_size: int = 512,
     format: PictureSuffix = "keep",
@@ -380,9 +381,10 @@ def translate_shards(
         output: a folder, at an address, too. A result is called after its shard, and after weights and settings. What
             is there already from the same call is kept.
         engine: `local` for processes of this machine, or `ray`.
-        ray_address: of a Ray cluster: `auto` or `ray://host:10001`; by default one on this machine, for this call.
+        ray_address: of a Ray cluster: `auto` or `host:6379`; by default one on this machine, for this call.
         resources: device, processes, GPUs and processors of each.
-        direction: as in `load`'s `translate`.
+        direction: `ab` or `ba`; by default `ab`, but a folder of pictures for both directions, as CycleGAN has them, is
+            refused.
         shards: the kind of the results: `parquet`, `tar` or `folder`; that of the input by default.
         shard_size: pictures of a shard, where a folder of pictures is cut into shards.
         format: of the pictures that are written, by the ending of their names.
@@ -401,7 +403,7 @@ def translate_shards(
         MonetError: a result cannot be written, a library is not installed, or the engine gave up. What is done is kept.
     """
     options = PaintingOptions(
-        direction=direction,
+        direction=direction or "ab",
         suffix=format,
         quality=quality,
         precision=precision,
@@ -409,9 +411,9 @@ def translate_shards(
         batch_size=batch_size,
         kind=shards,
     )
-    target = os.fspath(output)
+    target = everywhere(os.fspath(output))
     used = engine_called(engine, resources or Resources(), ray_address)
-    found = find_shards(os.fspath(input), target, size=shard_size)
+    found = find_shards(everywhere(os.fspath(input)), target, size=shard_size, direction=direction)
     work = painting(load_generators(Path(checkpoint), weights), options, target)
     return translate_with(work, found, used, display)
 
@@ -593,7 +595,7 @@ def evaluate_shards(
     """
     options, context, used = options or ScoreOptions(), context or default_context(), resources or Resources()
     carried_out = engine_called(engine, used, ray_address)
-    found = find_shards(os.fspath(generated), size=shard_size)
+    found = find_shards(everywhere(os.fspath(generated)), size=shard_size)
     scorer = options.scorer(Path(reference), context, device=choose_device(used.device))
     return score_with(
         found,

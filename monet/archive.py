@@ -21,7 +21,7 @@ from monet import jpeg
 from monet.errors import InputError, shown
 from monet.files import kind_of_mode, require_regular, written_whole
 from monet.machine import available_processors
-from monet.sizes import MAX_PIXELS, SIDE
+from monet.sizes import MAX_PIXELS, PROGRAMS, SIDE
 from monet.threads import thread_pool
 from monet.zips import Contradiction, end_faults, extent, read_member, unclaimed
 
@@ -264,6 +264,8 @@ def _image_problem(name: str, data: bytes, rules: Rules) -> Problem | None:
                 return Problem("size", name, f"{image.width}×{image.height}: expected {SIDE}×{SIDE}")
             if rules == "kaggle" and image.mode != "RGB":
                 return Problem("mode", name, f"mode {image.mode}: expected RGB")
+            if image.format in PROGRAMS:
+                return Problem("unsafe", name, f"a program in {image.format}, no image")
             if image.width * image.height > MAX_PIXELS:
                 return Problem("unsafe", name, f"{image.width}×{image.height}: too large to decode")
             image.load()

@@ -16,7 +16,7 @@ from types import UnionType
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from monet.clock import parse_duration
-from monet.errors import InputError, shown
+from monet.errors import InputError, shortened, shown
 from monet.sizes import SIDE
 
 TrackerName = Literal["clearml", "wandb", "tensorboard"]
@@ -429,7 +429,7 @@ def _typed_fields(group: type, values: Any, prefix: str) -> dict[str, Any]:
     found = {}
     for name, value in values.items():
         if name not in hints:
-            raise InputError(f"{prefix}{name} is not a setting of this version of monet")
+            raise InputError(f"{shortened(f'{prefix}{name}', 80)} is not a setting of this version of monet")
         try:
             found[name] = as_typed(value, hints[name])
         except TypeError:

@@ -27,8 +27,8 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--ray-address",
         metavar="A",
-        help="of the cluster: auto for the one that this machine belongs to, or ray://host:10001 (default: one on this "
-        "machine, for this command)",
+        help="of the cluster: auto for the one that this machine belongs to, or host:6379 for that of a head (default: "
+        "one on this machine, for this command)",
     )
     group.add_argument(
         "--workers",
@@ -57,21 +57,23 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def engine_name(options: argparse.Namespace, *inputs: str) -> str | None:
-    """Returns the engine that is asked for: also by an input that only an engine can read.
+def engine_name(options: argparse.Namespace, given: str, output: str = "") -> str | None:
+    """Returns the engine that is asked for: also by an input or an output that only an engine can read or write.
 
     Raises:
         InputError: there are options of an engine, and none is asked for.
     """
     from monet.shards.find import is_shard
+    from monet.shards.store import is_remote
 
     if options.engine == "ray":
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told what is done here
-    if options.engine is None and any(map(is_shard, inputs)):
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong comes as an error, too
+    if options.engine is None and (is_shard(given) or is_remote(output)):
         return "local"
-    given = [name for name in _OF_AN_ENGINE if getattr(options, name) is not None]
-    if options.engine is None and given:
-        raise InputError(f"--{given[0].replace('_', '-')} belongs to --engine: give --engine local or ray")
+    asked = [name for name in _OF_AN_ENGINE if getattr(options, name) is not None]
+    if options.engine is None and asked:
+        raise InputError(f"--{asked[0].replace('_', '-')} belongs to --engine: give --engine local or ray")
     return None if options.engine is None else str(options.engine)
 
 

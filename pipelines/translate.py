@@ -132,7 +132,7 @@ def _with_engine(engine: str, options: argparse.Namespace) -> int:
         engine=engine,  # type: ignore[arg-type]
         ray_address=options.ray_address,
         resources=resources_of(options),
-        direction=options.direction or "ab",
+        direction=options.direction,
         shards=None if options.shards in (None, "keep") else options.shards,
         shard_size=512 if options.shard_size is None else options.shard_size,
         format=options.format,

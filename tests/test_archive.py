@@ -11,11 +11,12 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from monet import archive
 from monet.archive import member_names, validate, writing
 from monet.errors import InputError, MonetError
+from monet.scoring.images import open_images
 from tests.conftest import picture
 
 
@@ -206,6 +207,19 @@ def test_an_image_of_absurd_dimensions_is_not_decoded(tmp_path: Path) -> None:
     path = zipped(tmp_path / "x.zip", {**good(), "huge.jpg": bytes(data)})
     assert codes(path) in (["size"], ["unsafe"])
     assert codes(path, "any") == ["unsafe"]
+
+
+def test_a_member_that_is_a_program_is_unsafe_and_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[object] = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *given: ran.append(given))
+    program = io.BytesIO()
+    picture(1).save(program, "EPS")
+    path = zipped(tmp_path / "a.zip", {"0.jpg": jpeg(), "1.jpg": program.getvalue()})
+    (problem,) = validate(path, "any").problems
+    assert (problem.code, problem.name, problem.message) == ("unsafe", "1.jpg", "a program in EPS, no image")
+    with pytest.raises(InputError, match=r"1\.jpg"):
+        list(open_images(path).batches(2, 1))
+    assert not ran
 
 
 @pytest.mark.usefixtures("few")

@@ -103,6 +103,10 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(group, values, messa
 def test_stored_settings_of_another_version_are_refused() -> None:
     with pytest.raises(InputError, match="training.momentum is not a setting of this version"):
         from_dict({"training": {"momentum": 1}})
+    with pytest.raises(InputError) as told:
+        from_dict({"training": {"a\r\nb" * 100: 1}})
+    assert len(str(told.value).splitlines()) == 1
+    assert len(str(told.value)) < 150
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from monet.files import irregular_kind
-from monet.sizes import MAX_PIXELS
+from monet.sizes import MAX_PIXELS, PROGRAMS
 
 # Pillow warns from 89 million pixels on; here such a file is an error already.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -155,6 +155,9 @@ def opened(file: Path | bytes) -> Image.Image:
         raise UnreadableImage("empty file" if size == 0 else "not an image") from None
     except Exception as error:  # damaged headers make Pillow raise nearly anything
         raise UnreadableImage(reason_of(error)) from error
+    if image.format in PROGRAMS:
+        image.close()
+        raise UnreadableImage(f"a program in {image.format}, no image")
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise UnreadableImage(f"{image.width}×{image.height} pixels, more than {MAX_PIXELS // 1_000_000} million")

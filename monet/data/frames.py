@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -198,11 +198,16 @@ def scenes_for_tests(looks: Sequence[VideoLook], share: float, seed: int) -> set
     return tests
 
 
-def write_frames(look: VideoLook, folder_of: Callable[[Looked], Path], *, on_frame: Callable[[], None]) -> list[Path]:
-    """Reads a video once more, and writes its chosen frames as JPEG files without black bars. Returns the files."""
+def write_frames(
+    look: VideoLook, folder_of: Callable[[Looked], Path], *, on_frame: Callable[[], None]
+) -> Iterator[Path]:
+    """Reads a video once more, and writes its chosen frames as JPEG files without black bars. Returns the files.
+
+    Raises:
+        UnreadableImage: it cannot be read any more.
+    """
     wanted = {each.index: each for each in look.chosen}
     rows, columns = look.picture
-    written = []
     with Video(look.path) as video:
         for index, frame in enumerate(video.frames()):
             on_frame()
@@ -210,8 +215,7 @@ def write_frames(look: VideoLook, folder_of: Callable[[Looked], Path], *, on_fra
                 path = folder_of(each) / f"{look.path.stem}-{index:07d}.jpg"
                 with written_whole(path) as file:
                     file.write(to_jpeg(frame.pixels[rows, columns], _QUALITY, "4:4:4"))
-                written.append(path)
-    return written
+                yield path
 
 
 def seconds_between(paths: Sequence[Path], most: int) -> float:

@@ -107,7 +107,11 @@ def frames_from_videos(
         def folder_of(each: Looked, path: Path = look.path) -> Path:
             return test if (path, each.scene) in tests else train
 
-        written += write_frames(look, folder_of, on_frame=display.advance)
+        try:
+            for path in write_frames(look, folder_of, on_frame=display.advance):
+                written.append(path)  # noqa: PERF402 (what is written stays where a later frame cannot be read)
+        except UnreadableImage as error:
+            bad.append(BadImage(look.path, f"it changed while it was read: {error}"))
     display.end()
     for_tests = sum(path.parent == test for path in written)
     return Extracted(len(written) - for_tests, for_tests, tuple(looks), tuple(bad))

@@ -109,7 +109,8 @@ class Video:
         if not pictures:
             self._container.close()
             raise UnreadableImage("no pictures in it")
-        if pictures[0].codec_context is None:
+        context = pictures[0].codec_context
+        if context is None or not (context.pix_fmt and context.width and context.height):
             self._container.close()
             raise UnreadableImage("its coding is unknown")
         self.stream = pictures[0]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ INPUT, OUTPUT = "images", "translated"
 KEY = "monet"
 """Of the metadata of a graph; its value is JSON."""
 
+_FACTS = {"direction", "pixels", "generator", "digest"}
+_BLANK = "0" * 64
+"""Stands for the digest while it is computed."""
 _EXAMPLE = (2, 3, 48, 80)
 """The shape that a graph is traced with: no two of its numbers are equal, and none is 1, so that none is taken for
 fixed."""
@@ -128,12 +133,48 @@ def parsed(data: bytes) -> Any:
     return library("onnx").load_model_from_string(data)
 
 
-def own_graph(path: Path) -> tuple[Any, Mapping[str, Any]] | None:
-    """Returns a graph and what `onnx_graph` wrote of it into its metadata; None where the file is no such graph."""
+def sealed(graph: Any) -> bytes:
+    """Returns a graph that `onnx_graph` made, or a variant of it, as the bytes of a file; a SHA-256 over them is in its
+    metadata."""
+    fact = next(item for item in graph.metadata_props if item.key == KEY)
+    fact.value = json.dumps({**json.loads(fact.value), "digest": _BLANK})
+    data: bytes = graph.SerializeToString()
+    return _with_digest(data, _BLANK, hashlib.sha256(data).hexdigest())
+
+
+@dataclass(frozen=True)
+class OwnGraph:
+    """A graph that `export` wrote."""
+
+    graph: Any
+    """An `onnx.ModelProto`."""
+    direction: Direction
+    pixels: bool
+    """It takes and gives bytes; see `onnx_graph`."""
+    whole: bool
+    """No bit of the file is another than when it was written, as far as its digest tells; earlier files have none."""
+
+
+def own_graph(path: Path) -> OwnGraph | None:
+    """Returns a graph with what its metadata tell; None where the file is none that `export` wrote."""
     with contextlib.suppress(Exception):
-        graph = library("onnx").load(str(path), load_external_data=False)
-        return graph, next(json.loads(item.value) for item in graph.metadata_props if item.key == KEY)
+        data = path.read_bytes()
+        graph = parsed(data)
+        about = next(json.loads(item.value) for item in graph.metadata_props if item.key == KEY)
+        direction: Direction = "ba" if about.get("direction") == "ba" else "ab"
+        whole = set(about) <= _FACTS and ("digest" not in about or _is_whole(data, about["digest"]))
+        return OwnGraph(graph, direction, bool(about.get("pixels")), whole)
     return None
+
+
+def _is_whole(data: bytes, digest: str) -> bool:
+    return hashlib.sha256(_with_digest(data, digest, _BLANK)).hexdigest() == digest
+
+
+def _with_digest(data: bytes, old: str, new: str) -> bytes:
+    """Returns the bytes of a graph with another digest; its metadata are at their end."""
+    start = data.rindex(old.encode())
+    return data[:start] + new.encode() + data[start + len(old) :]
 
 
 def _reader(examples: Sequence[NDArray[Any]]) -> Any:

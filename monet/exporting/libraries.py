@@ -27,6 +27,9 @@ def library(name: str) -> ModuleType:
         MonetError: it is not installed.
     """
     try:
-        return importlib.import_module(name)
+        found = importlib.import_module(name)
+        if name.partition(".")[0] == "onnxruntime":  # it tells its makers how it is used
+            importlib.import_module("onnxruntime").disable_telemetry_events()
+        return found
     except ImportError as error:
         raise MonetError(f"ONNX needs {', '.join(_NEEDED)} ({error}): pip install {' '.join(_NEEDED)}") from error

@@ -117,7 +117,7 @@ class GraphMaker:
         session = check.Session(made, self._threads)
         found = check.difference(session, self._translator, self._direction, check.batches(self._photos, pixels=pixels))
         speed = check.pictures_a_second(session, self._squares(pixels=pixels)[0], self._clock)
-        return Way(name=name, data=made.SerializeToString(), images_a_second=speed, difference=found)
+        return Way(name=name, data=graph.sealed(made), images_a_second=speed, difference=found)
 
     def _squares(self, *, pixels: bool) -> list[Any]:
         return [check.as_input(np.asarray(photo.resize((SIDE, SIDE)))[None], pixels=pixels) for photo in self._photos]

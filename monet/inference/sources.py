@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -98,9 +99,10 @@ def output_names(sources: Sequence[Source], suffix: PictureSuffix) -> list[PureP
     wanted = [_renamed(source, suffix) for source in sources]
     unchanged = {_key(name) for source, name in zip(sources, wanted, strict=True) if name == source.name}
     taken: set[str] = set()
+    tried: Counter[PurePath] = Counter()
     names = []
     for source, name in zip(sources, wanted, strict=True):
-        for choice in _choices(source, name):
+        for choice in _choices(source, name, tried):
             free = _key(choice) not in taken and (choice == source.name or _key(choice) not in unchanged)
             if free:
                 break
@@ -109,14 +111,14 @@ def output_names(sources: Sequence[Source], suffix: PictureSuffix) -> list[PureP
     return names
 
 
-def _choices(source: Source, name: PurePath) -> Iterator[PurePath]:
+def _choices(source: Source, name: PurePath, tried: Counter[PurePath]) -> Iterator[PurePath]:
+    """Returns names, the best first; a number that was tried for an equal name is not tried again."""
     yield name
     longer = source.name.with_name(source.name.name + name.suffix)
     yield longer
-    number = 2
     while True:
-        yield longer.with_name(f"{source.name.name}-{number}{name.suffix}")
-        number += 1
+        tried[longer] += 1
+        yield longer.with_name(f"{source.name.name}-{tried[longer] + 1}{name.suffix}")
 
 
 def _renamed(source: Source, suffix: PictureSuffix) -> PurePath:

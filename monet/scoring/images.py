@@ -20,7 +20,7 @@ from monet.data.layout import list_images
 from monet.data.pixels import Pixels
 from monet.errors import InputError
 from monet.files import require_regular
-from monet.sizes import MAX_PIXELS
+from monet.sizes import MAX_PIXELS, PROGRAMS
 from monet.threads import ahead, thread_pool
 from monet.zips import read_member
 
@@ -105,6 +105,8 @@ class ImageSet:
     def _decode(self, name: str, data: bytes) -> Pixels:
         try:
             with Image.open(io.BytesIO(data)) as image:
+                if image.format in PROGRAMS:
+                    raise ValueError(f"a program in {image.format}, no image")
                 if image.width * image.height > MAX_PIXELS:
                     raise ValueError(f"{image.width}×{image.height} pixels are too many")
                 pixels = np.asarray(image.convert("RGB"))

@@ -33,12 +33,13 @@ class GraphTranslator:
         known = own_graph(path)
         if known is None:
             raise InputError(f"{path} is no graph that export wrote: give one, or a checkpoint")
-        graph, about = known
-        self._in_pixels = bool(about.get("pixels"))
-        self.directions: tuple[Direction, ...] = ("ba",) if about.get("direction") == "ba" else ("ab",)
+        if not known.whole:
+            raise InputError(f"graph {path} is damaged: what it holds is not what was written; export it again")
+        self._in_pixels = known.pixels
+        self.directions: tuple[Direction, ...] = (known.direction,)
         """The one that it holds."""
         try:
-            self._session = Session(graph, threads=1)
+            self._session = Session(known.graph, threads=1)
         except MonetError:
             raise
         except Exception as error:  # onnx and onnxruntime raise nearly anything on damaged files

@@ -6,6 +6,7 @@ whose process ended without a word, and gives it up where that happens every tim
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -23,6 +25,7 @@ import torch
 from monet.clock import Clock
 from monet.device import choose_device
 from monet.errors import InputError
+from monet.files import remove_unfinished
 from monet.machine import available_processors
 
 TaskT = TypeVar("TaskT")
@@ -71,6 +74,8 @@ class Resources:
             raise InputError(f"--cpus-per-worker is {self.cpus_per_worker}: give at least 1")
         if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker <= 64:
             raise InputError(f"--gpus-per-worker is {self.gpus_per_worker}: give 0 to 64, such as 0.5")
+        if self.gpus_per_worker is not None and self.gpus_per_worker > 1 and self.gpus_per_worker % 1:
+            raise InputError(f"--gpus-per-worker is {self.gpus_per_worker}: give a part of one, or a whole number")
 
 
 class Engine(Protocol):
@@ -147,11 +152,12 @@ class _Seat(Generic[TaskT, ResultT]):
         self._pool = self._new()
 
     def begin(self, task: TaskT) -> Future[ResultT]:
-        try:
-            return self._pool.submit(_do, task)
-        except BrokenProcessPool:  # it ended while it had nothing to do
-            self.renew()
-            return self._pool.submit(_do, task)
+        with _deaf():  # a process that begins hears no signal before it knows what to do
+            try:
+                return self._pool.submit(_do, task)
+            except BrokenProcessPool:  # it ended while it had nothing to do
+                self.renew()
+                return self._pool.submit(_do, task)
 
     def renew(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -165,16 +171,35 @@ class _Seat(Generic[TaskT, ResultT]):
         return ProcessPoolExecutor(1, mp_context=context, initializer=_start, initargs=self._given)
 
 
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Keeps signals waiting while open, here and in the processes and threads that begin."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    resource_tracker.ensure_running()  # which would hear them again, where it begins later
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _WORKER: list[Callable[[Any], Any]] = []
 """Of a process that works for another one: what does the work, made at its first task."""
 _MAKE: list[Callable[[], Callable[[Any], Any]]] = []
 
 
 def _start(work: Work[Any, Any], device: str, threads: int, stop: Any) -> None:
-    """Begins a process that works for another one: it ends with it, and leaves Ctrl-C to it."""
-    for number in (signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
+    """Begins a process that works for another one: it ends with it, and leaves signals to it."""
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     parent = multiprocessing.parent_process()
     assert parent
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -188,6 +213,7 @@ def _start(work: Work[Any, Any], device: str, threads: int, stop: Any) -> None:
 
 def _end_with(parent: Any) -> None:
     parent.join()
+    remove_unfinished()
     os._exit(1)
 
 

@@ -13,8 +13,8 @@ def engine_called(name: str, resources: Resources, address: str | None) -> Engin
     Args:
         name: `local` or `ray`.
         resources: what it uses.
-        address: of Ray's cluster: `auto` for the one that this machine belongs to, or `ray://host:10001`; None for one
-            of its own.
+        address: of Ray's cluster: `auto` for the one that this machine belongs to, or `host:6379`; None for one of its
+            own.
 
     Raises:
         InputError: there is no such engine.

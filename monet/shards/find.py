@@ -6,19 +6,24 @@ import contextlib
 import glob
 import hashlib
 import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, get_args
 
 from monet.errors import InputError, shown
-from monet.inference.sources import VIDEO_SUFFIXES, Sources, find_sources, is_picture_by_name
+from monet.inference.sources import VIDEO_SUFFIXES, Source, Sources, find_sources, is_picture_by_name
+from monet.models import Direction
 from monet.shards import store
 
 Kind = Literal["parquet", "tar", "folder"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _SUFFIXES: dict[str, Kind] = {".parquet": "parquet", ".tar": "tar"}
 _MAGIC = frozenset("*?[")
+_RESULT = re.compile(r"-([0-9a-f]{16})$")
+"""What a result's name ends in."""
 _NOWHERE = Path(os.devnull, "nowhere")
 
 
@@ -38,9 +43,13 @@ class Shard:
     """Of a folder's: the number of its first picture."""
     files: tuple[str, ...] = ()
     """Of a folder's: their paths below it, with slashes."""
+    names: tuple[str, ...] = ()
+    """Of a folder's: what their paintings are called, so that no two of the whole folder are called the same."""
 
 
-def find_shards(given: str, output: str | None = None, *, size: int = 512) -> list[Shard]:
+def find_shards(
+    given: str, output: str | None = None, *, size: int = 512, direction: Direction | None = "ab"
+) -> list[Shard]:
     """Finds the shards of an input, by name.
 
     Args:
@@ -49,16 +58,17 @@ def find_shards(given: str, output: str | None = None, *, size: int = 512) -> li
             taken for a folder of shards.
         output: a folder that is not entered.
         size: pictures of a shard, where a folder of pictures is cut into shards.
+        direction: in which its pictures are translated; None where nobody has said.
 
     Raises:
-        InputError: nothing is there.
+        InputError: nothing is there, results of different settings are, or pictures that are meant for both directions.
         MonetError: a store at a distance does not answer.
     """
     if size < 1:
         raise InputError(f"--shard-size is {size}: give at least 1")
-    shards = _remote(given, output, size) if store.is_remote(given) else _local(given, output, size)
-    names = [shard.name for shard in shards]
-    if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
+    shards = _remote(given, output, size) if store.is_remote(given) else _local(given, output, size, direction)
+    names = Counter(shard.name for shard in shards)
+    if twice := next((name for name, count in names.items() if count > 1), None):
         raise InputError(f"{given} holds two shards called {shown(twice)}: rename one of them")
     return shards
 
@@ -72,28 +82,59 @@ def is_shard(given: str) -> bool:
     return False
 
 
-def _local(given: str, output: str | None, size: int) -> list[Shard]:
+def _local(given: str, output: str | None, size: int, direction: Direction | None) -> list[Shard]:
     path = Path(given)
     written = Path(output) if output and not store.is_remote(output) else _NOWHERE
     if path.is_file():
-        return [_shard_file(path, path.name)] if path.suffix.lower() in _SUFFIXES else _alone(path)
+        if path.suffix.lower() not in _SUFFIXES:
+            return _alone(path)
+        return _shard_files([path], path.parent, written)
     if path.is_dir():
-        inside = path.resolve()
-        if written.exists() and written.resolve() == inside:
+        if written.exists() and written.resolve() == path.resolve():
             raise InputError(f"{output} is the folder of the originals: give another --output")
-        files = sorted(file for suffix in _SUFFIXES for file in path.rglob(f"*{suffix}") if file.is_file())
-        kept = [file for file in files if not _hidden(file.relative_to(path)) and not _within(file, written)]
-        if kept:
-            return [_shard_file(file, file.relative_to(path).as_posix()) for file in kept]
-        return _cut(given, find_sources(given, "ab", written), size)
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+        files = [file for file in files if not _hidden(file.relative_to(path)) and not _within(file, written)]
+        if not files:
+            return _cut(given, find_sources(given, direction, written), size, direction)
+        others: list[Source] = []
+        with contextlib.suppress(InputError):  # none at all
+            others = [source for source in find_sources(given, "ab", written).files if not source.is_video]
+        if others:
+            wrong = f"{given} holds shards ({shown(files[0].name)}) and pictures ({shown(str(others[0].name))})"
+            raise InputError(f"{wrong}: give one of them, such as '{given}/*{files[0].suffix}'")
+        return _shard_files(files, path, written)
     if _MAGIC & set(given):
         found = sorted(Path(match) for match in glob.glob(given, recursive=True))  # noqa: PTH207 (absolute patterns)
         files = [file for file in found if file.suffix.lower() in _SUFFIXES and file.is_file()]
         if files:
-            base = Path(*_fixed_parts(Path(given).parts[:-1]))
-            return [_shard_file(file, file.relative_to(base).as_posix()) for file in files]
+            files = [file for file in files if not _within(file, written)] or files
+            return _shard_files(files, Path(*_fixed_parts(path.parts[:-1])), written)
         raise InputError(f"no shards match {given}: give a folder, or a pattern of .parquet or .tar files")
     raise InputError(f"nothing is at {given}: give a shard, a folder, or an address such as s3://bucket/photos")
+
+
+def _shard_files(files: Sequence[Path], base: Path, written: Path) -> list[Shard]:
+    """Returns shards that are files.
+
+    Raises:
+        InputError: results would lie among them, and be taken for shards by the next command; or they are results
+            already, made with different settings.
+    """
+    if written.exists() and any(written.resolve() == file.parent.resolve() for file in files):
+        raise InputError(f"{written} is the folder of the originals: give another --output")
+    shards = [_shard_file(file, file.relative_to(base).as_posix()) for file in files]
+    _require_one_kind_of_results(shards, str(base))
+    return shards
+
+
+def _require_one_kind_of_results(shards: Sequence[Shard], folder: str) -> None:
+    made = {match[1]: shard for shard in shards if (match := _RESULT.search(shard.name))}
+    if len(made) > 1:
+        one, two = sorted(made)[:2]
+        raise InputError(
+            f"{folder} holds results of {len(made)} checkpoints or settings, such as {one} and {two}: give those of "
+            f"one by a pattern, such as '*-{one}.parquet'"
+        )
 
 
 def _fixed_parts(parts: Sequence[str]) -> list[str]:
@@ -130,8 +171,11 @@ def _identity_of(path: Path) -> str:
     return found.identity if found else ""
 
 
-def _cut(folder: str, sources: Sources, size: int) -> list[Shard]:
+def _cut(folder: str, sources: Sources, size: int, direction: Direction | None) -> list[Shard]:
     base = Path(folder)
+    ways = {source.direction for source in sources.files}
+    if len(ways) > 1 or (direction is None and ways != {"ab"}):
+        raise InputError(f"{folder} holds pictures of both domains: give --direction, or the folder of one of them")
     entries = [
         store.Entry(source.name.as_posix(), str(source.path), _identity_of(base / source.name), 0)
         for source in sources.files
@@ -171,6 +215,9 @@ def _remote(given: str, output: str | None, size: int) -> list[Shard]:
         if suffix in _SUFFIXES
     ]
     if shards:
+        _require_one_kind_of_results(shards, given)
+        if output and any(output.rstrip("/") == shard.address.rpartition("/")[0] for shard in shards):
+            raise InputError(f"{output} is the folder of the originals: give another --output")
         return shards
     pictures = [entry for entry in entries if is_picture_by_name(PurePosixPath(entry.name))]
     if not pictures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import tarfile
@@ -19,11 +20,15 @@ from monet.shards.rows import OK, Item, Painted, reason, unsafe
 
 COLUMNS = ("id", "name", "bytes", "sha256", "status")
 """Of a Parquet shard. Numbers, not names, identify rows: texts cost an engine gigabytes where there are many."""
-_ROWS_AT_A_TIME = 32
-_MOST_PICTURE = 2**30
+_NAMES_AT_A_TIME = 8
+_MOST_NAMES = 2**26
+"""Characters of all names of a shard."""
+_MOST_PICTURE = 2**29
 """Bytes of a file; no picture that can be read needs as many."""
 _MOST_GROUP = 2**32
 """Bytes of a row group, unpacked, that is read."""
+_OF_A_NAME = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+"""Errors of a single file's name, as where another one is a folder."""
 _FLUSH_BYTES = 2**24
 _FLUSH_ROWS = 256
 
@@ -45,8 +50,8 @@ class ShardReader(Protocol):
 class ShardWriter(Protocol):
     """A result that is being written."""
 
-    def add(self, painted: Painted) -> None:
-        """Adds a row."""
+    def add(self, painted: Painted) -> str | None:
+        """Adds a row; returns why there is no place for its picture, where there is none."""
 
 
 @contextlib.contextmanager
@@ -102,7 +107,7 @@ class _Parquet:
             raise DamagedShard(f"no Parquet file: {reason(first_line(error))}") from error
         kinds = library("pyarrow").types
         is_text, is_bytes = (kinds.is_string, kinds.is_large_string), (kinds.is_binary, kinds.is_large_binary)
-        self._require(fields, "id", (kinds.is_integer,), "int64")
+        self._require(fields, "id", (lambda kind: kinds.is_integer(kind) and not kinds.is_uint64(kind),), "int64")
         self._require(fields, "name", is_text, "text")
         self._require(fields, "bytes", is_bytes, "binary")
         for name in ("sha256", "status"):
@@ -120,13 +125,27 @@ class _Parquet:
             raise DamagedShard(f"column {name} is {fields[name]}: it has to be {wanted}")
 
     def names(self) -> list[str]:
-        return [str(row["name"] or "") for row in self._rows(["name"], 4096)]
+        names: list[str] = []
+        length = 0
+        for row in self._rows(["name"], _NAMES_AT_A_TIME):
+            names.append(str(row["name"] or ""))
+            length += len(names[-1])
+            if length > _MOST_NAMES:
+                raise DamagedShard(f"names of more than {_MOST_NAMES:,} characters: write smaller shards")
+        return names
 
     def items(self) -> Iterator[Item]:
-        for place, row in enumerate(self._rows(self._columns, _ROWS_AT_A_TIME)):
-            data, status = row["bytes"], row.get("status")
-            problem = reason(status) if status not in (None, OK) else "no bytes" if data is None else None
-            if problem is None and (expected := row.get("sha256")) and expected != sha256(data):
+        for place, row in enumerate(self._rows(self._columns, 1)):  # a dictionary of few bytes can hold many large rows
+            data: Any = row["bytes"]
+            status, expected = row.get("status"), row.get("sha256")
+            problem: str | None = None
+            if status not in (None, OK):
+                problem = reason(status)
+            elif data is None:
+                problem = "no bytes"
+            elif len(data) > _MOST_PICTURE:
+                data, problem = None, f"{len(data):,} bytes are too many"
+            elif expected and expected.lower() != sha256(data):
                 problem = "its bytes are not those of its sha256"
             yield Item(place if row["id"] is None else int(row["id"]), str(row["name"] or ""), data, problem)
 
@@ -143,8 +162,11 @@ class _Tar:
         try:
             self._archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 (it ends with the file)
             self._members = [member for member in self._archive.getmembers() if _is_picture(member)]
+            whole = _is_zero_from(file, self._archive.offset)
         except Exception as error:  # tarfile raises nearly anything on damaged files
             raise DamagedShard(f"no tar file that can be read: {reason(first_line(error))}") from error
+        if not whole:  # tarfile takes a damaged header, or none, for the end
+            raise DamagedShard("damaged: it does not end as a tar file does")
 
     def names(self) -> list[str]:
         return [member.name for member in self._members]
@@ -161,6 +183,17 @@ class _Tar:
                 raise DamagedShard(f"damaged: {reason(first_line(error))}") from error
             short = data is None or len(data) != member.size
             yield Item(place, member.name, data, "truncated" if short else None)
+
+
+def _is_zero_from(file: IO[bytes], start: int) -> bool:
+    """Returns whether a file ends with the two blocks of zeros that end a tar, and nothing after them."""
+    file.seek(start)
+    length = 0
+    while block := file.read(2**16):
+        if block.count(0) < len(block):
+            return False
+        length += len(block)
+    return length >= 2 * tarfile.BLOCKSIZE
 
 
 def _is_picture(member: tarfile.TarInfo) -> bool:
@@ -205,11 +238,12 @@ class _ParquetWriter:
             yield opened
             opened.flush()
 
-    def add(self, painted: Painted) -> None:
+    def add(self, painted: Painted) -> str | None:
         self._rows.append(painted)
         self._bytes += len(painted.data or b"")
         if self._bytes > _FLUSH_BYTES or len(self._rows) >= _FLUSH_ROWS:
             self.flush()
+        return None
 
     def flush(self) -> None:
         arrow = library("pyarrow")
@@ -225,21 +259,28 @@ class _TarWriter:
     def __init__(self, archive: tarfile.TarFile) -> None:
         self._archive = archive
 
-    def add(self, painted: Painted) -> None:
+    def add(self, painted: Painted) -> str | None:
         if painted.data is not None:
             member = tarfile.TarInfo(painted.name)
             member.size = len(painted.data)
             self._archive.addfile(member, io.BytesIO(painted.data))
+        return None
 
 
 class _FolderWriter:
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def add(self, painted: Painted) -> None:
+    def add(self, painted: Painted) -> str | None:
         if painted.data is not None:
-            with store.written(store.below(self._folder, painted.name)) as file:
-                file.write(painted.data)
+            try:
+                with store.written(store.below(self._folder, painted.name)) as file:
+                    file.write(painted.data)
+            except MonetError as error:
+                if getattr(error.__cause__, "errno", None) not in _OF_A_NAME:
+                    raise
+                return reason(f"there is no place for it: {getattr(error.__cause__, 'strerror', error)}".lower())
+        return None
 
 
 def sha256(data: bytes) -> str:

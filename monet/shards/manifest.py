@@ -8,13 +8,17 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from monet.errors import InputError
 from monet.shards import store
+from monet.shards.rows import reason
 
 FOLDER = "manifest"
 """In the folder of the results."""
+DIGITS = 16
+"""Of the settings' SHA-256 in a result's name."""
 _MOST_BAD = 1000
 """Pictures that a row names; Parquet results have a reason for every one."""
 _MOST_BYTES = 2**22
@@ -57,7 +61,7 @@ class Row:
 
     def with_bad(self, bad: Sequence[tuple[str, str]]) -> Row:
         """Returns it with some of the pictures that could not be painted."""
-        return dataclasses.replace(self, bad=tuple(bad[:_MOST_BAD]))
+        return dataclasses.replace(self, bad=tuple((reason(name), why) for name, why in bad[:_MOST_BAD]))
 
 
 class Manifest:
@@ -107,10 +111,16 @@ class Manifest:
         Raises:
             MonetError: as `read`.
         """
-        there = self._there()
+        there = self._there
         with ThreadPoolExecutor(_READERS) as pool:
             return list(pool.map(lambda pair: self.read(*pair) if pair[0] in there else None, wanted))
 
+    def others(self, results: Sequence[str]) -> set[str]:
+        """Returns results of these settings that have a row, besides those that are named."""
+        mine = f"-{self._settings[:DIGITS]}"
+        return {name for name in self._there if name.endswith(mine)} - set(results)
+
+    @cached_property
     def _there(self) -> frozenset[str]:
         """Returns the results that have a row, asked once for all."""
         return frozenset(name.removesuffix(".json") for name in self._names() if name.endswith(".json"))

@@ -40,8 +40,8 @@ class RayEngine:
 
     Args:
         resources: of each actor; as many actors as there is room for, or `workers`. They come and go with the machines.
-        address: `auto` for the cluster that this machine belongs to, `ray://host:10001` for another; None for one of
-            its own.
+        address: `auto` for the cluster that this machine belongs to, or `host:6379` for the one of that head; None for
+            one of its own.
 
     Raises:
         MonetError: Ray is not installed.
@@ -83,6 +83,7 @@ class RayEngine:
 
         ray = self._ray
         gpus = self._gpus()
+        self._require_room(gpus)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)  # other nodes may go
         options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
         counter = ray.remote(**options)(_Tries).remote()
@@ -101,6 +102,21 @@ class RayEngine:
         )
         yield from worked.iter_rows()
 
+    def _require_room(self, gpus: float) -> None:
+        """Checks that some node has what an actor needs: Ray would wait for one without end.
+
+        Raises:
+            InputError: none has, and it is a cluster of this call's own.
+        """
+        wanted = {"CPU": float(self._resources.cpus_per_worker), "GPU": gpus}
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        if any(all(node.get(kind, 0.0) >= number for kind, number in wanted.items()) for node in nodes):
+            return
+        needed = f"a worker needs {wanted['CPU']:g} processors" + (f" and {gpus:g} GPUs" if gpus else "")
+        if not self._address:
+            raise InputError(f"{needed}, which this machine has not: give less")
+        logger.warning("%s, and no node of the cluster has them now: waiting for one", needed)
+
     def _gpus(self) -> float:
         """Returns the GPUs of each actor."""
         if self._resources.gpus_per_worker is not None:
@@ -111,6 +127,11 @@ class RayEngine:
         return 1.0 if there or self._resources.device.startswith("cuda") else 0.0
 
     def _begin(self) -> None:
+        if self._address and "://" in self._address:
+            raise InputError(
+                f"--ray-address {self._address}: Ray Data does not work through a client; start the command on a node "
+                "of the cluster with --ray-address auto, or send it there by ray job submit"
+            )
         try:
             if self._address:
                 _require_answer(self._address)
@@ -151,7 +172,7 @@ def _require_answer(address: str) -> None:
     Raises:
         OSError, ValueError: nobody does.
     """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
 

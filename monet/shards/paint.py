@@ -22,20 +22,15 @@ from monet.errors import InputError
 from monet.generation.translator import Translator
 from monet.inference.sources import VIDEO_SUFFIXES, PictureSuffix, Source, output_names
 from monet.models import Direction, Generators
+from monet.shards import store
 from monet.shards.find import Kind, Shard
 from monet.shards.formats import DamagedShard, may_be_named, reading, sha256, writing
-from monet.shards.manifest import Manifest, Row
-from monet.shards.rows import OK, Item, Painted, reason
+from monet.shards.manifest import DIGITS, Manifest, Row
+from monet.shards.rows import OK, Item, Painted, Stopped, reason
 from monet.threads import ahead, compute_threads, thread_pool
 
 _SUFFIX_OF: dict[Kind, str] = {"parquet": ".parquet", "tar": ".tar", "folder": ""}
 _WARM_UP_SIDE = 256
-_DIGITS = 16
-"""Of the settings' SHA-256 in a result's name."""
-
-
-class Stopped(Exception):
-    """The work was asked to stop between two pictures; what was being written is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +83,25 @@ class Painting:
     def result(self, shard: Shard) -> str:
         """Returns the name of a shard's result: of its name, and of the weights and settings."""
         kind = self.options.kind or shard.kind
-        named = f"{shard.name}-{self.settings[:_DIGITS]}"
-        return named if kind != "folder" else f"{self.settings[:_DIGITS]}/{shard.name}"
+        digits = self.settings[:DIGITS]
+        return f"{digits}/{shard.name}" if kind == "folder" else f"{shard.name}-{digits}"
+
+    def target(self, shard: Shard) -> str:
+        """Returns the address of a shard's result: of a file, or of the folder that its pictures are in."""
+        kind = self.options.kind or shard.kind
+        if kind == "folder" and shard.kind == "folder":  # all parts of a folder make one again
+            return store.below(self.folder, self.settings[:DIGITS])
+        return store.below(self.folder, f"{self.result(shard)}{_SUFFIX_OF[kind]}")
+
+    def named(self, shards: Sequence[Shard]) -> list[Shard]:
+        """Returns shards with the names of their paintings, where they are parts of one folder."""
+        names = iter(_result_names([name for shard in shards for name in shard.files], self.options.suffix))
+        found = []
+        for shard in shards:
+            called = tuple(islice(names, len(shard.files)))
+            known = hashlib.sha256("\0".join([shard.identity, *called]).encode(errors="replace")).hexdigest()[:32]
+            found.append(dataclasses.replace(shard, names=called, identity=known) if called else shard)
+        return found
 
     def failed(self, shard: Shard, why: str) -> Row:
         """Returns the row of a shard of which nothing could be painted."""
@@ -181,29 +193,21 @@ class Painter:
 
     def _painted(self, shard: Shard, row: Row) -> Row:
         kind = self._work.options.kind or shard.kind
-        folder = self._work.folder
-        target = f"{folder.rstrip('/')}/{row.output}{_SUFFIX_OF[kind]}"
-        if kind == "folder":  # files of all shards keep their places below one folder
-            target = f"{folder.rstrip('/')}/{row.output.partition('/')[0]}"
         images = painted = size = 0
         bad: list[tuple[str, str]] = []
         with reading(shard) as source:
-            named = self._names(source.names())
-            with writing(kind, target) as result:
+            named = shard.names or _result_names(source.names(), self._work.options.suffix)
+            with writing(kind, self._work.target(shard)) as result:
                 for item, made in self._rows(source.items(), kind, named):
                     if self._stopping():
                         raise Stopped
                     images += 1
-                    result.add(made)
-                    if made.data is None:
-                        bad.append((item.name, made.status))
+                    wrong = result.add(made)
+                    if made.data is None or wrong:
+                        bad.append((item.name, wrong or made.status))
                     else:
                         painted, size = painted + 1, size + len(made.data)
         return dataclasses.replace(row, images=images, painted=painted, bytes=size).with_bad(bad)
-
-    def _names(self, names: Sequence[str]) -> list[str]:
-        sources = [Source(Path(name), PurePath(name if PurePath(name).name else "unnamed"), "ab") for name in names]
-        return [path.as_posix() for path in output_names(sources, self._work.options.suffix)]
 
     def _rows(self, items: Iterator[Item], kind: Kind, names: Sequence[str]) -> Iterator[tuple[Item, Painted]]:
         """Returns the pictures, painted, in order; a few batches at a time are under way."""
@@ -243,6 +247,11 @@ class Painter:
             return Painted(item.id, name, None, None, reason(str(error)))
         data = file.getvalue()
         return Painted(item.id, name, data, sha256(data), OK)
+
+
+def _result_names(names: Sequence[str], suffix: PictureSuffix) -> list[str]:
+    sources = [Source(Path(name), PurePath(name if PurePath(name).name else "unnamed"), "ab") for name in names]
+    return [path.as_posix() for path in output_names(sources, suffix)]
 
 
 def _named(items: Iterator[Item], names: Sequence[str]) -> Iterator[tuple[Item, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -9,6 +11,13 @@ from monet.errors import shortened
 
 OK = "ok"
 _LONGEST_REASON = 200
+_LONGEST_PART, _LONGEST_PATH = 240, 2000
+"""Bytes of names that are written."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Stopped(Exception):
+    """The work was asked to stop between two pictures; what was being written is gone."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +60,11 @@ def unsafe(name: str) -> str | None:
     path = PurePosixPath(name)
     if not name or name.endswith("/") or not path.name:
         return "it has no name"
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
+    windows = os.name == "nt" and ("\\" in name or ":" in name)
+    if path.is_absolute() or ".." in path.parts or windows:
         return "its name leads outside of the folder"
-    if not name.isprintable():
+    if _CONTROL.search(name):
         return "its name holds control characters"
-    if any(len(part.encode(errors="surrogatepass")) > 240 for part in path.parts):
+    if any(len(os.fsencode(part)) > _LONGEST_PART for part in path.parts) or len(os.fsencode(name)) > _LONGEST_PATH:
         return "its name is too long"
     return None

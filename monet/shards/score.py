@@ -29,7 +29,7 @@ from monet.scoring.weights import InceptionWeights
 from monet.shards.engine import Engine, Lost
 from monet.shards.find import Shard
 from monet.shards.formats import DamagedShard, reading
-from monet.shards.rows import Item
+from monet.shards.rows import Item, Stopped
 from monet.threads import ahead, thread_pool
 
 _GROUPS = 20
@@ -42,6 +42,8 @@ _PIECE = 2048
 _MOST_KID = 1000
 _KID_SUBSETS = 100
 _MOST_BAD = 20
+_MOST_SIZES = 8
+"""Of the images of a shard."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +77,27 @@ class Sums:
 
 
 @dataclass(frozen=True, eq=False)
-class ShardSums:
-    """Of a shard."""
+class Part:
+    """Of the images of one size in a shard."""
 
     groups: dict[int, Sums]
-    """Sums of its images by their group."""
+    """Their sums, by group."""
     kid: tuple[float, ...]
     """Kernel distances of subsets."""
     images: int
+    """How many they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class ShardSums:
+    """Of a shard."""
+
+    parts: dict[tuple[int, int], Part]
+    """Its images, by height and width."""
+    images: int = 0
     """Pictures that it holds."""
     bad: tuple[str, ...] = ()
     """The first of those that are left out, with the reasons."""
-    size: tuple[int, int] | None = None
-    """Height and width of all others."""
     problem: str | None = None
     """Why nothing of it could be read."""
 
@@ -121,31 +131,55 @@ class _ShardScorer:
     def __call__(self, shard: Shard) -> ShardSums:
         """Returns the sums of a shard."""
         read = _Reading(self._threads, self._stopping)
-        summing = Summing(self._reference, self._work.training, self._work.groups, shard.name, self._work.shards)
-        features: list[NDArray[np.float32]] = []
-        kid: list[float] = []
+        parts: dict[tuple[int, int], _Adding] = {}
         try:
             with reading(shard) as source:
                 for batch in read.batches(source.items()):
-                    features.append(self._extractor.features([batch]))
-                    if sum(map(len, features)) >= _PIECE:
-                        kid += self._add(summing, features, len(kid))
+                    size = (batch.shape[1], batch.shape[2])
+                    if size not in parts:
+                        parts[size] = _Adding(self._work, self._reference, shard.name)
+                    parts[size].add(self._extractor.features([batch]))
         except DamagedShard as error:
-            return ShardSums({}, (), 0, problem=str(error))
-        if features:
-            kid += self._add(summing, features, len(kid))
-        return ShardSums(summing.groups, tuple(kid), read.images, tuple(read.bad[:_MOST_BAD]), read.size)
+            return ShardSums({}, problem=str(error))
+        found = {size: adding.part() for size, adding in parts.items()}
+        return ShardSums(found, read.images, tuple(read.bad[:_MOST_BAD]))
 
-    def _add(self, summing: Summing, features: list[NDArray[np.float32]], subsets: int) -> list[float]:
-        piece = np.concatenate(features)
-        features.clear()
-        seed = summing.images
-        summing.add(piece)
-        wanted = max(1, -(-_KID_SUBSETS // self._work.shards)) - subsets
-        size = min(_MOST_KID, max(2, len(self._work.reference) // 2))
-        if wanted <= 0 or len(piece) < size:
-            return []
-        return kid_of_subsets(piece, self._work.reference, size=size, subsets=wanted, seed=summing.seed + seed)
+
+class _Adding:
+    """Adds up features of images of one size, some thousands at a time."""
+
+    def __init__(self, work: Scoring, reference: FrechetReference, name: str) -> None:
+        self._work = work
+        self._summing = Summing(reference, work.training, work.groups, name, work.shards)
+        self._waiting: list[NDArray[np.float32]] = []
+        self._kid: list[float] = []
+
+    def add(self, features: NDArray[np.float32]) -> None:
+        self._waiting.append(features)
+        if sum(map(len, self._waiting)) >= _PIECE:
+            self._sum()
+
+    def part(self) -> Part:
+        """Returns the sums of all of them."""
+        self._sum()
+        return Part(self._summing.groups, tuple(self._kid), self._summing.images)
+
+    def _sum(self) -> None:
+        if not self._waiting:
+            return
+        piece = np.concatenate(self._waiting)
+        self._waiting.clear()
+        seed = self._summing.seed + self._summing.images
+        self._summing.add(piece)
+        wanted = max(1, -(-_KID_SUBSETS // self._work.shards)) - len(self._kid)
+        size = kid_size(self._work.reference)
+        if wanted > 0 and len(piece) >= size:
+            self._kid += kid_of_subsets(piece, self._work.reference, size=size, subsets=wanted, seed=seed)
+
+
+def kid_size(reference: NDArray[np.float32]) -> int:
+    """Returns how many images a subset for the KID has."""
+    return min(_MOST_KID, max(2, len(reference) // 2))
 
 
 class Summing:
@@ -200,34 +234,29 @@ class _Reading:
     def __init__(self, threads: int, stopping: Callable[[], bool]) -> None:
         self.images = 0
         self.bad: list[str] = []
-        self.size: tuple[int, int] | None = None
         self._threads, self._stopping = threads, stopping
 
     def batches(self, items: Iterator[Item]) -> Iterator[NDArray[np.uint8]]:
-        """Returns the pictures, (B, H, W, 3) uint8."""
-        batch: list[NDArray[np.uint8]] = []
+        """Returns the pictures, (B, H, W, 3) uint8, those of one size together."""
+        waiting: dict[tuple[int, ...], list[NDArray[np.uint8]]] = {}
         with thread_pool(self._threads) as pool:
             futures = ((item, pool.submit(_decoded, item)) for item in items)
             for item, future in ahead(futures, 2 * _BATCH):
                 if self._stopping():
-                    return
+                    raise Stopped
                 self.images += 1
                 pixels = future.result()
+                if not isinstance(pixels, str) and pixels.shape not in waiting and len(waiting) == _MOST_SIZES:
+                    pixels = f"{pixels.shape[1]}×{pixels.shape[0]} pixels: too many different sizes"
                 if isinstance(pixels, str):
                     self.bad.append(f"{shown(item.name)} ({pixels})")
                     continue
-                self.size = self.size or (pixels.shape[0], pixels.shape[1])
-                if pixels.shape[:2] != self.size:
-                    self.bad.append(
-                        f"{shown(item.name)} ({pixels.shape[1]}×{pixels.shape[0]} pixels, unlike the others)"
-                    )
-                    continue
+                batch = waiting.setdefault(pixels.shape, [])
                 batch.append(pixels)
                 if len(batch) == _BATCH:
                     yield np.stack(batch)
-                    batch = []
-        if batch:
-            yield np.stack(batch)
+                    batch.clear()
+        yield from (np.stack(batch) for batch in waiting.values() if batch)
 
 
 def _decoded(item: Item) -> NDArray[np.uint8] | str:
@@ -283,10 +312,10 @@ class ScoredShards:
         return {
             **dataclasses.asdict(self.score),
             **({} if self.score.kid_subset_size else {"kid_mean": None, "kid_std": None}),
-            "fid_low": self.fid.low,
-            "fid_high": self.fid.high,
-            "mifid_low": self.mifid.low,
-            "mifid_high": self.mifid.high,
+            "fid_low": _finite(self.fid.low),
+            "fid_high": _finite(self.fid.high),
+            "mifid_low": _finite(self.mifid.low),
+            "mifid_high": _finite(self.mifid.high),
             "groups": self.groups,
             "shards": self.shards,
             "left_out": self.left_out,
@@ -329,33 +358,44 @@ def score_shards(
     display = display or Display()
     groups = _GROUPS if min(reference.shape) <= _LARGE else _FEWER_GROUPS
     work = Scoring(weights, layer, reference, training, groups, len(shards))
-    sums: dict[int, Sums] = {}
-    kid: list[float] = []
+    sizes: dict[tuple[int, int], _Whole] = {}
     bad: list[str] = []
     images = 0
-    sizes: dict[tuple[int, int], str] = {}
     display.begin("scoring", len(shards), "shards")
     for shard, result in engine.run(work, shards):
         if isinstance(result, Lost) or result.problem:
             bad.append(f"{shard.address} ({result.reason if isinstance(result, Lost) else result.problem})")
-            display.advance()
-            continue
-        for group, part in result.groups.items():
-            sums[group] = sums[group] + part if group in sums else part
-        kid += result.kid
-        images += result.images
-        bad += [f"{item} in {shard.address}" for item in result.bad]
-        if result.size:
-            sizes.setdefault(result.size, shard.address)
+        else:
+            images += result.images
+            bad += [f"{item} in {shard.address}" for item in result.bad]
+            for size, part in result.parts.items():
+                sizes.setdefault(size, _Whole(shard.address)).add(part)
         display.advance()
     display.end()
-    if len(sizes) > 1:
-        (one, where), (two, there) = sorted(sizes.items())[:2]
-        raise InputError(
-            f"images of different sizes cannot be scored together: {one[1]}×{one[0]} in {where}, {two[1]}×{two[0]} in "
-            f"{there}"
-        )
-    return _scored(sums, kid, bad, images, work, epsilon)
+    most = max(sizes, key=lambda size: (sizes[size].images, size), default=None)
+    for size, whole in sizes.items():
+        if size != most:
+            count = f"{whole.images:,} of {size[1]}×{size[0]} pixels"
+            bad.insert(0, f"{count}, unlike most, such as in {whole.first}")
+    whole = sizes[most] if most else _Whole("")
+    return _scored(whole.sums, whole.kid, bad, images, work, epsilon)
+
+
+@dataclass
+class _Whole:
+    """The sums of all images of one size."""
+
+    first: str
+    """A shard that holds some."""
+    sums: dict[int, Sums] = field(default_factory=dict)
+    kid: list[float] = field(default_factory=list)
+    images: int = 0
+
+    def add(self, part: Part) -> None:
+        for group, sums in part.groups.items():
+            self.sums[group] = self.sums[group] + sums if group in self.sums else sums
+        self.kid += part.kid
+        self.images += part.images
 
 
 def _scored(
@@ -375,7 +415,7 @@ def _scored(
     except ValueError as error:
         raise InputError(str(error)) from error
     mifids = [mifid(value, part.memorization_distance, epsilon) for value, part in zip(fids, usable, strict=True)]
-    size = min(_MOST_KID, max(2, len(work.reference) // 2))
+    size = kid_size(work.reference)
     left_out = images - count
     warnings = [f"{left_out:,} of {images:,} pictures are left out"] if left_out or bad else []
     if not work.weights.known:
@@ -421,6 +461,11 @@ def jackknifed(value: float, without: NDArray[np.float64], level: float = 0.95) 
     error = float(np.sqrt((groups - 1) / groups * np.square(without - without.mean()).sum()))
     half = error * float(student.ppf((1 + level) / 2, groups - 1))
     return Interval(value, value - half, value + half)
+
+
+def _finite(value: float) -> float | None:
+    """Returns a number as JSON has it, which has none without end."""
+    return value if np.isfinite(value) else None
 
 
 def _total(parts: Sequence[Sums]) -> Sums:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from monet.errors import InputError, MonetError, first_line
 from monet.files import require_regular, written_whole
@@ -63,6 +65,19 @@ def is_remote(address: str) -> bool:
     return "://" in address
 
 
+def everywhere(address: str) -> str:
+    """Returns an address as processes elsewhere take it: a path from the root on.
+
+    Raises:
+        InputError: it is of this process alone.
+    """
+    if address.startswith("memory://"):
+        raise InputError(f"{address} is in the memory of one process: give a folder that all processes reach")
+    if address.startswith("file://"):
+        address = url2pathname(urlsplit(address).path)
+    return address if is_remote(address) else str(Path(address).absolute())
+
+
 def below(folder: str, name: str) -> str:
     """Returns the address of a file below a folder."""
     return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
@@ -84,12 +99,12 @@ def listed_below(folder: str) -> list[Entry]:
     if not found:
         raise InputError(f"no files at {folder}: give a folder with pictures or shards")
     root = _system(folder)[1].rstrip("/")
-    scheme = folder.partition("://")[0]
     entries = []
     for path, about in sorted(found.items()):
         name = path[len(root) :].lstrip("/") or path.rpartition("/")[2]
         if not any(part.startswith(".") for part in name.split("/")):
-            entries.append(Entry(name, f"{scheme}://{path.lstrip('/')}", _identity(about), int(about.get("size") or 0)))
+            address = below(folder, name) if path != root else folder
+            entries.append(Entry(name, address, _identity(about), int(about.get("size") or 0)))
     return entries
 
 
@@ -207,7 +222,7 @@ def require_place(folder: str) -> None:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"--output {folder} is no folder that can be made: {error.strerror}") from error
+        raise InputError(f"{folder} is no folder that can be made: {error.strerror}") from error
 
 
 def _tried(call: Callable[[], T], address: str, pause: Callable[[float], None] = time.sleep) -> T:

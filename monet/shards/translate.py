@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from monet.display import Display
 from monet.errors import InputError, shown
@@ -12,7 +14,7 @@ from monet.files import remove_left_behind
 from monet.shards import store
 from monet.shards.engine import Engine, Lost
 from monet.shards.find import Shard
-from monet.shards.manifest import Manifest, Row
+from monet.shards.manifest import FOLDER, Manifest, Row
 from monet.shards.paint import Painting
 
 _MOST_TOLD = 20
@@ -36,6 +38,8 @@ class TranslatedShards:
     """The first of those that are not, with the reasons."""
     lost: list[str] = field(default_factory=list)
     """Shards of which nothing is painted, with the reasons."""
+    others: int = 0
+    """Results of the same settings that are there of shards which the input does not hold."""
 
     def add(self, row: Row) -> None:
         """Counts a shard."""
@@ -67,6 +71,8 @@ class TranslatedShards:
         lines += [f"nothing painted of {item}" for item in self.lost[:_MOST_TOLD]]
         if (more := len(self.lost) - _MOST_TOLD) > 0:
             lines.append(f"nothing painted of {more:,} more shards")
+        if self.others:
+            lines.append(f"{self.others:,} more results are in {output}, of shards that the input does not hold")
         return lines
 
 
@@ -85,18 +91,20 @@ def translate_shards(
         InputError: two shards would have one result, or the folder cannot be used.
         MonetError: a result cannot be written, or the engine gave up; what is done is kept.
     """
+    shards = work.named(shards)
     results = [work.result(shard) for shard in shards]
-    if len(set(results)) < len(results):
-        twice = next(result for result in results if results.count(result) > 1)
+    if twice := next((result for result, count in Counter(results).items() if count > 1), None):
         raise InputError(f"two shards would both become {shown(twice)}: rename one, or give them folders of their own")
-    store.require_place(work.folder)
+    for folder in (work.folder, store.below(work.folder, FOLDER)):
+        store.require_place(folder)
     _sweep(work.folder)
     manifest = Manifest(work.folder, work.settings)
     rows = manifest.done([(result, shard.identity) for result, shard in zip(results, shards, strict=True)])
-    translated = TranslatedShards()
+    translated = TranslatedShards(others=len(manifest.others(results)))
+    gone = _gone(work, shards)
     left = []
     for shard, row in zip(shards, rows, strict=True):
-        if row is None:
+        if row is None or work.target(shard) in gone:
             left.append(shard)
         else:
             translated.add(row)
@@ -108,6 +116,19 @@ def translate_shards(
         display.advance()
     display.end()
     return translated
+
+
+def _gone(work: Painting, shards: Sequence[Shard]) -> set[str]:
+    """Returns those of the results that are not there."""
+    targets = {work.target(shard) for shard in shards}
+    if not store.is_remote(work.folder):
+        return {target for target in targets if not Path(target).exists()}
+    there: set[str] = set()
+    with contextlib.suppress(InputError):  # nothing yet
+        for entry in store.listed_below(work.folder):
+            there.add(entry.address)
+            there.update(store.below(work.folder, str(parent)) for parent in PurePosixPath(entry.name).parents)
+    return targets - there
 
 
 def _sweep(folder: str) -> None:

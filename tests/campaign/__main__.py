@@ -8,11 +8,14 @@ import os
 import random
 import re
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
+from queue import SimpleQueue
 
 from tests.campaign.campaign import Result, play_all
 from tests.campaign.cases import all_cases
@@ -51,6 +54,7 @@ def main() -> int:
         print("\n".join(case.name for case in cases))
         return 0
     results = _played(cases, options)
+    print(f"seed {options.seed}")
     print(_table(results))
     return 1 if any(result.flags for result in results) else 0
 
@@ -87,18 +91,36 @@ def _played(cases: Sequence[Case], options: argparse.Namespace) -> list[Result]:
                 os._exit(code)
         os.close(writer)
     results = []
-    for reader in pipes:
-        with open(reader) as lines:
-            for line in lines:
-                if options.json:
-                    with open(options.json, "a", encoding="utf-8") as file:
-                        file.write(line)
-                results.append(Result(**json.loads(line)))
-                for flag in results[-1].flags:
-                    print(f"{results[-1].name}: {flag}".encode(errors="replace").decode(), flush=True)
+    for line in _lines(pipes):
+        if options.json:
+            with open(options.json, "a", encoding="utf-8") as file:
+                file.write(line)
+        results.append(Result(**json.loads(line)))
+        for flag in results[-1].flags:
+            print(f"{results[-1].name}: {flag}".encode(errors="replace").decode(), flush=True)
     for _ in range(options.jobs):
         os.wait()
     return results
+
+
+def _lines(pipes: Sequence[int]) -> Iterator[str]:
+    """Returns the lines of several pipes as they come: no process waits for another one to be read."""
+    lines: SimpleQueue[str | None] = SimpleQueue()
+
+    def read(pipe: int) -> None:
+        with open(pipe) as file:
+            for line in file:
+                lines.put(line)
+        lines.put(None)
+
+    for pipe in pipes:
+        threading.Thread(target=read, args=[pipe]).start()
+    left = len(pipes)
+    while left:
+        if (line := lines.get()) is None:
+            left -= 1
+        else:
+            yield line
 
 
 def _table(results: Sequence[Result]) -> str:
@@ -109,6 +131,9 @@ def _table(results: Sequence[Result]) -> str:
         flagged = sum(bool(result.flags) for result in own)
         seconds = sum(result.seconds for result in own)
         lines.append(f"{group:<14}{len(own):>7}{len(own) - flagged:>8}{flagged:>9}{seconds:>9.0f}")
+    counts: Counter[str] = sum((Counter(result.counts) for result in results), Counter())
+    if counts:
+        lines.append(f"damaged files read: {', '.join(f'{count:,} {what}' for what, count in counts.items())}")
     return "\n".join(lines)
 
 

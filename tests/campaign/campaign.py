@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.campaign.inside import import_everything
@@ -28,6 +29,8 @@ class Result:
     output: str
     """What the last command wrote, shortened."""
     seconds: float
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many damaged files were read, by what came of it, where a case reads many."""
 
 
 class Campaign:
@@ -62,9 +65,12 @@ class Campaign:
             commands=tuple(str(outcome.launch) for outcome in stage.outcomes),
             output=f"{last.out[-600:]}{last.err[-1500:]}" if last else "",
             seconds=time.monotonic() - begun,
+            counts=dict(stage.counts),
         )
         if stage.flags and self._kept:
-            shutil.copytree(folder, self._kept / case.name.replace("/", "_")[:100], symlinks=True, dirs_exist_ok=True)
+            with contextlib.suppress(shutil.Error):  # FIFOs and the like
+                kept = self._kept / case.name.replace("/", "_")[:100]
+                shutil.copytree(folder, kept, symlinks=True, dirs_exist_ok=True)
         stage.clear()
         return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -44,7 +45,8 @@ def members(data: bytes) -> list[tuple[str, bytes]]:
 def zipped(files: list[tuple[str, bytes]], method: int = zipfile.ZIP_STORED) -> bytes:
     """A plain zip of such members."""
     whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w", method) as archive:
+    with zipfile.ZipFile(whole, "w", method) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are there twice
         for name, content in files:
             archive.writestr(zipfile.ZipInfo(name), content, method)
     return whole.getvalue()

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 _PR_CAPBSET_DROP, _CAPABILITIES, _CAPABILITY_VERSION = 24, 64, 0x20080522
 _CLONE_NEWNS = 0x20000
 _MS_PRIVATE = 0x44000
-_COMMANDS = {"submit", "train", "generate", "validate", "evaluate", "compare", "kernel", "doctor"}
+_COMMANDS = {
+    *("submit", "train", "generate", "validate", "evaluate", "compare", "kernel", "doctor"),
+    *("translate", "frames", "export", "studio", "bot"),
+}
 
 
 def import_everything() -> None:
@@ -68,14 +71,17 @@ def become(launch: Launch, ends: Sequence[int | None]) -> None:
     os.environ.update(launch.environment)
 
 
-def run_here(module: str, words: Sequence[str], whole_exit: bool) -> NoReturn:
+def run_here(module: str, words: Sequence[str], whole_exit: bool, leap: tuple[float, float] | None = None) -> NoReturn:
     """Runs a module as `python -m` does, and ends the process as Python does.
 
     Args:
         module: `pipelines.train` and so on.
         words: the command line.
         whole_exit: take the interpreter apart, too, which takes most of a second.
+        leap: seconds after which the steady clock leaps, and how far.
     """
+    if leap:
+        _let_leap(*leap)
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -101,6 +107,18 @@ def run_here(module: str, words: Sequence[str], whole_exit: bool) -> NoReturn:
         if stream is not None and not stream.closed:
             stream.flush()
     os._exit(code)
+
+
+def _let_leap(after: float, by: float) -> None:
+    """Has the steady clock of Python leap, as after a machine was asleep, for whoever asks it from now on."""
+    steady = time.monotonic
+    begin = steady()
+
+    def monotonic() -> float:
+        now = steady()
+        return now + by if now > begin + after else now
+
+    time.monotonic = monotonic
 
 
 def _as_code(value: object) -> int:

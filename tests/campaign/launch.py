@@ -44,6 +44,8 @@ class Launch:
     """Without the rights of root, to whom permissions mean nothing."""
     small_disk: tuple[str, str] | None = None
     """A folder that becomes a file system of its own, and its size, such as `64k`. Needs root."""
+    leap: tuple[float, float] | None = None
+    """Seconds after which the steady clock leaps, and how far; not for a fresh interpreter."""
     before: tuple[str, ...] = ()
     """Words of a program that starts the command, such as `nohup`; for a fresh interpreter only."""
     told: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class Launch:
         words = " ".join(shlex.quote(_short(word)) for word in self.words)
         more = f"{streams}{limits}{' unprivileged' if self.unprivileged else ''}"
         more += f" small disk {self.small_disk}" if self.small_disk else ""
+        more += f" the clock leaps {self.leap}" if self.leap else ""
         return f"{told}python -m pipelines.{self.command} {words}" + (f"  [{more.strip()}]" if more else "")
 
 
@@ -136,7 +139,8 @@ class Running:
                     *self.launch.words,
                 ]
                 os.execvpe(words[0], words, dict(self.launch.environment))
-            run_here(f"pipelines.{self.launch.command}", self.launch.words, self.launch.whole_exit)
+            module = f"pipelines.{self.launch.command}"
+            run_here(module, self.launch.words, self.launch.whole_exit, self.launch.leap)
         finally:
             os._exit(99)
 
@@ -144,6 +148,11 @@ class Running:
     def err(self) -> str:
         """What it has written to stderr so far."""
         return self._streams[2].text()
+
+    @property
+    def out(self) -> str:
+        """What it has written to stdout so far."""
+        return self._streams[1].text()
 
     @property
     def elapsed(self) -> float:

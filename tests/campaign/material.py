@@ -27,6 +27,7 @@ PHOTOS = 2
 SCORED = ("--feature-layer", "64", "--inception-weights", "weights.pth")
 """A score that takes a second."""
 PAINT = ("--photos", "photos", "--precision", "fp32", "--device", "cpu")
+TRANSLATED = ("--precision", "fp32", "--device", "cpu")
 STEPS = ("--data.samples_per_epoch", "40", "--training.epochs", "3", "--generation.batch_size", "1", "--score", "no")
 """A run of a second or two, which can be met at any part of it."""
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -46,6 +47,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     ),
     "undisturbed": ("submit", "--data", "data", "--run", "undisturbed", *TINY, *SAVING, *STEPS),
     "painted.zip": ("generate", "--checkpoint", "run/checkpoints/last.pt", *PAINT, "--zip", "painted.zip"),
+    "translated": (
+        *("translate", "--checkpoint", "run/checkpoints/last.pt", "--input", "photos", "--output", "translated"),
+        *TRANSLATED,
+    ),
+    "model.safetensors": ("export", "--checkpoint", "run/checkpoints/last.pt", "--safetensors", "model.safetensors"),
+    "graph.onnx": ("export", "--checkpoint", "run/checkpoints/last.pt", "--onnx", "graph.onnx", "--pixels"),
     "score.json": ("evaluate", "--generated", "generated", "--reference", "paintings", *SCORED, "--json", "score.json"),
 }
 """Things that commands make, and those; `home` comes with the score, whose cache it holds."""
@@ -71,6 +78,8 @@ class Material:
         path = self.folder / name
         if name == "weights.pth" and not path.exists():
             _in_a_child(lambda: random_weights(self.folder).rename(path))
+        elif name == "film.mp4" and not path.exists():
+            _in_a_child(lambda: _film(path))
         elif name in COMMANDS and not path.exists():
             command, *words = COMMANDS[name]
             for needed in COMMANDS.keys() | {"weights.pth"}:
@@ -107,6 +116,13 @@ def _make_pictures(folder: Path) -> None:
     with zipfile.ZipFile(folder / "pictures.zip", "w") as archive:
         for path in sorted((folder / "generated").iterdir()):
             archive.write(path, path.name)
+
+
+def _film(path: Path) -> None:
+    """Two scenes of two seconds, with sound."""
+    from tests.videos import Shot, write_video
+
+    write_video(path, [Shot(1, 50), Shot(2, 50)])
 
 
 def _in_a_child(work: Callable[[], object]) -> None:

@@ -25,6 +25,8 @@ _NEVER = ("Traceback (most recent", "unexpected", "Exception ignored", "Fatal Py
 _STARTS = {130: ("Ctrl-C: ",), 143: ("SIGTERM: ",), 129: ("SIGHUP: ",), 1: ("error: ",), 2: ("error: ",)}
 _VERDICTS = {("validate", 1), ("doctor", 1)}
 """Here the exit code is the answer, and stdout says why."""
+_PARTLY = ("translate", "frames")
+"""Commands that end with 1 where some of their inputs could not be read, and say on stdout which."""
 _SPEAKER = re.compile(r"^process \S*: ")
 """What stands before the lines of one of several processes."""
 _LARGE = 200 * 2**20
@@ -54,7 +56,9 @@ def faults(
         for name, text in (("stdout", outcome.out), ("stderr", outcome.err)):
             if word.casefold() in text.casefold():
                 yield f"{name} says {word!r}: {_cut(_around(text, word))}"
-    if outcome.launch.streams[2] in ("file", "pipe") and (outcome.launch.command, outcome.code) not in _VERDICTS:
+    partly = outcome.launch.command in _PARTLY and outcome.code == 1 and outcome.out.strip()
+    verdict = partly or (outcome.launch.command, outcome.code) in _VERDICTS
+    if outcome.launch.streams[2] in ("file", "pipe") and not verdict:
         yield from _line_faults(outcome, says)
     if outcome.peak > memory:
         yield f"held {outcome.peak / 2**30:.1f} GB, allowed are {memory / 2**30:.1f}"

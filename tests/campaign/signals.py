@@ -9,10 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.campaign.launch import Running
-from tests.campaign.material import PAINT, PAINTED, SAVING, SCORED, STEPS, TINY
+from tests.campaign.material import PAINT, PAINTED, SAVING, SCORED, STEPS, TINY, TRANSLATED
 from tests.campaign.stage import Case, Stage
 
 _SUBMIT = ("submit", "--data", "data", "--run", "run", *TINY, *SAVING, *STEPS, "--resume")
+_MODEL = ("--checkpoint", "run/checkpoints/last.pt")
+_ONNX = ("onnx", "onnxruntime", "onnxscript", "safetensors")
+_MEMORY = 3 * 2**30
+"""Bytes that the export of a graph may hold; PyTorch's tracer takes much of it."""
 _CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 _EACH, _KILLS, _EARLY = 8, 14, 5
 """How many moments are chosen at random."""
@@ -161,10 +165,15 @@ def _other_commands(chance: random.Random) -> Iterator[Case]:
         ),
         "doctor": ("doctor",),
         "kernel": ("kernel", "build", "--folder", "built"),
+        "translate": ("translate", *_MODEL, *TRANSLATED, "--input", "photos", "--output", "out"),
+        "frames": ("frames", "--video", "film.mp4", "--output", "domain", "--every", "0.1s"),
+        "export": ("export", *_MODEL, "--safetensors", "m.safetensors"),
+        "export of a graph": ("export", *_MODEL, "--onnx", "m.onnx", "--hub", "hub"),
     }
+    libraries = {"frames": ("av", "imagehash"), "export": ("safetensors",), "export of a graph": _ONNX}
     for name, words in commands.items():
-        for count, number in enumerate((*_CODES, signal.SIGINT)):
-            delay = chance.uniform(0.02, 0.5)
+        for count, number in enumerate((*_CODES, signal.SIGINT, signal.SIGKILL, signal.SIGKILL)):
+            delay = chance.uniform(0.02, 6.0 if name == "export of a graph" else 0.5)
 
             def play(
                 stage: Stage,
@@ -176,14 +185,17 @@ def _other_commands(chance: random.Random) -> Iterator[Case]:
                 _many(stage)
                 if name in ("evaluate", "compare"):
                     stage.needs("paintings", "weights.pth")
+                if name == "frames":
+                    stage.needs("film.mp4")
                 running = stage.start(*words)
                 _at("anything", delay)(stage, running)
                 running.send(number)
-                stage.judge(running, {0, _CODES[number]}, may_change=("run/report.html",))
+                codes = {0, _CODES.get(number, -number)}
+                stage.judge(running, codes, may_change=("run/report.html",), memory=_MEMORY)
                 if stage.path("x.zip").exists():
                     stage.archive("x.zip", 62)
 
-            yield Case(f"signals/{number.name} at {name}, {count}", play)
+            yield Case(f"signals/{number.name} at {name}, {count}", play, libraries=libraries.get(name, ()))
 
 
 def _many(stage: Stage) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
+import signal
+import time
+import traceback
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.campaign import rules
 from tests.campaign.launch import Launch, Outcome, Running, usual_environment
@@ -30,6 +35,8 @@ class Case:
     """Part of the ordinary suite."""
     root: bool = False
     """Needs root, for a file system of its own."""
+    libraries: tuple[str, ...] = ()
+    """Libraries that it needs beyond those of the main job."""
 
     @property
     def group(self) -> str:
@@ -50,6 +57,7 @@ class Stage:
         self.place = folder / "place"
         self.flags: list[str] = []
         self.outcomes: list[Outcome] = []
+        self.counts: Counter[str] = Counter()
         self._folder = folder
         self._before: dict[str, str] = {}
         for name in ("place", "home", "tmp"):
@@ -141,6 +149,35 @@ class Stage:
         judged = {name: given.pop(name) for name in list(given) if name in _JUDGED}
         return self.judge(self.start(command, *words, **given), codes, **judged)
 
+    def compute(self, work: Callable[[], dict[str, int]], limit: float = LIMIT) -> None:
+        """Does work of the library itself in a process of its own: this one computes nothing, as it still forks.
+
+        Args:
+            work: returns how often what came; its keys are counted, and it raises where something is wrong.
+            limit: seconds that it may take.
+        """
+        answer = self._folder / f"answer-{len(list(self._folder.iterdir()))}"
+        child = os.fork()
+        if child == 0:
+            _answer(work, answer, self.place)
+        until = time.monotonic() + limit
+        while True:
+            pid, ended, usage = os.wait4(child, os.WNOHANG)
+            if pid:
+                break
+            if time.monotonic() > until:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                self.flag(f"still at work after {limit:.0f} s")
+                return
+            time.sleep(0.01)
+        code = os.waitstatus_to_exitcode(ended)
+        if code:
+            self.flag(f"ended by {signal.Signals(-code).name}" if code < 0 else answer.read_text(errors="replace"))
+        else:
+            self.counts.update(json.loads(answer.read_text()))
+        self.expect(usage.ru_maxrss * 1024 < rules.MOST_MEMORY, f"held {usage.ru_maxrss / 2**20:.1f} GB")
+
     def archive(self, name: str, count: int) -> bytes:
         """The bytes of an archive that must be valid; empty where there is none."""
         path = self.path(name)
@@ -162,6 +199,22 @@ class Stage:
                 if not (path := Path(top) / name).is_symlink():
                     path.chmod(0o755)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _answer(work: Callable[[], dict[str, int]], answer: Path, place: Path) -> NoReturn:
+    """Works in a child, and writes what it counted, or what was wrong."""
+    code = 1
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(null, stream)
+        os.chdir(place)
+        answer.write_text(json.dumps(work()))
+        code = 0
+    except BaseException:
+        answer.write_text(traceback.format_exc(limit=-4))
+    finally:
+        os._exit(code)
 
 
 _OF_TORCH = "torchinductor_"

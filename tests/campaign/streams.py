@@ -5,18 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tests.campaign.descriptors import StreamKind
-from tests.campaign.material import PAINTED, PHOTOS, SCORED, TINY
+from tests.campaign.material import PAINTED, PHOTOS, SCORED, TINY, TRANSLATED
 from tests.campaign.stage import Case, Stage
 
+_MODEL = ("--checkpoint", "run/checkpoints/last.pt")
 _COMMANDS: dict[str, Sequence[str]] = {
     "submit": ("submit", "--data", "data", "--run", "run", *TINY, "--training.epochs", "2", "--score", "no"),
     "generate": ("generate", "--checkpoint", "run/checkpoints/last.pt", "--photos", "photos", "--zip", "x.zip"),
     "validate": ("validate", "pictures.zip", "--rules", "any"),
     "validate, in vain": ("validate", "pictures.zip"),
     "evaluate": ("evaluate", "--generated", "generated", "--reference", "paintings", *SCORED, "--json", "n.json"),
+    "compare": (
+        *("compare", "--run", "run", "--photos", "photos", "--reference", "paintings", *SCORED, "--device", "cpu"),
+        *("--report", "c.html"),
+    ),
+    "translate": ("translate", *_MODEL, *TRANSLATED, "--input", "photos", "--output", "out"),
+    "export": ("export", *_MODEL, "--safetensors", "m.safetensors"),
+    "frames": ("frames", "--video", "film.mp4", "--output", "domain", "--every", "0.5s"),
     "help": ("train", "--help"),
     "an error": ("train", "--training.epochs", "-1"),
 }
+_NEEDED = {
+    **dict.fromkeys(("generate", "translate", "export"), ("run",)),
+    "evaluate": ("weights.pth",),
+    "compare": ("run", "weights.pth"),
+    "frames": ("film.mp4",),
+}
+"""What commands need besides pictures."""
+_MADE = {
+    "evaluate": "n.json",
+    "compare": "c.html",
+    "translate": "out/0.jpg",
+    "export": "m.safetensors",
+    "frames": "domain/trainB",
+}
+_LIBRARIES = {"export": ("safetensors",), "frames": ("av", "imagehash")}
 _BAD: tuple[StreamKind, ...] = ("closed", "full", "vanished", "vanishes", "read-only", "hang-up")
 
 
@@ -45,19 +68,15 @@ def _case(name: str, streams: tuple[StreamKind, StreamKind, StreamKind]) -> Case
     codes = {right, 1} if unheard else {right}  # results that nobody got may be a failure, or not
 
     def play(stage: Stage) -> None:
-        stage.needs("data", "photos", "generated", "paintings", "pictures.zip")
-        if name == "generate":
-            stage.needs("run")
-        if name == "evaluate":
-            stage.needs("weights.pth")
+        stage.needs("data", "photos", "generated", "paintings", "pictures.zip", *_NEEDED.get(name, ()))
         stage.run(*words, codes=codes, streams=streams, whole_exit=True)
         if name == "submit":
             stage.archive("run/images.zip", PAINTED)
             stage.expect(stage.path("run/report.html").is_file(), "there is no report")
         if name == "generate":
             stage.archive("x.zip", PHOTOS)
-        if name == "evaluate":
-            stage.expect(stage.path("n.json").is_file(), "the numbers were not written")
+        if name in _MADE:
+            stage.expect(stage.path(_MADE[name]).exists(), f"{_MADE[name]} was not written")
 
     kinds = ", ".join(
         f"{which} {kind}"
@@ -69,4 +88,4 @@ def _case(name: str, streams: tuple[StreamKind, StreamKind, StreamKind]) -> Case
         ("validate", ("full", "file")),
         ("submit", ("file", "closed")),
     }
-    return Case(f"streams/{name}: {kinds}", play, quick=quick)
+    return Case(f"streams/{name}: {kinds}", play, quick=quick, libraries=_LIBRARIES.get(name, ()))

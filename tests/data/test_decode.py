@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from monet.data.decode import UnreadableImage, decode, read_size
 from tests.conftest import picture
@@ -170,6 +170,20 @@ def test_missing_and_forbidden_files_have_a_reason(tmp_path: Path) -> None:
         decode(tmp_path / "nothing.jpg")
     with pytest.raises(UnreadableImage, match="a folder"):
         decode(tmp_path)
+
+
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_a_postscript_program_is_no_image_and_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_bytes: bool
+) -> None:
+    ran: list[object] = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *given: ran.append(given))
+    path = tmp_path / "holiday.jpg"
+    picture(1).save(path, "EPS")
+    for read in (decode, read_size):
+        with pytest.raises(UnreadableImage, match="a program in EPS, no image"):
+            read(path.read_bytes() if as_bytes else path)
+    assert not ran
 
 
 def test_the_size_comes_from_the_header_alone() -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from monet.data.frames import VideoLook, choose, look_at, scenes_for_tests
 from monet.data.from_video import FrameOptions, frames_from_videos
 from monet.data.layout import list_images
+from monet.display import Display
 from monet.errors import InputError
 from tests.videos import Shot, write_video
 
@@ -109,6 +110,22 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_done(tmp_path: Path) -> Non
         InputError, match=r"no frame is left of 0 in 0 readable videos: .*b.mp4 \(not a video, or damaged\)"
     ):
         frames_from_videos([tmp_path / "b.mp4"], tmp_path / "new", FrameOptions())
+
+
+def test_a_video_that_goes_between_looking_and_writing_is_told_and_the_rest_is_done(clip: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mp4"
+    write_video(other, [Shot(7, 25), Shot(8, 25)], size=(120, 160))
+
+    class Removing(Display):
+        def begin(self, what: str, total: int | None, unit: str) -> None:
+            if what == "writing":
+                clip.unlink()
+
+    found = frames_from_videos([clip, other], tmp_path / "out", FrameOptions(every=1.0), Removing())
+    ((path, reason),) = [(item.path, item.reason) for item in found.bad]
+    assert path == clip
+    assert reason.startswith("it changed while it was read: ")
+    assert found.train + found.test == len(list((tmp_path / "out").rglob("other-*.jpg"))) > 0
 
 
 def test_no_more_are_taken_than_asked_for_however_many_videos_there_are(tmp_path: Path) -> None:

@@ -259,3 +259,17 @@ def test_cuts_are_found_where_they_are(tmp_path: Path) -> None:
         cuts = SceneCuts(video)
         found = [index for index, frame in enumerate(video.frames()) if cuts.begins(frame)]
     assert found == [15, 25, 30]
+
+
+def test_a_video_whose_frames_have_no_format_is_unreadable(tmp_path: Path) -> None:
+    """As where the part is lost that says how its pictures are coded."""
+    path = tmp_path / "film.mp4"
+    write_video(path, [Shot(1, 10)], sound=False)
+    data = bytearray(path.read_bytes())
+    for name, kept in ((b"avcC", 4), (b"mdat", 4)):
+        at = data.find(name)
+        end = at - 4 + int.from_bytes(data[at - 4 : at], "big")
+        data[at + kept : end] = bytes(end - at - kept)
+    path.write_bytes(data)
+    with pytest.raises(UnreadableImage, match="its coding is unknown"):
+        Video(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from monet.config import ModelConfig
 from monet.exporting import graph
 from monet.exporting.check import Session
+from monet.exporting.libraries import library
 from monet.exporting.network import AnySize
 from monet.generation.padding import Padding
 from monet.generation.translator import Translator
@@ -108,6 +110,46 @@ def test_a_graph_knows_what_it_is() -> None:
     assert dims == [["batch", "height", "width", 3]] * 2
     (fact,) = made.metadata_props
     assert json.loads(fact.value) == {"direction": "ba", "pixels": True, "generator": "resnet"}
+
+
+def test_whatever_bit_of_a_graph_flips_it_is_found_out(tmp_path: Path) -> None:
+    made = graph.onnx_graph(generators_of(NETWORKS["batch"]), "ba", pixels=True)
+    data, path, chance = graph.sealed(made), tmp_path / "a.onnx", random.Random(0)
+    path.write_bytes(data)
+    known = graph.own_graph(path)
+    assert known is not None
+    assert (known.whole, known.direction, known.pixels) == (True, "ba", True)
+    places = [chance.randrange(len(data)) for _ in range(150)] + list(range(len(data) - 250, len(data)))
+    for place in places:
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(flipped)
+        known = graph.own_graph(path)
+        assert known is None or not known.whole, place
+
+
+def test_smaller_graphs_have_a_digest_too_and_those_of_earlier_versions_are_read_without(tmp_path: Path) -> None:
+    made, path = graph.onnx_graph(generators_of(NETWORKS["resnet"]), "ab", pixels=False), tmp_path / "a.onnx"
+    for each in (made, graph.in_fp16(made), graph.in_int8(made, [as_floats(images(1, 64, 64))])):
+        path.write_bytes(each.SerializeToString())
+        known = graph.own_graph(path)
+        assert known is not None
+        assert known.whole
+        assert b'"digest"' not in path.read_bytes()
+        path.write_bytes(graph.sealed(each))
+        known = graph.own_graph(path)
+        assert known is not None
+        assert known.whole
+        assert path.read_bytes().count(b'"digest"') == 1
+
+
+def test_onnxruntime_is_told_to_tell_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("onnxruntime.disable_telemetry_events", lambda: told.append("nothing"))
+    for name in ("onnxruntime", "onnxruntime.quantization"):
+        library(name)
+    library("onnx")
+    assert told == ["nothing", "nothing"]
 
 
 def test_a_graph_does_not_tell_where_it_was_made() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import shutil
 import zipfile
@@ -17,6 +18,7 @@ from PIL import Image
 
 import monet
 from monet.checkpoint import model
+from monet.checkpoint.contents import digest
 from monet.errors import InputError, MonetError
 from monet.exporting import check, graph
 from monet.run_folder.checkpoints import generator_digest
@@ -304,6 +306,22 @@ def test_a_flipped_bit_and_a_cut_end_are_found(model_file: Path) -> None:
     model_file.write_bytes(data[:-100])
     with pytest.raises(InputError, match=r"model\.safetensors is damaged: "):
         monet.load(model_file)
+
+
+def test_whatever_bit_of_a_model_file_flips_it_is_refused_or_says_nothing(model_file: Path) -> None:
+    data, whole, chance = model_file.read_bytes(), digest(model.load(model_file)), random.Random(0)
+    header = 8 + int.from_bytes(data[:8], "little")
+    places = [chance.randrange(header) for _ in range(150)] + [chance.randrange(len(data)) for _ in range(100)]
+    refused = 0
+    for place in places:
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << chance.randrange(8)
+        model_file.write_bytes(flipped)
+        try:
+            assert digest(model.load(model_file)) == whole
+        except InputError:
+            refused += 1
+    assert refused > 200
 
 
 def test_a_header_that_is_far_too_long_is_not_read(model_file: Path) -> None:

@@ -172,3 +172,14 @@ def test_a_working_folder_that_is_gone_is_told_in_one_line(tmp_path: Path) -> No
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: no archive images.zip")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("given", [None, "0"])
+def test_onnxruntime_tells_nobody_how_it_is_used_unless_the_user_wants_it(
+    monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")  # what it was before comes back afterwards
+    if given is None:
+        monkeypatch.delenv("ORT_DISABLE_TELEMETRY")
+    assert command("validate", "none.zip") == 2
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == (given or "1")

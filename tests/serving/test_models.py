@@ -115,6 +115,17 @@ def test_an_onnx_file_paints_what_its_checkpoint_paints(checkpoint: Path, tmp_pa
         models.translate("back", PIXELS, "ab")
 
 
+def test_an_onnx_file_with_another_weight_than_was_written_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    file = tmp_path / "painter.onnx"
+    monet.export(checkpoint, onnx=file)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(InputError, match=r"graph .*painter\.onnx is damaged: .*; export it again"):
+        Models([file])
+
+
 def test_all_models_in_a_folder_are_offered(painter: Path) -> None:
     names = Models([painter / "checkpoints"]).names
     assert names == ("painter/epoch-0001", "painter/epoch-0002", "painter/epoch-0003", "painter/last")

@@ -72,7 +72,7 @@ def test_what_cannot_be_read_is_told_and_the_exit_code_says_so(
         (("--engine", "local", "--shard-size", 0), "--shard-size is 0"),
         (("--engine", "local", "--workers", 0), "--workers is 0"),
         (("--engine", "local", "--batch-size", 0), "--batch-size is 0"),
-        (("--engine", "ray", "--ray-address", "ray://127.0.0.1:1"), "no Ray cluster"),
+        (("--engine", "ray", "--ray-address", "127.0.0.1:1"), "no Ray cluster"),
     ],
 )
 def test_wrong_use_is_told_in_one_line(

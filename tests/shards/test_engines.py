@@ -80,7 +80,14 @@ def test_an_error_of_a_task_ends_the_others_soon(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"workers": 0}, {"cpus_per_worker": 0}, {"gpus_per_worker": -1.0}, {"gpus_per_worker": 65.0}]
+    "options",
+    [
+        {"workers": 0},
+        {"cpus_per_worker": 0},
+        {"gpus_per_worker": -1.0},
+        {"gpus_per_worker": 65.0},
+        {"gpus_per_worker": 1.5},
+    ],
 )
 def test_resources_are_checked(options: dict[str, float]) -> None:
     with pytest.raises(InputError):
@@ -131,3 +138,8 @@ def test_ray_tells_an_error_of_a_task_and_a_cluster_that_is_not_there(
         outcome(engine_called("ray", Resources(device="cpu", workers=1), None), Trouble(tmp_path, fails=1), 2)
     with pytest.raises(InputError, match="no Ray cluster"):
         outcome(engine_called("ray", Resources(device="cpu"), "127.0.0.1:1"), Trouble(tmp_path), 2)
+    with pytest.raises(InputError, match="through a client"):
+        outcome(engine_called("ray", Resources(device="cpu"), "ray://127.0.0.1:10001"), Trouble(tmp_path), 2)
+    many = Resources(device="cpu", cpus_per_worker=4096)
+    with pytest.raises(InputError, match="4096 processors"):
+        outcome(engine_called("ray", many, None), Trouble(tmp_path), 2)

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from monet.generation.translator import Translator
 from monet.models import Generators
 from monet.shards import store
 from monet.shards.find import find_shards
-from monet.shards.paint import Painter, Painting, PaintingOptions, Stopped, painting
+from monet.shards.paint import Painter, Painting, PaintingOptions, painting
+from monet.shards.rows import Stopped
 from monet.shards.translate import TranslatedShards, translate_shards
 from tests.conftest import FakeClock, fill_folder, picture
 from tests.shards.conftest import HereEngine, fill_shards, jpeg, rows_of, write_parquet, write_tar
@@ -286,6 +288,8 @@ def test_no_result_replaces_an_original_or_another_result(generators: Generators
     with pytest.raises(InputError, match="two shards called 'part-00'"):
         translated(generators, given, tmp_path / "out", kind="parquet")
     (given / "part-00.tar").unlink()
+    with pytest.raises(InputError, match="folder of the originals"):
+        translated(generators, f"{given}/*.parquet", given)
     found, _ = translated(generators, given, given / "painted")
     again, _ = translated(generators, given, given / "painted")
     assert (found.shards, again.shards, again.kept) == (1, 1, 1)  # results below the originals are not read
@@ -370,3 +374,128 @@ def test_a_store_that_always_fails_is_given_up_and_named() -> None:
     with pytest.raises(MonetError, match=r"s3://b/x: SlowDown \(8 tries\)"):
         store._tried(call, "s3://b/x", pauses.append)
     assert len(pauses) == 7
+
+
+def test_folders_made_of_several_shards_lose_no_picture(generators: Generators, tmp_path: Path) -> None:
+    for shard in range(3):
+        write_tar(
+            tmp_path / "in" / f"{shard}.tar", [(f"{place:03}.png", jpeg(10 * shard + place)) for place in range(4)]
+        )
+    found, _ = translated(generators, tmp_path / "in", tmp_path / "out", kind="folder")
+    assert found.painted == 12
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 12
+
+
+def test_names_that_would_meet_are_kept_apart_over_all_parts_of_a_folder(
+    generators: Generators, tmp_path: Path
+) -> None:
+    given = fill_folder(tmp_path / "in", 1, 0, (32, 32))
+    picture(1, (32, 32)).save(given / "0.png")
+    found, _ = translated(generators, given, tmp_path / "out", size=1, suffix="jpg")
+    assert (found.shards, found.painted) == (2, 2)
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.jpg")) == ["0.jpg", "0.png.jpg"]
+
+
+@pytest.mark.parametrize("damage", ["header", "cut in a header", "cut before a header", "zeros", "no end", "more"])
+def test_a_damaged_tar_is_never_taken_for_a_short_one(generators: Generators, tmp_path: Path, damage: str) -> None:
+    import tarfile
+
+    path = write_tar(tmp_path / "in" / "x.tar", [(f"{place}.jpg", jpeg(place)) for place in range(6)])
+    with tarfile.open(path) as archive:
+        fourth = archive.getmembers()[3].offset
+    data = bytearray(path.read_bytes())
+    if damage == "header":
+        data[fourth + 3] ^= 4
+    elif damage == "zeros":
+        data[fourth : fourth + 512] = bytes(512)
+    elif damage == "more":
+        data += jpeg(1)
+    else:
+        end = {"cut in a header": fourth + 100, "cut before a header": fourth, "no end": len(bytes(data).rstrip(b"\0"))}
+        del data[end[damage] :]
+    path.write_bytes(data)
+    found, _ = translated(generators, tmp_path / "in", tmp_path / "out")
+    assert (found.painted, len(found.lost)) == (0, 1)
+    assert "damaged" in found.lost[0] or "no tar file" in found.lost[0]
+
+
+def test_a_result_that_was_removed_is_made_again(generators: Generators, tmp_path: Path) -> None:
+    given = fill_shards(tmp_path / "in", 2, 1)
+    translated(generators, given, tmp_path / "out")
+    results(tmp_path / "out")[0].unlink()
+    again, engine = translated(generators, given, tmp_path / "out")
+    assert (again.kept, len(engine.done), len(results(tmp_path / "out"))) == (1, 1, 2)
+
+
+def test_results_of_shards_that_are_gone_and_of_other_settings_are_told(generators: Generators, tmp_path: Path) -> None:
+    given = fill_shards(tmp_path / "in", 2, 1)
+    translated(generators, given, tmp_path / "out")
+    (given / "part-00.parquet").unlink()
+    again, _ = translated(generators, given, tmp_path / "out")
+    assert "1 more results" in again.lines("out")[-1]
+    translated(generators, given, tmp_path / "out", quality=50)
+    with pytest.raises(InputError, match="results of 2 checkpoints or settings"):
+        find_shards(str(tmp_path / "out"))
+
+
+def test_shards_beside_photos_and_pictures_of_both_domains_are_not_guessed(tmp_path: Path) -> None:
+    given = fill_folder(tmp_path / "in", 2, 0)
+    write_tar(given / "backup.tar", [("notes.txt", b"mine")])
+    with pytest.raises(InputError, match=r"holds shards \('backup.tar'\) and pictures \('0.jpg'\)"):
+        find_shards(str(given))
+    fill_folder(tmp_path / "both" / "trainA", 1, 0)
+    fill_folder(tmp_path / "both" / "trainB", 1, 1)
+    with pytest.raises(InputError, match="--direction"):
+        find_shards(str(tmp_path / "both"), direction=None)
+    assert len(find_shards(str(tmp_path / "both"), direction="ba")[0].files) == 2
+
+
+def test_equal_names_take_no_longer_than_others(generators: Generators, tmp_path: Path) -> None:
+    write_parquet(tmp_path / "in.parquet", [(place, "image.jpg", b"no picture") for place in range(3000)])
+    begun = time.monotonic()
+    found, _ = translated(generators, tmp_path / "in.parquet", tmp_path / "out")
+    assert found.images == 3000
+    assert time.monotonic() - begun < 30  # with a search for each it took minutes
+
+
+def test_few_bytes_that_unpack_to_many_take_little_memory(generators: Generators, tmp_path: Path) -> None:
+    import resource
+
+    import pyarrow
+    import pyarrow.parquet
+
+    value = bytes(40 * 2**20)
+    columns = {"id": list(range(64)), "name": ["a.jpg"] * 64, "bytes": [value] * 64}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "in.parquet", compression="zstd")
+    assert (tmp_path / "in.parquet").stat().st_size < 100_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found, _ = translated(generators, tmp_path / "in.parquet", tmp_path / "out")
+    assert (found.images, found.painted) == (64, 0)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 900_000  # KiB
+
+
+def test_a_name_that_has_no_place_is_a_row_with_a_reason(generators: Generators, tmp_path: Path) -> None:
+    files = [(0, "x.png", jpeg(0)), (1, "x.png/y.png", jpeg(1)), (2, "a/" * 1500 + "z.png", jpeg(2))]
+    write_parquet(tmp_path / "in.parquet", files)
+    found, _ = translated(generators, tmp_path / "in.parquet", tmp_path / "out", kind="folder")
+    assert (found.images, found.painted, found.lost) == (3, 1, [])
+
+
+@pytest.mark.parametrize(
+    "name", ["Screenshot 9.41\u202fAM.png", "全\u3000角.png", "12:30.png", "a\\b.png", "büro\udcff.png"]
+)
+def test_names_that_the_system_takes_are_kept(generators: Generators, tmp_path: Path, name: str) -> None:
+    (tmp_path / "in").mkdir()
+    picture(1, (32, 32)).save(tmp_path / "in" / name)
+    found, _ = translated(generators, tmp_path / "in", tmp_path / "out")
+    assert found.painted == 1
+    assert [path.name for path in (tmp_path / "out").rglob("*.png")] == [name]
+
+
+def test_addresses_are_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert store.everywhere("photos") == str(tmp_path / "photos")
+    assert store.everywhere(f"file://{tmp_path}/photos") == str(tmp_path / "photos")
+    assert store.everywhere("s3://bucket/photos") == "s3://bucket/photos"
+    with pytest.raises(InputError, match="one process"):
+        store.everywhere("memory://photos")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -154,20 +155,30 @@ def test_bad_pictures_are_left_out_and_told(tmp_path: Path, weights: Path, refer
     found = scored(tmp_path / "in", weights, reference)
     assert (found.score.num_generated, found.left_out, found.complete) == (4, 2, False)
     told = " ".join(found.bad)
-    assert ["bad.jpg" in told, "64×64 pixels, unlike the others" in told, "b.parquet" in told] == [True] * 3
+    assert ["bad.jpg" in told, "1 of 64×64 pixels, unlike most" in told, "b.parquet" in told] == [True] * 3
     assert any("left out" in warning for warning in found.warnings)
     assert found.numbers()["left_out"] == 2
 
 
-def test_shards_of_different_sizes_are_refused(tmp_path: Path, weights: Path, reference: np.ndarray) -> None:
+def test_most_images_have_the_size_that_is_scored(tmp_path: Path, weights: Path, reference: np.ndarray) -> None:
     (tmp_path / "in").mkdir()
-    write_parquet(tmp_path / "in" / "a.parquet", [(0, "0.jpg", jpeg(0)), (1, "1.jpg", jpeg(1))])
-    write_parquet(tmp_path / "in" / "b.parquet", [(2, "2.jpg", jpeg(2, (40, 32)))])
-    with pytest.raises(InputError, match="different sizes"):
-        scored(tmp_path / "in", weights, reference)
+    odd_first = [(0, "0.jpg", jpeg(0, (40, 32))), *((place, f"{place}.jpg", jpeg(place)) for place in range(1, 5))]
+    write_parquet(tmp_path / "in" / "a.parquet", odd_first)
+    write_parquet(tmp_path / "in" / "b.parquet", [(9, "9.jpg", jpeg(9, (40, 32)))])
+    found = scored(tmp_path / "in", weights, reference)
+    assert (found.score.num_generated, found.left_out, found.complete) == (4, 2, False)
+    assert "2 of 40×32 pixels, unlike most" in found.bad[0]
 
 
 def test_a_single_image_is_too_few(tmp_path: Path, weights: Path, reference: np.ndarray) -> None:
     write_parquet(tmp_path / "a.parquet", [(0, "0.jpg", jpeg(0)), (1, "1.jpg", b"")])
     with pytest.raises(InputError, match="1 images could be read.*empty file"):
         scored(tmp_path / "a.parquet", weights, reference)
+
+
+def test_numbers_are_json_also_where_the_interval_has_no_end(
+    tmp_path: Path, weights: Path, reference: np.ndarray
+) -> None:
+    write_parquet(tmp_path / "a.parquet", [(0, "0.jpg", jpeg(0)), (1, "1.jpg", jpeg(1))])
+    numbers = scored(tmp_path / "a.parquet", weights, reference).numbers()
+    assert json.loads(json.dumps(numbers, allow_nan=False))["num_generated"] == 2

@@ -151,9 +151,11 @@ async def serve(
     session.middleware.register(Persistent(Health(settings.health_file).answered, unauthorized.set))
     bot = Bot(settings.token, session=session)
     try:
-        with _failures_told(settings), ThreadPoolExecutor(1, "painting") as executor:
-            me = await bot.me()
-            _log.info("@%s listens; Ctrl-C stops it", me.username)
+        with _failures_told(settings, stop_requested), ThreadPoolExecutor(1, "painting") as executor:
+            name = getattr(await bot.me(), "username", None)  # a server may answer with nothing at all
+            if name is None:
+                raise AiogramError("it answers with no bot")
+            _log.info("@%s listens; Ctrl-C stops it", name)
             service = _Service(settings, bot, models, choices, executor, clock)
             await service.run(lambda: stop_requested() or unauthorized.is_set())
     finally:
@@ -163,8 +165,8 @@ async def serve(
 
 
 @contextlib.contextmanager
-def _failures_told(settings: BotSettings) -> Iterator[None]:
-    """Tells errors of Telegram and of the way there in our words.
+def _failures_told(settings: BotSettings, stop_requested: Callable[[], bool]) -> Iterator[None]:
+    """Tells errors of Telegram and of the way there in our words; none where the bot is to stop anyway.
 
     Raises:
         InputError: the token is not known.
@@ -174,7 +176,10 @@ def _failures_told(settings: BotSettings) -> Iterator[None]:
         yield
     except (TelegramUnauthorizedError, TelegramNotFound):
         raise _unknown_token() from None
-    except AiogramError as error:
+    except (AiogramError, UnicodeDecodeError) as error:  # aiogram passes on what is no text
+        if stop_requested():
+            _log.warning("Telegram was away at the end: %s", type(error).__name__)
+            return
         where = urlsplit(settings.server or PRODUCTION.base).hostname
         reason = Secrets(token=settings.token).hide(first_line(error))
         advice = "check the connection, and start again"

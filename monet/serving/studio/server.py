@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import ipaddress
 import logging
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -112,6 +115,21 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ends the page by a hang-up as by the other signals, in order; unless it is ignored, as under nohup."""
+        hang_up = getattr(signal, "SIGHUP", None)
+        with super().capture_signals():
+            is_main = threading.current_thread() is threading.main_thread()  # no other one hears signals
+            if not is_main or hang_up is None or signal.getsignal(hang_up) == signal.SIG_IGN:
+                yield
+                return
+            earlier = signal.signal(hang_up, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(hang_up, earlier)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

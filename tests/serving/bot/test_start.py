@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from monet.serving.bot import persistence
+from monet.serving.bot.bot import BotSettings, serve
+from monet.serving.bot.choices import Choices
+from monet.serving.models import Models
 from tests.pipelines.conftest import command
 from tests.serving.bot.conftest import FIXED, SECRET_HALF, TOKEN
 from tests.serving.bot.server import TelegramServer, bad_gateway, refusal, sent_in_circles
@@ -54,6 +60,30 @@ def test_a_token_that_telegram_does_not_know_is_bad_input_told_in_one_line(
 ) -> None:
     own_server.trouble["getMe"].append(refusal(status, "Unauthorized"))
     assert ended(capsys, checkpoint, own_server.url, 2) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"), [(b'{"ok": true}', "it answers with no bot"), (b'{"ok": "\xff"}', "'utf-8' codec can't decode")]
+)
+def test_a_server_that_answers_with_something_else_is_told_in_one_line(
+    own_server: TelegramServer, checkpoint: Path, capsys: pytest.CaptureFixture[str], body: bytes, reason: str
+) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type="application/json")
+
+    own_server.trouble["getMe"].append(answer)
+    err = ended(capsys, checkpoint, own_server.url, 1)
+    assert err.startswith(f"error: Telegram does not answer at 127.0.0.1 ({reason}")
+    assert err.count("\n") == 1
+
+
+def test_a_bot_that_is_to_stop_does_not_mind_that_telegram_is_away(
+    checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = BotSettings(token=TOKEN, server="http://127.0.0.1:9")
+    models = Models([checkpoint], device="cpu", precision="fp32")
+    asyncio.run(serve(settings, models, Choices(tmp_path / "choices.json"), lambda: True, time.monotonic))
+    assert "Telegram was away at the end: TelegramNetworkError" in caplog.text
 
 
 @pytest.mark.parametrize("words", [(), ("--debug",)], ids=["plain", "debug"])

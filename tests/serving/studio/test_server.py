@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import threading
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +24,7 @@ from PIL import Image
 import monet
 from monet.errors import InputError
 from monet.serving.studio.server import Place, read_accounts
+from monet.serving.studio.trying import _zipped
 from pipelines import studio as command
 from tests.conftest import picture
 from tests.serving.studio.conftest import Started, studio
@@ -33,6 +36,14 @@ def answer(url: str) -> tuple[int, dict[str, str], bytes]:
             return response.status, dict(response.headers), response.read()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read()
+
+
+def test_paintings_are_zipped_in_any_year(tmp_path: Path) -> None:
+    """Zips have dates from 1980 on, and the clock of a machine without a battery begins in 1970."""
+    (tmp_path / "0.jpg").write_bytes(b"x")
+    os.utime(tmp_path / "0.jpg", (0, 0))
+    with zipfile.ZipFile(_zipped([tmp_path / "0.jpg"])) as archive:
+        assert archive.namelist() == ["0.jpg"]
 
 
 def painted(client: Any, photo: Path, *, model: str = "painter/last", direction: str = "ab") -> Path:
@@ -253,6 +264,16 @@ def test_it_ends_by_a_signal_and_leaves_nothing_behind(checkpoint: Path, tmp_pat
     assert process.returncode == 143
     assert list((tmp_path / "temporary").glob("monet-studio-*")) == []
     assert (tmp_path / "log").read_text().strip().splitlines()[-1].startswith("SIGTERM")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_hang_up_ends_an_open_page_in_order(checkpoint: Path, tmp_path: Path) -> None:
+    with studio(["--checkpoint", checkpoint], tmp_path / "log") as (address, process):
+        assert answer(f"{address}/health")[0] == 200
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(30) == 129
+    assert (tmp_path / "log").read_text().strip().splitlines()[-1] == "SIGHUP: stopped"
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 @pytest.fixture
