@@ -103,7 +103,8 @@ class LocalEngine:
         """As `Engine.run`."""
         devices = self._devices()[: max(1, len(tasks))]
         context = multiprocessing.get_context("spawn")
-        stop = context.Event()
+        with _deaf():  # it begins the process that tidies up after all others
+            stop = context.Event()
         seats = [_Seat(work, device, self._resources.cpus_per_worker, stop) for device in devices]
         waiting = deque((task, 1) for task in tasks)
         at_work: dict[Future[ResultT], tuple[_Seat[TaskT, ResultT], TaskT, int]] = {}
@@ -176,17 +177,29 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
-    """Keeps signals waiting while open, here and in the processes and threads that begin."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    resource_tracker.ensure_running()  # which would hear them again, where it begins later
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    """Keeps signals waiting while open, here and in the processes and threads that begin. What comes meanwhile, as
+    another thread may hear it, is told at the end."""
+    came: list[int] = []
+    heard = {}
+    if threading.current_thread() is threading.main_thread():
+        heard = {number: signal.getsignal(number) for number in _SIGNALS}
+        heard = {number: handler for number, handler in heard.items() if handler not in (None, signal.SIG_IGN)}
+        for number in heard:
+            signal.signal(number, lambda number, _: came.append(number))
+    masks = hasattr(signal, "pthread_sigmask")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS) if masks else None
     try:
+        resource_tracker.ensure_running()  # which would hear them again, where it begins later
+        if masks:
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 _WORKER: list[Callable[[Any], Any]] = []

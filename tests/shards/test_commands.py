@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 import monet
 from tests.conftest import TINY_SETTINGS, fill_folder
-from tests.pipelines.conftest import command, started
+from tests.pipelines.conftest import AS_IN_A_TERMINAL, ROOT, command, started
 from tests.shards.conftest import fill_shards, rows_of
 
 
@@ -114,6 +116,34 @@ def test_it_ends_by_a_signal_leaves_no_process_and_goes_on_where_it_was(checkpoi
     assert f"{len(done)} of them were done before" in out
     assert {path.name: path.stat().st_mtime_ns for path in rows.glob("*.json") if path.name in done} == done
     assert len(pixels(tmp_path / "out")) == 240
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_a_terminal_that_signals_all_processes_at_once_gets_one_line(
+    checkpoint: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    import psutil
+
+    given = fill_shards(tmp_path / "in", 30, 8, (64, 64))
+    line = [str(word) for word in words(checkpoint, given, tmp_path / "out", "--workers", 2)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.translate", *line],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=AS_IN_A_TERMINAL,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 90
+    while time.monotonic() < end and len(psutil.Process(process.pid).children()) < 3:
+        time.sleep(0.05)
+    os.killpg(process.pid, number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    told = [text for text in err.replace("\r", "\n").splitlines() if text.strip() and "translating" not in text]
+    assert len(told) == 1, err
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_workers_end_with_a_command_that_is_killed(checkpoint: Path, tmp_path: Path) -> None:

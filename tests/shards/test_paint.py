@@ -455,7 +455,12 @@ def test_equal_names_are_kept_apart_without_a_search_for_each(
 ) -> None:
     looked_at: list[PurePath] = []
     key = sources._key
-    monkeypatch.setattr(sources, "_key", lambda name: looked_at.append(name) or key(name))
+
+    def counted(name: PurePath) -> str:
+        looked_at.append(name)
+        return key(name)
+
+    monkeypatch.setattr(sources, "_key", counted)
     write_parquet(tmp_path / "in.parquet", [(place, "image.jpg", b"no picture") for place in range(300)])
     found, _ = translated(generators, tmp_path / "in.parquet", tmp_path / "out", suffix="png")
     (result,) = results(tmp_path / "out")
