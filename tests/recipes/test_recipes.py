@@ -139,7 +139,13 @@ SMALL = [
 ]
 
 
-@pytest.mark.parametrize("name", recipes.names())
+LIKE_ANOTHER = ("kaggle-top15-long", "forest-fire")
+"""Recipes of the networks and losses of another one."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LIKE_ANOTHER)) for name in recipes.names()]
+)
 def test_every_recipe_trains_is_resumed_and_translates_what_it_has_learned(name: str, tmp_path: Path) -> None:
     sizes = {"trainA": (90, 64), "trainB": (64, 70), "testA": (50, 30), "testB": (30, 60)}
     for part, (folder, size) in enumerate(sizes.items()):

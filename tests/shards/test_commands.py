@@ -118,7 +118,10 @@ def test_it_ends_by_a_signal_leaves_no_process_and_goes_on_where_it_was(checkpoi
     assert len(pixels(tmp_path / "out")) == 240
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
+SIGINT = pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("number", "code"), [SIGINT, (signal.SIGHUP, 129)])
 def test_a_terminal_that_signals_all_processes_at_once_gets_one_line(
     checkpoint: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
