@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import fill_folder
+from tests.pipelines.conftest import AS_IN_A_TERMINAL
 
 ROOT = Path(__file__).parents[3]
 
@@ -35,7 +36,13 @@ def studio(words: Sequence[object], log: Path, **surroundings: str) -> Iterator[
     command = [sys.executable, "-m", "pipelines.studio", "--port", "0", "--device", "cpu", *map(str, words)]
     with open(log, "w") as errors:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **surroundings}
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, **surroundings},
+            preexec_fn=AS_IN_A_TERMINAL,
         )
     try:
         assert process.stdout is not None
