@@ -130,6 +130,7 @@ def test_ray_does_every_task_once_though_its_actors_are_killed(
     assert done == {task: task * task for task in range(6) if task != 3}
 
 
+@pytest.mark.slow
 def test_ray_tells_an_error_of_a_task_and_a_cluster_that_is_not_there(
     cluster: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
