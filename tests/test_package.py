@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import monet
 from monet import archive
@@ -50,6 +53,21 @@ def test_every_requirement_is_among_the_constraints() -> None:
     for requirement in requirements("requirements.txt") | requirements("requirements-extra.txt"):
         name = re.split(r"[\[<>=;]", requirement)[0]
         assert name.lower().replace("_", "-") in pinned
+
+
+def test_the_constraints_allow_one_another() -> None:
+    pinned = dict(line.split("==") for line in requirements("constraints.txt"))
+    pinned = {canonicalize_name(name): version for name, version in pinned.items()}
+    refused = []
+    for distribution in importlib.metadata.distributions():
+        if canonicalize_name(distribution.metadata["Name"]) not in pinned:
+            continue
+        for wish in map(Requirement, distribution.requires or ()):
+            version = pinned.get(canonicalize_name(wish.name))
+            applies = wish.marker is None or wish.marker.evaluate({"extra": ""})
+            if version and applies and not wish.specifier.contains(version, prereleases=True):
+                refused.append(f"{distribution.metadata['Name']} needs {wish}, pinned is {version}")
+    assert not refused
 
 
 @pytest.fixture(scope="module")
