@@ -33,7 +33,8 @@ _CONVENTION: dict[str, Direction] = {
 """Folders whose pictures are translated each in its direction."""
 _NO_PICTURES = ("EPS", "MPEG", "WMF", "FITS", "HDF5", "GRIB", "BUFR")
 """Formats that Pillow opens, or says that it does, and that are no pictures of pixels."""
-_MAGIC = frozenset("*?[")
+MAGIC = frozenset("*?[")
+"""What makes a name a pattern."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def find_sources(given: str, direction: Direction | None, output: Path) -> Sourc
         found = list(_in_folder(path, direction, output))
     elif os.path.lexists(path):
         return Sources((Source(path, PurePath(path.name), direction or "ab"),), ())
-    elif _MAGIC & set(given):
+    elif MAGIC & set(given):
         found = list(_matching(given, direction or "ab", output))
     else:
         raise InputError(f"no file or folder {given}: give one, or a pattern in quotes, such as 'photos/*.jpg'")
@@ -146,7 +147,7 @@ def _in_folder(folder: Path, direction: Direction | None, output: Path) -> Itera
 
 
 def _matching(pattern: str, direction: Direction, output: Path) -> Iterator[Source]:
-    base = Path(*_fixed_parts(PurePath(pattern).parts[:-1]))
+    base = Path(*fixed_parts(PurePath(pattern).parts[:-1]))
     seen: set[tuple[tuple[int, int] | None, str]] = set()
     written = _identity(output)
     for match in sorted(glob.glob(pattern, recursive=True), key=_by_depth):  # noqa: PTH207 (Path.glob: no absolute ones)
@@ -165,10 +166,10 @@ def _by_depth(name: str) -> tuple[int, str]:
     return len(PurePath(name).parts), name
 
 
-def _fixed_parts(parts: Sequence[str]) -> Iterator[str]:
+def fixed_parts(parts: Sequence[str]) -> Iterator[str]:
     """Returns the parts of a pattern before the first one that is no plain name."""
     for part in parts:
-        if _MAGIC & set(part):
+        if MAGIC & set(part):
             return
         yield part
 

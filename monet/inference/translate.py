@@ -46,8 +46,17 @@ class TranslationOptions:
             raise InputError(f"--smoothing is {self.smoothing}: give 0 to below 1")
         if self.rate is not None and not self.rate > 0:
             raise InputError(f"--fps is {self.rate}: give more than 0")
-        if not 1 <= self.quality <= _BEST_QUALITY:
-            raise InputError(f"--quality is {self.quality}: give 1 to {_BEST_QUALITY}")
+        require_quality(self.quality)
+
+
+def require_quality(quality: int) -> None:
+    """Checks the quality of JPEG and WebP.
+
+    Raises:
+        InputError: it is out of range.
+    """
+    if not 1 <= quality <= _BEST_QUALITY:
+        raise InputError(f"--quality is {quality}: give 1 to {_BEST_QUALITY}")
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,8 @@ class _Seat(Generic[TaskT, ResultT]):
         return ProcessPoolExecutor(1, mp_context=context, initializer=_start, initargs=self._given)
 
 
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Those that end a command."""
 
 
 @contextlib.contextmanager
@@ -182,16 +183,16 @@ def _deaf() -> Iterator[None]:
     came: list[int] = []
     heard = {}
     if threading.current_thread() is threading.main_thread():
-        heard = {number: signal.getsignal(number) for number in _SIGNALS}
+        heard = {number: signal.getsignal(number) for number in SIGNALS}
         heard = {number: handler for number, handler in heard.items() if handler not in (None, signal.SIG_IGN)}
         for number in heard:
             signal.signal(number, lambda number, _: came.append(number))
     masks = hasattr(signal, "pthread_sigmask")
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS) if masks else None
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if masks else None
     try:
         resource_tracker.ensure_running()  # which would hear them again, where it begins later
         if masks:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         yield
     finally:
         if before is not None:
@@ -209,10 +210,10 @@ _MAKE: list[Callable[[], Callable[[Any], Any]]] = []
 
 def _start(work: Work[Any, Any], device: str, threads: int, stop: Any) -> None:
     """Begins a process that works for another one: it ends with it, and leaves signals to it."""
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     parent = multiprocessing.parent_process()
     assert parent
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -11,17 +11,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal, get_args
+from typing import Literal
 
 from monet.errors import InputError, shown
-from monet.inference.sources import VIDEO_SUFFIXES, Source, Sources, find_sources, is_picture_by_name
+from monet.inference.sources import (
+    MAGIC,
+    VIDEO_SUFFIXES,
+    Source,
+    Sources,
+    find_sources,
+    fixed_parts,
+    is_picture_by_name,
+)
 from monet.models import Direction
 from monet.shards import store
 
 Kind = Literal["parquet", "tar", "folder"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 _SUFFIXES: dict[str, Kind] = {".parquet": "parquet", ".tar": "tar"}
-_MAGIC = frozenset("*?[")
 _RESULT = re.compile(r"-([0-9a-f]{16})$")
 """What a result's name ends in."""
 _NOWHERE = Path(os.devnull, "nowhere")
@@ -103,12 +109,12 @@ def _local(given: str, output: str | None, size: int, direction: Direction | Non
             wrong = f"{given} holds shards ({shown(files[0].name)}) and pictures ({shown(str(others[0].name))})"
             raise InputError(f"{wrong}: give one of them, such as '{given}/*{files[0].suffix}'")
         return _shard_files(files, path, written)
-    if _MAGIC & set(given):
+    if MAGIC & set(given):
         found = sorted(Path(match) for match in glob.glob(given, recursive=True))  # noqa: PTH207 (absolute patterns)
         files = [file for file in found if file.suffix.lower() in _SUFFIXES and file.is_file()]
         if files:
             files = [file for file in files if not _within(file, written)] or files
-            return _shard_files(files, Path(*_fixed_parts(path.parts[:-1])), written)
+            return _shard_files(files, Path(*fixed_parts(path.parts[:-1])), written)
         raise InputError(f"no shards match {given}: give a folder, or a pattern of .parquet or .tar files")
     raise InputError(f"nothing is at {given}: give a shard, a folder, or an address such as s3://bucket/photos")
 
@@ -137,15 +143,6 @@ def _require_one_kind_of_results(shards: Sequence[Shard], folder: str) -> None:
         )
 
 
-def _fixed_parts(parts: Sequence[str]) -> list[str]:
-    fixed = []
-    for part in parts:
-        if _MAGIC & set(part):
-            break
-        fixed.append(part)
-    return fixed
-
-
 def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
@@ -156,14 +153,13 @@ def _within(file: Path, folder: Path) -> bool:
 
 def _shard_file(path: Path, name: str) -> Shard:
     suffix = path.suffix.lower()
-    found = store.entry(str(path))
-    return Shard(name[: -len(suffix)], _SUFFIXES[suffix], str(path), found.identity if found else "")
+    return Shard(name[: -len(suffix)], _SUFFIXES[suffix], str(path), _identity_of(path))
 
 
 def _alone(path: Path) -> list[Shard]:
     if path.suffix.lower() in VIDEO_SUFFIXES or not is_picture_by_name(path):
         raise InputError(f"{path} is no shard and no picture: an engine takes .parquet, .tar, and folders of pictures")
-    return [_group(str(path.parent), [store.Entry(path.name, str(path), _identity_of(path), 0)], 0)]
+    return [_group(str(path.parent), [store.Entry(path.name, str(path), _identity_of(path))], 0)]
 
 
 def _identity_of(path: Path) -> str:
@@ -177,7 +173,7 @@ def _cut(folder: str, sources: Sources, size: int, direction: Direction | None) 
     if len(ways) > 1 or (direction is None and ways != {"ab"}):
         raise InputError(f"{folder} holds pictures of both domains: give --direction, or the folder of one of them")
     entries = [
-        store.Entry(source.name.as_posix(), str(source.path), _identity_of(base / source.name), 0)
+        store.Entry(source.name.as_posix(), str(source.path), _identity_of(base / source.name))
         for source in sources.files
         if not source.is_video
     ]

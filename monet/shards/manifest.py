@@ -54,11 +54,6 @@ class Row:
     problem: str | None = None
     """Why nothing was painted at all."""
 
-    @property
-    def complete(self) -> bool:
-        """All of its pictures are painted."""
-        return self.problem is None and self.painted == self.images
-
     def with_bad(self, bad: Sequence[tuple[str, str]]) -> Row:
         """Returns it with some of the pictures that could not be painted."""
         return dataclasses.replace(self, bad=tuple((reason(name), why) for name, why in bad[:_MOST_BAD]))

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import torch
 
 from monet.errors import InputError, MonetError, first_line
-from monet.shards.engine import TRIES, Lost, Resources, Work
+from monet.shards.engine import SIGNALS, TRIES, Lost, Resources, Work
 from monet.shards.libraries import library
 
 TaskT = TypeVar("TaskT")
@@ -183,8 +183,7 @@ def _signals_kept() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield
     finally:
@@ -213,9 +212,8 @@ class _Actor:
         ray = library("ray")
         self._ray, self._counter = ray, counter
         work, self._tasks = pickle.loads(ray.get(given))  # of our own driver
-        self._stopping = threading.Event()
         torch.set_num_threads(threads)
-        self._work = work.worker(device, threads, time.monotonic, self._stopping.is_set)
+        self._work = work.worker(device, threads, time.monotonic, lambda: False)  # Ray ends it at once
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         places = [int(place) for place in batch["place"]]

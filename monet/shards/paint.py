@@ -19,8 +19,9 @@ from monet.data.decode import UnreadableImage
 from monet.data.pictures import SUFFIXES, Picture, read_picture, write_picture
 from monet.device import Precision, choose_device
 from monet.errors import InputError
-from monet.generation.translator import Translator
+from monet.generation.translator import TILE, Translator
 from monet.inference.sources import VIDEO_SUFFIXES, PictureSuffix, Source, output_names
+from monet.inference.translate import require_quality
 from monet.models import Direction, Generators
 from monet.shards import store
 from monet.shards.find import Kind, Shard
@@ -44,7 +45,7 @@ class PaintingOptions:
     """Of JPEG and WebP, 1 to 100."""
     precision: Precision = "fp32"
     """Of the convolutions; no `auto`, so that all processes do the same."""
-    tile: int = 1536
+    tile: int = TILE
     """Pixels: larger pictures go in tiles."""
     batch_size: int | None = None
     """Pictures of one size that go through the network together; by default one on a CPU, 16 elsewhere."""
@@ -52,8 +53,7 @@ class PaintingOptions:
     """Of the results; that of the shard by default."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.quality <= 100:
-            raise InputError(f"--quality is {self.quality}: give 1 to 100")
+        require_quality(self.quality)
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"--batch-size is {self.batch_size}: give at least 1")
 

@@ -56,8 +56,6 @@ class Entry:
     """Where it is."""
     identity: str
     """Changes when the file does: its size, and what the store says of its content or of its last change."""
-    size: int
-    """Bytes."""
 
 
 def is_remote(address: str) -> bool:
@@ -104,7 +102,7 @@ def listed_below(folder: str) -> list[Entry]:
         name = path[len(root) :].lstrip("/") or path.rpartition("/")[2]
         if not any(part.startswith(".") for part in name.split("/")):
             address = below(folder, name) if path != root else folder
-            entries.append(Entry(name, address, _identity(about), int(about.get("size") or 0)))
+            entries.append(Entry(name, address, _identity(about)))
     return entries
 
 
@@ -119,7 +117,7 @@ def entry(address: str) -> Entry | None:
         path = Path(address)
         with contextlib.suppress(OSError):
             status = path.stat()
-            return Entry(path.name, address, f"{status.st_size} {status.st_mtime_ns}", status.st_size)
+            return Entry(path.name, address, f"{status.st_size} {status.st_mtime_ns}")
         return None
 
     def ask() -> Entry | None:
@@ -128,7 +126,7 @@ def entry(address: str) -> Entry | None:
             about = system.info(path)
         except FileNotFoundError:
             return None
-        return Entry(name, address, _identity(about), int(about.get("size") or 0)) if about["type"] == "file" else None
+        return Entry(name, address, _identity(about)) if about["type"] == "file" else None
 
     return _tried(ask, address)
 
