@@ -9,6 +9,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from monet.errors import FailedElsewhere, InputError, Interrupted, MonetError, first_line, shortened
 from pipelines import _program
@@ -20,6 +22,7 @@ from pipelines._streams import standard_streams
 
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors of the system, whatever file they are about: no mistake of the command line."""
+_TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 _LONGEST_LINE = 600
 """Characters of an error; a longer one, as of a path of thousands, is told without its middle."""
 _FIRST_SPEAKS = 2.0
@@ -30,10 +33,26 @@ AT_END: list[Callable[[], None]] = []
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argparse parser whose errors are `InputError`s."""
+    """An argparse parser whose errors are `InputError`s, and for which an empty word is no path: it comes of a variable
+    that is not set, and `Path` takes it for the current folder."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.register("type", Path, lambda word: Path(place(word)))
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise InputError(f"{shortened(message, 400)}; {self.prog} --help shows the options")
+
+
+def place(word: str) -> str:
+    """Returns a word that names a file, a folder or an address, for the `type` of an option.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty.
+    """
+    if not word:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return word
 
 
 def command_parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -131,7 +150,8 @@ def _told(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError):
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
         mistaken = where and error.errno not in _OF_THE_MACHINE
-        return f"{where}{error.strerror or error}", (InputError if mistaken else MonetError).exit_code
+        advice = ": let this process open more (ulimit -n)" if error.errno in _TOO_MANY_FILES else ""
+        return f"{where}{error.strerror or error}{advice}", (InputError if mistaken else MonetError).exit_code
     if isinstance(error, ImportError):
         return f"{first}: pip install -r requirements.txt brings what is needed", MonetError.exit_code
     if library := _being_imported(error):

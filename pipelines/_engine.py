@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from monet.errors import InputError
@@ -12,7 +14,7 @@ from pipelines._numbers import number, whole_number
 if TYPE_CHECKING:
     from monet.shards.engine import Resources
 
-_OF_AN_ENGINE = ("ray_address", "workers", "gpus_per_worker", "cpus_per_worker", "shard_size")
+_OF_AN_ENGINE = ("ray_address", "workers", "gpus_per_worker", "cpus_per_worker", "shard_size", "max_unreadable")
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +36,8 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=whole_number,
         metavar="N",
-        help="processes (default: one for each GPU, without one for each processor; with ray as many as there is room "
-        "for)",
+        help="processes (default: one for each GPU; without one as many as there are processors for; with ray as many "
+        "as there is room for)",
     )
     group.add_argument(
         "--gpus-per-worker",
@@ -47,13 +49,20 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--cpus-per-worker",
         type=whole_number,
         metavar="N",
-        help="processors of each process, which decode and encode while a GPU computes (default: 1)",
+        help="processors of each process, which decode and encode while a GPU computes: give 4 or more with a GPU "
+        "(default: 1)",
     )
     group.add_argument(
         "--shard-size",
         type=whole_number,
         metavar="N",
         help="pictures of a shard, where a folder of pictures is cut into shards (default: 512)",
+    )
+    group.add_argument(
+        "--max-unreadable",
+        type=whole_number,
+        metavar="N",
+        help="exit code 0 although so many pictures could not be read (default: 0)",
     )
 
 
@@ -69,12 +78,29 @@ def engine_name(options: argparse.Namespace, given: str, output: str = "") -> st
     if options.engine == "ray":
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told what is done here
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong comes as an error, too
+        if options.ray_address is None and "RAY_AUTH_MODE" not in os.environ:
+            # Ray runs what it is sent, and listens to the whole network. A token of its own making would stay in
+            # ~/.ray, for all users of this machine to read.
+            os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
     if options.engine is None and (is_shard(given) or is_remote(output)):
         return "local"
+    if options.max_unreadable is not None and options.max_unreadable < 0:
+        raise InputError(f"--max-unreadable is {options.max_unreadable}: give 0 or more")
     asked = [name for name in _OF_AN_ENGINE if getattr(options, name) is not None]
     if options.engine is None and asked:
         raise InputError(f"--{asked[0].replace('_', '-')} belongs to --engine: give --engine local or ray")
     return None if options.engine is None else str(options.engine)
+
+
+def exit_code(options: argparse.Namespace, lost: Sequence[str], unreadable: int) -> int:
+    """Returns 0 where all shards are done, but for as many pictures as may be lacking.
+
+    Args:
+        options: the command line.
+        lost: shards of which nothing is done.
+        unreadable: pictures in the others that could not be read.
+    """
+    return 0 if not lost and unreadable <= (options.max_unreadable or 0) else 1
 
 
 def resources_of(options: argparse.Namespace) -> Resources:

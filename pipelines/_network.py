@@ -26,8 +26,16 @@ def add_weights_and_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
 
 
-def add_precision_option(parser: argparse.ArgumentParser) -> None:
-    """Adds `--precision`."""
+def add_precision_option(parser: argparse.ArgumentParser, default: str = "auto") -> None:
+    """Adds `--precision`.
+
+    Args:
+        parser: gets it.
+        default: `auto`, or what help says in its place where the command chooses; the option then is None.
+    """
     parser.add_argument(
-        "--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help="of the network (default: auto)"
+        "--precision",
+        choices=["auto", "fp32", "bf16", "fp16"],
+        default="auto" if default == "auto" else None,
+        help=f"of the network (default: {default})",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pipelines
-from pipelines._command import command_parser
+from pipelines._command import command_parser, place
 from pipelines._credentials import credentials
 from pipelines._signals import SIGNALS
 
@@ -29,6 +29,7 @@ def run_parser(name: str, description: str) -> argparse.ArgumentParser:
     parser.epilog += describe_settings()
     parser.add_argument(
         "--data",
+        type=place,
         default="auto",
         metavar="DIR|auto|demo",
         help="a folder with photo_jpg/ and monet_jpg/, or trainA/ and trainB/ (and testA/ testB/); auto: where Kaggle, "

@@ -74,6 +74,8 @@ class Signals(Interrupts):
     def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
         """Catches errors in objects that Python tidies up, which are shown and lost: a signal that came just then comes
         again."""
+        if _is_half_an_event_loop(lost):
+            return
         if not isinstance(lost.exc_value, Interrupted):
             sys.__unraisablehook__(lost)
             return
@@ -93,6 +95,11 @@ def _is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _is_half_an_event_loop(lost: sys.UnraisableHookArgs) -> bool:
+    """Returns whether an event loop that could not begin, whose error is told, fails once more as it is deleted."""
+    return getattr(lost.object, "__qualname__", "") == "BaseEventLoop.__del__" and lost.exc_type is AttributeError
 
 
 def _send_again(number: int) -> None:

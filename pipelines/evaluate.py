@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines._command import command_parser, run_command
-from pipelines._engine import add_engine_options, engine_name, resources_of
+from pipelines._command import command_parser, place, run_command
+from pipelines._engine import add_engine_options, engine_name, exit_code, resources_of
 from pipelines._processes import leave
 from pipelines._scoring import add_scoring_options, score_options
 
@@ -24,6 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = command_parser("evaluate", __doc__ or "")
     parser.add_argument(
         "--generated",
+        type=place,
         required=True,
         metavar="ZIP|DIR",
         help="the images that are scored; with --engine a folder, shards (.parquet, .tar) or an address",
@@ -65,9 +66,11 @@ def _evaluate(options: argparse.Namespace) -> int:
             context=context,
         )
         _print(scored, scored.fid, scored.mifid)
+        for item in scored.lost:
+            print(f"nothing could be read of {item}")
         for item in scored.bad:
             print(f"could not be read: {item}")
-        numbers, code = scored.numbers(), 0 if scored.complete else 1
+        numbers, code = scored.numbers(), exit_code(options, scored.lost, scored.left_out)
     else:
         found = api.evaluate(options.generated, options.reference, options=asked, context=context)
         _print(found, found.fid.interval(), found.mifid.interval())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines._command import command_parser, run_command
+from pipelines._command import command_parser, place, run_command
 from pipelines._network import add_checkpoint_option, add_weights_option
 from pipelines._processes import leave
 
@@ -18,13 +18,23 @@ def main(arguments: Sequence[str]) -> int:
 
     parser = command_parser("export", __doc__ or "")
     add_checkpoint_option(parser)
-    parser.add_argument("--onnx", metavar="F", help="an ONNX file that takes images of any number, height and width")
     parser.add_argument(
-        "--safetensors", metavar="F", help="the generators and their settings, to be used instead of the checkpoint"
+        "--onnx", type=place, metavar="F", help="an ONNX file that takes images of any number, height and width"
     )
-    parser.add_argument("--hub", metavar="DIR", help="a folder for a model hub: both files and a model card, README.md")
     parser.add_argument(
-        "--page", metavar="DIR", help="a folder with a page that translates pictures in the browser, without a server"
+        "--safetensors",
+        type=place,
+        metavar="F",
+        help="the generators and their settings, to be used instead of the checkpoint",
+    )
+    parser.add_argument(
+        "--hub", type=place, metavar="DIR", help="a folder for a model hub: both files and a model card, README.md"
+    )
+    parser.add_argument(
+        "--page",
+        type=place,
+        metavar="DIR",
+        help="a folder with a page that translates pictures in the browser, without a server",
     )
     parser.add_argument(
         "--direction", choices=["ab", "ba"], default="ab", help="of ONNX files and the page (default: %(default)s)"
@@ -40,11 +50,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--photos",
+        type=place,
         metavar="DIR",
         help="images with which ONNX files are compared with PyTorch (default: drawn ones)",
     )
     parser.add_argument(
         "--runtime",
+        type=place,
         default=str(DEFAULT_RUNTIME),
         metavar="DIR",
         help="the npm package onnxruntime-web, for --page (default: %(default)s)",

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from monet.errors import InputError
-from pipelines._command import command_parser, run_command
-from pipelines._engine import add_engine_options, engine_name, resources_of
+from pipelines._command import command_parser, place, run_command
+from pipelines._engine import add_engine_options, engine_name, exit_code, resources_of
 from pipelines._network import add_checkpoint_option, add_precision_option, add_weights_and_device_options
 from pipelines._numbers import number, whole_number
 from pipelines._processes import leave
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     add_checkpoint_option(parser)
     parser.add_argument(
         "--input",
+        type=place,
         required=True,
         metavar="FILE|DIR|PATTERN",
         help="a picture, a video, a folder (and all below it), or a pattern in quotes, such as 'photos/**/*.jpg'; with "
@@ -36,9 +37,11 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--output",
+        type=place,
         required=True,
         metavar="DIR|FILE",
-        help="a folder, where everything keeps its place and name; for a single file also a new file's name",
+        help="a folder, where everything keeps its place and name; for a single file also a new file's name; with "
+        "--engine a folder or an address, where a result is called after its shard and the settings",
     )
     parser.add_argument(
         "--direction",
@@ -78,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
         "0 to below 1: less flicker with more (default: %(default)s)",
     )
     add_weights_and_device_options(parser)
-    add_precision_option(parser)
+    add_precision_option(parser, "auto; with --engine fp32")
     add_engine_options(parser)
     many = parser.add_argument_group("translating with an engine")
     many.add_argument(
@@ -110,10 +113,11 @@ def main(arguments: Sequence[str]) -> int:
         smoothing=options.smoothing,
         weights=options.weights,
         device=options.device,
-        precision=options.precision,
+        precision=options.precision or "auto",
         display=Bars(),
     )
-    return _told(result, options.output)
+    _tell(result, options.output)
+    return 0 if result.complete else 1
 
 
 def _with_engine(engine: str, options: argparse.Namespace) -> int:
@@ -124,7 +128,8 @@ def _with_engine(engine: str, options: argparse.Namespace) -> int:
     for name in ("fps", "smoothing"):
         if getattr(options, name):
             raise InputError(f"--{name} is for videos: they go without --engine")
-    precision = "fp32" if options.precision == "auto" else options.precision
+    if options.precision == "auto":
+        raise InputError("--precision auto could differ from machine to machine: give fp32, bf16 or fp16 with --engine")
     result = api.translate_shards(
         options.checkpoint,
         options.input,
@@ -140,17 +145,17 @@ def _with_engine(engine: str, options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         tile=options.tile,
         weights=options.weights,
-        precision=precision,  # type: ignore[arg-type]
+        precision=options.precision or "fp32",
         display=Bars(),
     )
-    return _told(result, options.output)
+    _tell(result, options.output)
+    return exit_code(options, result.lost, result.images - result.painted)
 
 
-def _told(result: Translated | TranslatedShards, output: str) -> int:
-    """Prints what came of it; returns the exit code."""
+def _tell(result: Translated | TranslatedShards, output: str) -> None:
+    """Prints what came of it."""
     for line in result.lines(output):
         print(line)
-    return 0 if result.complete else 1
 
 
 if __name__ == "__main__":

@@ -137,6 +137,11 @@ def _key(name: PurePath) -> str:
     return unicodedata.normalize("NFC", str(name)).casefold()
 
 
+def meant_for(name: PurePath) -> Direction | None:
+    """Returns the direction that a picture's place below the input asks for, such as that of `trainB/1.jpg`."""
+    return _CONVENTION.get(name.parts[0]) if len(name.parts) > 1 else None
+
+
 def _in_folder(folder: Path, direction: Direction | None, output: Path) -> Iterator[Source]:
     parts = {name: way for name, way in _CONVENTION.items() if (folder / name).is_dir()}
     if direction or not parts:

@@ -23,6 +23,8 @@ def engine_called(name: str, resources: Resources, address: str | None) -> Engin
     if name == "local":
         if address is not None:
             raise InputError("--ray-address is for --engine ray")
+        if resources.gpus_per_worker is not None:
+            raise InputError("--gpus-per-worker is for --engine ray: with local each GPU has one process")
         return LocalEngine(resources)
     if name == "ray":
         return RayEngine(resources, address)

@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -22,14 +22,18 @@ from monet.inference.sources import (
     find_sources,
     fixed_parts,
     is_picture_by_name,
+    meant_for,
 )
 from monet.models import Direction
 from monet.shards import store
+from monet.shards.manifest import FOLDER as MANIFEST
 
 Kind = Literal["parquet", "tar", "folder"]
 _SUFFIXES: dict[str, Kind] = {".parquet": "parquet", ".tar": "tar"}
-_RESULT = re.compile(r"-([0-9a-f]{16})$")
-"""What a result's name ends in."""
+_RESULT = re.compile(r"-([0-9a-f]{16})$|^([0-9a-f]{16})/")
+"""What a result's name ends in, or the folder that it is in."""
+_PART = re.compile(r"(?:.*/)?pictures-(\d{9,})-[0-9a-f]{8}-[0-9a-f]{16}$")
+"""A result that is a part of a folder of pictures."""
 _NOWHERE = Path(os.devnull, "nowhere")
 
 
@@ -72,7 +76,9 @@ def find_shards(
     """
     if size < 1:
         raise InputError(f"--shard-size is {size}: give at least 1")
-    shards = _remote(given, output, size) if store.is_remote(given) else _local(given, output, size, direction)
+    shards = (
+        _remote(given, output, size, direction) if store.is_remote(given) else _local(given, output, size, direction)
+    )
     names = Counter(shard.name for shard in shards)
     if twice := next((name for name, count in names.items() if count > 1), None):
         raise InputError(f"{given} holds two shards called {shown(twice)}: rename one of them")
@@ -129,17 +135,34 @@ def _shard_files(files: Sequence[Path], base: Path, written: Path) -> list[Shard
     if written.exists() and any(written.resolve() == file.parent.resolve() for file in files):
         raise InputError(f"{written} is the folder of the originals: give another --output")
     shards = [_shard_file(file, file.relative_to(base).as_posix()) for file in files]
-    _require_one_kind_of_results(shards, str(base))
+    _require_one_kind_of_results((shard.name for shard in shards), str(base))
     return shards
 
 
-def _require_one_kind_of_results(shards: Sequence[Shard], folder: str) -> None:
-    made = {match[1]: shard for shard in shards if (match := _RESULT.search(shard.name))}
+def _require_one_kind_of_results(names: Iterable[str], folder: str) -> None:
+    """Checks that names are not those of several calls' results, which must not be counted together. Only beside a
+    manifest are they results: others, too, have digits in their names.
+
+    Raises:
+        InputError: they are of different settings, or of different states of one folder of pictures.
+    """
+    if not store.is_folder(store.below(folder, MANIFEST)):
+        return
+    made: dict[str, str] = {}
+    parts: dict[str, str] = {}
+    for name in names:
+        if match := _RESULT.search(name):
+            made.setdefault(match[1] or match[2], f"{match[2]}/" if match[2] else f"*-{match[1]}.*")
+        if (match := _PART.match(name)) and parts.setdefault(match[1], name) != name:
+            raise InputError(
+                f"{folder} holds results of two states of one folder of pictures, {shown(parts[match[1]])} and "
+                f"{shown(name)}: remove those of the older one"
+            )
     if len(made) > 1:
         one, two = sorted(made)[:2]
         raise InputError(
             f"{folder} holds results of {len(made)} checkpoints or settings, such as {one} and {two}: give those of "
-            f"one by a pattern, such as '*-{one}.parquet'"
+            f"one, such as '{folder.rstrip('/')}/{made[one]}'"
         )
 
 
@@ -179,6 +202,7 @@ def _cut(folder: str, sources: Sources, size: int, direction: Direction | None) 
     ]
     if not entries:
         raise InputError(f"{folder} holds no picture: videos go without --engine")
+    _require_one_kind_of_results((entry.name for entry in entries), folder)
     return _groups(folder, entries, size)
 
 
@@ -193,12 +217,15 @@ def _group(folder: str, entries: Sequence[store.Entry], first: int) -> Shard:
     return Shard(f"pictures-{first:09d}-{called}", "folder", folder, known.hexdigest()[:32], first, tuple(names))
 
 
-def _remote(given: str, output: str | None, size: int) -> list[Shard]:
+def _remote(given: str, output: str | None, size: int, direction: Direction | None) -> list[Shard]:
     folder = given.rstrip("/")
     suffix = PurePosixPath(folder).suffix.lower()
-    if suffix in _SUFFIXES and (found := store.entry(folder)):
+    if suffix in _SUFFIXES and not MAGIC & set(folder) and (found := store.entry(folder)):
         return [Shard(found.name[: -len(suffix)], _SUFFIXES[suffix], folder, found.identity)]
-    entries = store.listed_below(folder)
+    if MAGIC & set(folder):
+        folder, entries = store.matching(folder)
+    else:
+        entries = store.listed_below(folder)
     if output and output.startswith(f"{folder}/"):
         written = output[len(folder) + 1 :].rstrip("/")
         entries = [entry for entry in entries if not entry.name.startswith(f"{written}/")]
@@ -210,12 +237,17 @@ def _remote(given: str, output: str | None, size: int) -> list[Shard]:
         for entry, suffix in zip(entries, suffixes, strict=True)
         if suffix in _SUFFIXES
     ]
-    if shards:
-        _require_one_kind_of_results(shards, given)
-        if output and any(output.rstrip("/") == shard.address.rpartition("/")[0] for shard in shards):
-            raise InputError(f"{output} is the folder of the originals: give another --output")
-        return shards
     pictures = [entry for entry in entries if is_picture_by_name(PurePosixPath(entry.name))]
-    if not pictures:
+    if shards and pictures:
+        wrong = f"{given} holds shards ({shown(shards[0].address)}) and pictures ({shown(pictures[0].address)})"
+        raise InputError(f"{wrong}: give one of them, such as '{folder}/*{suffixes[0]}'")
+    if not shards and not pictures:
         raise InputError(f"{given} holds no shard and no picture: {len(entries)} other files")
-    return _groups(folder, pictures, size)
+    _require_one_kind_of_results([shard.name for shard in shards] or [entry.name for entry in pictures], folder)
+    if not shards:
+        if direction is None and any(meant_for(PurePosixPath(entry.name)) for entry in pictures):
+            raise InputError(f"{given} holds pictures of both domains: give --direction, or the folder of one of them")
+        return _groups(folder, pictures, size)
+    if output and any(output.rstrip("/") == shard.address.rpartition("/")[0] for shard in shards):
+        raise InputError(f"{output} is the folder of the originals: give another --output")
+    return shards

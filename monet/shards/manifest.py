@@ -75,6 +75,18 @@ class Manifest:
         """Returns where the row of a result is."""
         return store.below(self._folder, f"{FOLDER}/{result}.json")
 
+    def write_settings(self, about: str) -> None:
+        """Writes what the digits in the results' names stand for.
+
+        Args:
+            about: it, as JSON.
+
+        Raises:
+            MonetError: it cannot be written.
+        """
+        with store.written(store.below(self._folder, f"{FOLDER}/{self._settings[:DIGITS]}.settings")) as file:
+            file.write(f"{about}\n".encode())
+
     def write(self, row: Row) -> None:
         """Writes a row, after its result.
 

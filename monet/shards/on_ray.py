@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 _MOST_ACTORS = 10_000
 _BLOCKS = 100_000
 """Shards are tasks of their own up to so many."""
+_MOST_TRIES = 5 * TRIES
+"""Of a shard, however many nodes went meanwhile: it may be what ends them."""
 _PATIENCE = 60.0
 """Seconds in which a cluster, and its counter of tries, have to answer."""
 
@@ -195,11 +197,19 @@ class _Tries:
     """Counts how often the work on a shard has begun; an actor of its own, which outlives those that do the work."""
 
     def __init__(self) -> None:
-        self._begun: dict[int, int] = {}
+        self._begun: dict[int, list[str]] = {}
 
-    def begin(self, place: int) -> int:
-        self._begun[place] = self._begun.get(place, 0) + 1
-        return self._begun[place]
+    def begin(self, place: int, node: str) -> int:
+        """Returns the number of tries, this one included; one that a node took along is none, as a rule."""
+        begun = self._begun.setdefault(place, [])
+        begun.append(node)
+        if not TRIES < len(begun) <= _MOST_TRIES:
+            return len(begun)
+        alive = self._alive()
+        return sum(node in alive for node in begun)
+
+    def _alive(self) -> set[str]:
+        return {node["NodeID"] for node in library("ray").nodes() if node["Alive"]}
 
     def end(self, place: int) -> None:
         self._begun.pop(place, None)
@@ -220,7 +230,8 @@ class _Actor:
         return {"place": places, "result": [pickle.dumps(self._done(place)) for place in places]}
 
     def _done(self, place: int) -> Any:
-        tries = self._ray.get(self._counter.begin.remote(place), timeout=_PATIENCE)
+        node = self._ray.get_runtime_context().get_node_id()
+        tries = self._ray.get(self._counter.begin.remote(place, node), timeout=_PATIENCE)
         if tries > TRIES:
             return Lost(f"its process ended {TRIES} times at this shard")
         try:

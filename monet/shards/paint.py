@@ -75,6 +75,8 @@ class Painting:
     """SHA-256 of the generator's weights."""
     settings: str
     """SHA-256 of the weights and the options."""
+    about: str
+    """What that is of, as JSON."""
 
     def worker(self, device: str, threads: int, clock: Clock, stopping: Callable[[], bool], /) -> Painter:
         """Returns what does the work in a process."""
@@ -82,9 +84,12 @@ class Painting:
 
     def result(self, shard: Shard) -> str:
         """Returns the name of a shard's result: of its name, and of the weights and settings."""
-        kind = self.options.kind or shard.kind
         digits = self.settings[:DIGITS]
-        return f"{digits}/{shard.name}" if kind == "folder" else f"{shard.name}-{digits}"
+        return f"{digits}/{shard.name}" if self.makes_folder(shard) else f"{shard.name}-{digits}"
+
+    def makes_folder(self, shard: Shard) -> bool:
+        """Returns whether its paintings become files of their own."""
+        return (self.options.kind or shard.kind) == "folder"
 
     def target(self, shard: Shard) -> str:
         """Returns the address of a shard's result: of a file, or of the folder that its pictures are in."""
@@ -136,9 +141,10 @@ def painting(generators: Generators, options: PaintingOptions, folder: str) -> P
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
         digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     weights = digest.hexdigest()
-    about = json.dumps([weights, dataclasses.asdict(generators.config.model), dataclasses.asdict(options)], default=str)
+    values = {"weights": weights, "model": dataclasses.asdict(generators.config.model), **dataclasses.asdict(options)}
+    about = json.dumps(values, default=str, indent=2)
     only = dataclasses.replace(generators, by_direction={options.direction: generators.by_direction[options.direction]})
-    return Painting(only, options, folder, weights, hashlib.sha256(about.encode()).hexdigest())
+    return Painting(only, options, folder, weights, hashlib.sha256(about.encode()).hexdigest(), about)
 
 
 class Painter:
@@ -186,7 +192,7 @@ class Painter:
         try:
             row = self._painted(shard, row)
         except DamagedShard as error:
-            return dataclasses.replace(row, problem=str(error))
+            row = dataclasses.replace(row, problem=str(error))
         row = dataclasses.replace(row, seconds=round(self._clock() - begun, 3))
         self._manifest.write(row)
         return row

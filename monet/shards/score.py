@@ -295,7 +295,9 @@ class ScoredShards:
     warnings: tuple[str, ...] = ()
     """Reasons why the score is worth less than it looks."""
     bad: list[str] = field(default_factory=list)
-    """The first of what is left out, with the reasons."""
+    """The first of the pictures that are left out, with the reasons."""
+    lost: list[str] = field(default_factory=list)
+    """The first of the shards of which nothing could be read, with the reasons."""
 
     @property
     def memorized(self) -> bool:
@@ -305,7 +307,7 @@ class ScoredShards:
     @property
     def complete(self) -> bool:
         """Everything could be read."""
-        return not self.bad
+        return not self.bad and not self.lost
 
     def numbers(self) -> dict[str, object]:
         """Returns all that is said about the set as a whole, as JSON has it; intervals are those of 95 %."""
@@ -360,11 +362,12 @@ def score_shards(
     work = Scoring(weights, layer, reference, training, groups, len(shards))
     sizes: dict[tuple[int, int], _Whole] = {}
     bad: list[str] = []
+    lost: list[str] = []
     images = 0
     display.begin("scoring", len(shards), "shards")
     for shard, result in engine.run(work, shards):
         if isinstance(result, Lost) or result.problem:
-            bad.append(f"{shard.address} ({result.reason if isinstance(result, Lost) else result.problem})")
+            lost.append(f"{shard.address} ({result.reason if isinstance(result, Lost) else result.problem})")
         else:
             images += result.images
             bad += [f"{item} in {shard.address}" for item in result.bad]
@@ -378,7 +381,8 @@ def score_shards(
             count = f"{whole.images:,} of {size[1]}×{size[0]} pixels"
             bad.insert(0, f"{count}, unlike most, such as in {whole.first}")
     whole = sizes[most] if most else _Whole("")
-    return _scored(whole.sums, whole.kid, bad, images, work, epsilon)
+    scored = _scored(whole.sums, whole.kid, [*lost, *bad], images, work, epsilon)
+    return dataclasses.replace(scored, lost=lost[:_MOST_BAD], bad=bad[:_MOST_BAD])
 
 
 @dataclass
@@ -399,7 +403,7 @@ class _Whole:
 
 
 def _scored(
-    sums: dict[int, Sums], kid: Sequence[float], bad: list[str], images: int, work: Scoring, epsilon: float
+    sums: dict[int, Sums], kid: Sequence[float], bad: Sequence[str], images: int, work: Scoring, epsilon: float
 ) -> ScoredShards:
     count = sum(part.features.count for part in sums.values())
     if count < 2:
@@ -443,7 +447,6 @@ def _scored(
         shards=work.shards,
         left_out=left_out,
         warnings=tuple(warnings),
-        bad=bad[:_MOST_BAD],
     )
 
 

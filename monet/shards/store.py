@@ -22,6 +22,7 @@ from urllib.request import url2pathname
 
 from monet.errors import InputError, MonetError, first_line
 from monet.files import require_regular, written_whole
+from monet.inference.sources import fixed_parts
 from monet.shards.libraries import library
 
 T = TypeVar("T")
@@ -96,6 +97,45 @@ def listed_below(folder: str) -> list[Entry]:
     found = _tried(find, folder)
     if not found:
         raise InputError(f"no files at {folder}: give a folder with pictures or shards")
+    return _entries(found, folder)
+
+
+def is_folder(address: str) -> bool:
+    """Returns whether there is a folder.
+
+    Raises:
+        MonetError: the store cannot be asked.
+    """
+    if not is_remote(address):
+        return Path(address).is_dir()
+
+    def ask() -> bool:
+        system, path = _system(address)
+        return bool(system.isdir(path))
+
+    return _tried(ask, address)
+
+
+def matching(pattern: str) -> tuple[str, list[Entry]]:
+    """Returns a remote pattern's part without `*`, `?` and `[`, and the files that match it, named below that.
+
+    Raises:
+        InputError: there are none.
+        MonetError: the store cannot be asked.
+    """
+    scheme, _, path = pattern.partition("://")
+    folder = f"{scheme}://{'/'.join(fixed_parts(path.split('/')[:-1]))}"
+
+    def find() -> dict[str, dict[str, Any]]:
+        system, path = _system(pattern)
+        return {name: about for name, about in system.glob(path, detail=True).items() if about["type"] == "file"}
+
+    if not (found := _tried(find, pattern)):
+        raise InputError(f"no files match {pattern}: give a folder, or a pattern of .parquet or .tar files")
+    return folder, _entries(found, folder)
+
+
+def _entries(found: dict[str, dict[str, Any]], folder: str) -> list[Entry]:
     root = _system(folder)[1].rstrip("/")
     entries = []
     for path, about in sorted(found.items()):

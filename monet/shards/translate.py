@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class TranslatedShards:
             lines.append(f"could not be read: {more:,} more; the manifest and the status in Parquet name them")
         lines += [f"nothing painted of {item}" for item in self.lost[:_MOST_TOLD]]
         if (more := len(self.lost) - _MOST_TOLD) > 0:
-            lines.append(f"nothing painted of {more:,} more shards")
+            lines.append(f"nothing painted of {more:,} more shards; the manifest names them")
         if self.others:
             lines.append(f"{self.others:,} more results are in {output}, of shards that the input does not hold")
         return lines
@@ -99,12 +100,13 @@ def translate_shards(
         store.require_place(folder)
     _sweep(work.folder)
     manifest = Manifest(work.folder, work.settings)
+    manifest.write_settings(work.about)
     rows = manifest.done([(result, shard.identity) for result, shard in zip(results, shards, strict=True)])
     translated = TranslatedShards(others=len(manifest.others(results)))
-    gone = _gone(work, shards)
+    there = _there(work, shards)
     left = []
     for shard, row in zip(shards, rows, strict=True):
-        if row is None or work.target(shard) in gone:
+        if row is None or not _is_there(work, shard, row, there):
             left.append(shard)
         else:
             translated.add(row)
@@ -112,23 +114,36 @@ def translate_shards(
     display = display or Display()
     display.begin("translating", len(left), "shards")
     for shard, result in engine.run(work, left) if left else ():
-        translated.add(work.failed(shard, result.reason) if isinstance(result, Lost) else result)
+        if isinstance(result, Lost):
+            manifest.write(row := work.failed(shard, result.reason))
+        else:
+            row = result
+        translated.add(row)
         display.advance()
     display.end()
     return translated
 
 
-def _gone(work: Painting, shards: Sequence[Shard]) -> set[str]:
-    """Returns those of the results that are not there."""
-    targets = {work.target(shard) for shard in shards}
+def _there(work: Painting, shards: Sequence[Shard]) -> set[str]:
+    """Returns the addresses of the results that are there, and of the pictures in folders of results."""
     if not store.is_remote(work.folder):
-        return {target for target in targets if not Path(target).exists()}
+        targets = [Path(target) for target in {work.target(shard) for shard in shards}]
+        files = (file for target in targets if target.is_dir() for file in target.rglob("*"))
+        return {str(path) for path in itertools.chain((target for target in targets if target.exists()), files)}
     there: set[str] = set()
     with contextlib.suppress(InputError):  # nothing yet
         for entry in store.listed_below(work.folder):
             there.add(entry.address)
             there.update(store.below(work.folder, str(parent)) for parent in PurePosixPath(entry.name).parents)
-    return targets - there
+    return there
+
+
+def _is_there(work: Painting, shard: Shard, row: Row, there: set[str]) -> bool:
+    """Returns whether a result is there as its row says; of a part of a folder, as many pictures."""
+    target = work.target(shard)
+    if work.makes_folder(shard) and shard.names:
+        return sum(store.below(target, name) in there for name in shard.names) >= row.painted
+    return target in there
 
 
 def _sweep(folder: str) -> None:

@@ -91,7 +91,7 @@ def _played(cases: Sequence[Case], options: argparse.Namespace) -> list[Result]:
                 os._exit(code)
         os.close(writer)
     results = []
-    for line in _lines(pipes):
+    for line in merged_lines(pipes):
         if options.json:
             with open(options.json, "a", encoding="utf-8") as file:
                 file.write(line)
@@ -103,7 +103,7 @@ def _played(cases: Sequence[Case], options: argparse.Namespace) -> list[Result]:
     return results
 
 
-def _lines(pipes: Sequence[int]) -> Iterator[str]:
+def merged_lines(pipes: Sequence[int]) -> Iterator[str]:
     """Returns the lines of several pipes as they come: no process waits for another one to be read."""
     lines: SimpleQueue[str | None] = SimpleQueue()
 

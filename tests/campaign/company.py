@@ -80,7 +80,9 @@ def _second(chance: random.Random) -> Iterator[Case]:
                 says = (str(first.pid),) if "--resume" in words else ()
                 begun = time.monotonic()
                 second = stage.start(*words)
-                outcome = stage.judge(second, {2}, says=says, may_change=("run/*",), limit=20)
+                outcome = stage.judge(
+                    second, {2}, says=says, may_change=("run/*",), limit=20, tidy=False
+                )  # the first writes
                 stage.expect(outcome.hung or time.monotonic() - begun < 15, "it was not refused at once")
                 _end(stage, first)
                 stage.run(*_SUBMIT, "--resume", "--training.epochs", "1", codes={0}, may_change=("run/*",))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.campaign.__main__ import merged_lines
 from tests.campaign.cases import CLASSES, all_cases
 from tests.campaign.launch import ROOT
 
@@ -48,6 +51,20 @@ def test_the_campaign_has_five_hundred_cases_of_all_classes() -> None:
     assert len({case.name for case in cases}) == len(cases)
     assert len({case.group for case in cases}) == len(CLASSES)
     assert {case.group for case in cases if case.quick} == {case.group for case in cases}
+
+
+def test_no_process_waits_until_the_one_before_it_is_read() -> None:
+    (first, silent), (second, speaking) = os.pipe(), os.pipe()
+    os.write(speaking, b"done\n")
+    lines = merged_lines([first, second])
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(next, lines)
+        try:
+            assert told.result(30) == "done\n"
+        finally:
+            os.close(silent)
+            os.close(speaking)
+    assert list(lines) == []
 
 
 def test_another_seed_gives_other_cases() -> None:

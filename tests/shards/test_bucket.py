@@ -12,6 +12,7 @@ from monet.shards import store
 from monet.shards.find import find_shards
 from monet.shards.paint import PaintingOptions, painting
 from monet.shards.translate import translate_shards
+from tests.conftest import fill_folder
 from tests.shards.bucket import bucket
 from tests.shards.conftest import HereEngine, fill_shards, rows_of
 
@@ -56,3 +57,31 @@ def test_a_store_that_is_not_there_is_told_in_one_line(tmp_path: Path, monkeypat
         with pytest.raises((InputError, MonetError), match="s3://other/in"):
             find_shards("s3://other/in")
         assert store.entry("s3://photos/nothing.parquet") is None
+
+
+def test_a_store_is_looked_through_as_a_folder_is(
+    generators: Generators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = fill_shards(tmp_path / "in", 2, 1)
+    with bucket(monkeypatch):
+        send(given, "s3://photos/in")
+        for quality in (80, 90):
+            work = painting(generators, PaintingOptions(quality=quality), "s3://photos/out")
+            assert translate_shards(work, find_shards("s3://photos/in"), HereEngine()).complete
+        with pytest.raises(InputError, match="2 checkpoints or settings"):
+            find_shards("s3://photos/out")
+        with pytest.raises(InputError, match="2 checkpoints or settings"):
+            find_shards("s3://photos/out/*.parquet")
+        (one, two) = find_shards(f"s3://photos/out/*-{work.settings[:16]}.parquet")
+        assert (one.name, two.name) == tuple(f"part-0{place}-{work.settings[:16]}" for place in (0, 1))
+        assert one.address == f"s3://photos/out/{one.name}.parquet"
+        with pytest.raises(InputError, match="no files match"):
+            find_shards("s3://photos/out/*.tar")
+        send(fill_folder(tmp_path / "photos", 2, 0, (32, 32)), "s3://photos/in")
+        with pytest.raises(InputError, match=r"holds shards .* and pictures"):
+            find_shards("s3://photos/in")
+        for domain in ("trainA", "trainB"):
+            send(tmp_path / "photos", f"s3://photos/both/{domain}")
+        with pytest.raises(InputError, match="both domains"):
+            find_shards("s3://photos/both", direction=None)
+        assert len(find_shards("s3://photos/both", direction="ba")[0].files) == 4

@@ -62,6 +62,9 @@ def test_what_cannot_be_read_is_told_and_the_exit_code_says_so(
     out = capsys.readouterr().out
     assert "painted 2 of 3 pictures" in out
     assert "could not be read: '1.jpg' in" in out
+    more = ("--engine", "local", "--workers", 1, "--max-unreadable", 1)
+    assert command("translate", *words(checkpoint, given, tmp_path / "out", *more)) == 0
+    assert "could not be read: '1.jpg' in" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,10 @@ def test_what_cannot_be_read_is_told_and_the_exit_code_says_so(
         (("--shards", "tar"), "--shards belongs to --engine"),
         (("--engine", "local", "--fps", 3), "--fps is for videos"),
         (("--engine", "local", "--ray-address", "auto"), "--ray-address is for --engine ray"),
+        (("--engine", "local", "--gpus-per-worker", 1), "--gpus-per-worker is for --engine ray"),
+        (("--engine", "local", "--precision", "auto"), "--precision auto could differ"),
+        (("--engine", "local", "--max-unreadable", -1), "--max-unreadable is -1"),
+        (("--max-unreadable", 1), "--max-unreadable belongs to --engine"),
         (("--engine", "local", "--shard-size", 0), "--shard-size is 0"),
         (("--engine", "local", "--workers", 0), "--workers is 0"),
         (("--engine", "local", "--batch-size", 0), "--batch-size is 0"),
@@ -185,3 +192,4 @@ def test_scores_with_an_engine_are_those_without(
     out = capsys.readouterr()
     assert "left out" in out.err
     assert "'5.jpg' (not an image)" in out.out
+    assert command("evaluate", "--generated", generated, *fixed, *more, "--max-unreadable", 1) == 0

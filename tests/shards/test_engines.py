@@ -17,6 +17,7 @@ from monet.clock import Clock
 from monet.errors import InputError, MonetError
 from monet.shards.engine import TRIES, Engine, LocalEngine, Lost, Resources
 from monet.shards.engines import engine_called
+from monet.shards.on_ray import _Tries
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,19 @@ def test_an_unknown_engine_is_refused() -> None:
         engine_called("spark", Resources(), None)
     with pytest.raises(InputError, match="--ray-address"):
         engine_called("local", Resources(), "auto")
+
+
+def test_tries_that_nodes_took_along_are_not_counted_but_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = _Tries()
+    monkeypatch.setattr(tries, "_alive", lambda: {"stays"})
+    for count in range(1, TRIES + 1):
+        assert tries.begin(0, f"goes {count}") == count
+    assert [tries.begin(0, "stays") for _ in range(TRIES + 1)] == list(range(1, TRIES + 2))
+    for count in range(1, 99):
+        last = tries.begin(1, f"goes {count}")
+    assert last > TRIES
+    tries.end(1)
+    assert tries.begin(1, "stays") == 1
 
 
 @pytest.fixture

@@ -146,21 +146,25 @@ def test_other_weights_or_settings_have_results_of_their_own(generators: Generat
 def test_manifest_rows_say_what_was_done(generators: Generators, tmp_path: Path) -> None:
     write_parquet(tmp_path / "in.parquet", [(0, "a.jpg", jpeg(0)), (1, "b.jpg", b"x")])
     translated(generators, tmp_path / "in.parquet", tmp_path / "out")
-    (path,) = (tmp_path / "out" / "manifest").iterdir()
+    (path,) = (tmp_path / "out" / "manifest").glob("*.json")
     row = json.loads(path.read_text())
     (result,) = results(tmp_path / "out")
     assert row["output"] == result.stem == path.stem
     assert (row["images"], row["painted"], row["bad"]) == (2, 1, [["b.jpg", "not an image"]])
     assert row["bytes"] == len(rows_of(result)[0]["bytes"])  # type: ignore[arg-type]
     assert row["weights"] == work(generators, "out").weights
-    assert row["settings"].startswith(result.stem.rpartition("-")[2])
+    digits = result.stem.rpartition("-")[2]
+    assert row["settings"].startswith(digits)
+    about = json.loads((tmp_path / "out" / "manifest" / f"{digits}.settings").read_text())
+    assert (about["weights"], about["precision"], about["quality"]) == (row["weights"], "fp32", 95)
+    assert about["model"]["width"] == 4
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"shard": 1}', "\0" * 9, "[" * 100_000])
 def test_a_damaged_manifest_row_counts_as_none(generators: Generators, tmp_path: Path, damage: str) -> None:
     given = fill_shards(tmp_path / "in", 1, 1)
     translated(generators, given, tmp_path / "out")
-    (row,) = (tmp_path / "out" / "manifest").iterdir()
+    (row,) = (tmp_path / "out" / "manifest").glob("*.json")
     good = row.read_bytes()
     row.write_text(damage)
     found, engine = translated(generators, given, tmp_path / "out")
@@ -436,6 +440,67 @@ def test_results_of_shards_that_are_gone_and_of_other_settings_are_told(generato
     translated(generators, given, tmp_path / "out", quality=50)
     with pytest.raises(InputError, match="results of 2 checkpoints or settings"):
         find_shards(str(tmp_path / "out"))
+
+
+def test_results_of_an_older_state_of_a_folder_are_not_counted_with_the_new_ones(
+    generators: Generators, tmp_path: Path
+) -> None:
+    given = fill_folder(tmp_path / "in", 4, 0, (32, 32))
+    translated(generators, given, tmp_path / "out", size=3, kind="parquet")
+    picture(9, (32, 32)).save(given / "00.jpg")
+    again, _ = translated(generators, given, tmp_path / "out", size=3, kind="parquet")
+    assert (again.painted, again.others) == (5, 2)
+    with pytest.raises(InputError, match="two states of one folder"):
+        find_shards(str(tmp_path / "out"))
+    for path in results(tmp_path / "out"):
+        if path.name not in {
+            f"{work(generators, tmp_path, kind='parquet').result(shard)}.parquet"
+            for shard in find_shards(str(given), size=3)
+        }:
+            path.unlink()
+    assert len(find_shards(str(tmp_path / "out"))) == 2
+
+
+def test_pictures_of_two_settings_are_not_counted_together(generators: Generators, tmp_path: Path) -> None:
+    given = fill_folder(tmp_path / "in", 2, 0, (32, 32))
+    for quality in (80, 90):
+        translated(generators, given, tmp_path / "out", quality=quality)
+    with pytest.raises(InputError, match="2 checkpoints or settings"):
+        find_shards(str(tmp_path / "out"))
+    digits = work(generators, tmp_path, quality=80).settings[:16]
+    assert len(find_shards(str(tmp_path / "out" / digits))[0].files) == 2
+
+
+def test_digits_in_the_names_of_others_shards_are_no_settings(generators: Generators, tmp_path: Path) -> None:
+    for place, digits in enumerate(("0123456789abcdef", "fedcba9876543210")):
+        write_parquet(tmp_path / "in" / f"train-{place:05}-of-00002-{digits}.parquet", [(place, "a.jpg", jpeg(place))])
+        fill_folder(tmp_path / "hashed" / digits, 1, place, (32, 32))
+    assert len(find_shards(str(tmp_path / "in"))) == 2
+    assert len(find_shards(str(tmp_path / "hashed"))[0].files) == 2
+
+
+def test_a_picture_of_a_folder_that_was_removed_is_made_again(generators: Generators, tmp_path: Path) -> None:
+    given = fill_folder(tmp_path / "in", 4, 0, (32, 32))
+    (given / "3.jpg").write_bytes(b"no picture")
+    translated(generators, given, tmp_path / "out", size=2)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*.jpg")}
+    next((tmp_path / "out").rglob("1.jpg")).unlink()
+    again, engine = translated(generators, given, tmp_path / "out", size=2)
+    assert (len(engine.done), again.kept) == (1, 1)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*.jpg")} == before
+
+
+def test_the_manifest_says_why_nothing_of_a_shard_is_painted(generators: Generators, tmp_path: Path) -> None:
+    given = fill_shards(tmp_path / "in", 2, 1)
+    whole = (given / "part-01.parquet").read_bytes()
+    (given / "part-01.parquet").write_bytes(whole[:-9])
+    found, _ = translated(generators, given, tmp_path / "out")
+    assert (found.painted, len(found.lost)) == (1, 1)
+    rows = [json.loads(path.read_text()) for path in sorted((tmp_path / "out" / "manifest").glob("*.json"))]
+    assert [row["problem"] is None for row in rows] == [True, False]
+    (given / "part-01.parquet").write_bytes(whole)
+    found, engine = translated(generators, given, tmp_path / "out")
+    assert (len(engine.done), found.complete) == (1, True)
 
 
 def test_shards_beside_photos_and_pictures_of_both_domains_are_not_guessed(tmp_path: Path) -> None:

@@ -154,7 +154,8 @@ def test_bad_pictures_are_left_out_and_told(tmp_path: Path, weights: Path, refer
     (tmp_path / "in" / "b.parquet").write_bytes(b"PAR1")
     found = scored(tmp_path / "in", weights, reference)
     assert (found.score.num_generated, found.left_out, found.complete) == (4, 2, False)
-    told = " ".join(found.bad)
+    told = " ".join([*found.bad, *found.lost])
+    assert len(found.lost) == 1
     assert ["bad.jpg" in told, "1 of 64×64 pixels, unlike most" in told, "b.parquet" in told] == [True] * 3
     assert any("left out" in warning for warning in found.warnings)
     assert found.numbers()["left_out"] == 2

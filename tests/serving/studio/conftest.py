@@ -30,12 +30,11 @@ class Started:
     run: Path
 
 
-@contextlib.contextmanager
-def studio(words: Sequence[object], log: Path, **surroundings: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Starts a studio on a free port; ends it by a signal, as a service is ended."""
+def studio_process(words: Sequence[object], log: Path, **surroundings: str) -> subprocess.Popen[str]:
+    """Starts a studio on a free port."""
     command = [sys.executable, "-m", "pipelines.studio", "--port", "0", "--device", "cpu", *map(str, words)]
     with open(log, "w") as errors:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -44,6 +43,12 @@ def studio(words: Sequence[object], log: Path, **surroundings: str) -> Iterator[
             env={**os.environ, **surroundings},
             preexec_fn=AS_IN_A_TERMINAL,
         )
+
+
+@contextlib.contextmanager
+def studio(words: Sequence[object], log: Path, **surroundings: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Starts a studio on a free port; ends it by a signal, as a service is ended."""
+    process = studio_process(words, log, **surroundings)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

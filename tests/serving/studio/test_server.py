@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import threading
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -27,7 +28,7 @@ from monet.serving.studio.server import Place, read_accounts
 from monet.serving.studio.trying import _zipped
 from pipelines import studio as command
 from tests.conftest import picture
-from tests.serving.studio.conftest import Started, studio
+from tests.serving.studio.conftest import Started, studio, studio_process
 
 
 def answer(url: str) -> tuple[int, dict[str, str], bytes]:
@@ -264,6 +265,20 @@ def test_it_ends_by_a_signal_and_leaves_nothing_behind(checkpoint: Path, tmp_pat
     assert process.returncode == 143
     assert list((tmp_path / "temporary").glob("monet-studio-*")) == []
     assert (tmp_path / "log").read_text().strip().splitlines()[-1].startswith("SIGTERM")
+
+
+def test_a_signal_while_it_starts_leaves_nothing_behind(checkpoint: Path, tmp_path: Path) -> None:
+    process = studio_process(["--checkpoint", checkpoint], tmp_path / "log", TMPDIR=str(tmp_path))
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("monet-studio-*")):  # gradio's import is next, and takes a second or more
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert list(tmp_path.glob("monet-studio-*")) == []
+    assert (tmp_path / "log").read_text() == "Ctrl-C: stopped\n"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
