@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -78,9 +79,9 @@ def engine_name(options: argparse.Namespace, given: str, output: str = "") -> st
     if options.engine == "ray":
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told what is done here
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong comes as an error, too
-        if options.ray_address is None and "RAY_AUTH_MODE" not in os.environ:
+        if options.ray_address is None and "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
             # Ray runs what it is sent, and listens to the whole network. A token of its own making would stay in
-            # ~/.ray, for all users of this machine to read.
+            # ~/.ray, for all users of this machine to read. It reads these as it is imported.
             os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
     if options.engine is None and (is_shard(given) or is_remote(output)):
         return "local"

@@ -223,13 +223,20 @@ class _Actor:
         self._ray, self._counter = ray, counter
         work, self._tasks = pickle.loads(ray.get(given))  # of our own driver
         torch.set_num_threads(threads)
-        self._work = work.worker(device, threads, time.monotonic, lambda: False)  # Ray ends it at once
+        self._work: Any = None
+        self._failure: MonetError | None = None
+        try:
+            self._work = work.worker(device, threads, time.monotonic, lambda: False)  # Ray ends it at once
+        except MonetError as error:  # such as a device that is not there; told by the first task, in one line
+            self._failure = error
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         places = [int(place) for place in batch["place"]]
         return {"place": places, "result": [pickle.dumps(self._done(place)) for place in places]}
 
     def _done(self, place: int) -> Any:
+        if self._failure:
+            return self._failure
         node = self._ray.get_runtime_context().get_node_id()
         tries = self._ray.get(self._counter.begin.remote(place, node), timeout=_PATIENCE)
         if tries > TRIES:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import secrets
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,11 @@ from tests.conftest import picture
 from tests.generators import generators_of
 
 pytest.importorskip("pyarrow", reason="shards need pyarrow")
+
+# Ray reads these as it is imported: it tells its makers nothing, and leaves no token in the home folder.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 class HereEngine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import monet
+from pipelines._engine import add_engine_options, engine_name, exit_code
 from tests.conftest import TINY_SETTINGS, fill_folder
 from tests.pipelines.conftest import AS_IN_A_TERMINAL, ROOT, command, started
 from tests.shards.conftest import fill_shards, rows_of
@@ -125,6 +127,30 @@ def test_it_ends_by_a_signal_leaves_no_process_and_goes_on_where_it_was(checkpoi
     assert len(pixels(tmp_path / "out")) == 240
 
 
+def test_so_many_unreadable_pictures_may_be_lacking_but_no_shard() -> None:
+    for most, lost, unreadable, code in (
+        (None, [], 0, 0),
+        (None, [], 1, 1),
+        (1, [], 1, 0),
+        (1, [], 2, 1),
+        (9, ["in/a.parquet: damaged"], 1, 1),
+    ):
+        assert exit_code(argparse.Namespace(max_unreadable=most), lost, unreadable) == code
+
+
+def test_a_cluster_of_its_own_listens_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    for address in (None, "auto"):
+        for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        parser = argparse.ArgumentParser()
+        add_engine_options(parser)
+        options = parser.parse_args(["--engine", "ray", *(["--ray-address", address] if address else [])])
+        assert engine_name(options, "photos") == "ray"
+        assert (os.environ.get("RAY_AUTH_MODE") == "token") == (address is None)
+        assert len(os.environ.get("RAY_AUTH_TOKEN", "")) == (64 if address is None else 0)
+
+
 SIGINT = pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)
 
 
@@ -192,4 +218,3 @@ def test_scores_with_an_engine_are_those_without(
     out = capsys.readouterr()
     assert "left out" in out.err
     assert "'5.jpg' (not an image)" in out.out
-    assert command("evaluate", "--generated", generated, *fixed, *more, "--max-unreadable", 1) == 0

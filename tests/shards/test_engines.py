@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+import torch
 
 from monet.clock import Clock
 from monet.errors import InputError, MonetError
+from monet.shards import on_ray
 from monet.shards.engine import TRIES, Engine, LocalEngine, Lost, Resources
 from monet.shards.engines import engine_called
-from monet.shards.on_ray import _Tries
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def test_an_unknown_engine_is_refused() -> None:
 
 
 def test_tries_that_nodes_took_along_are_not_counted_but_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = _Tries()
+    tries = on_ray._Tries()
     monkeypatch.setattr(tries, "_alive", lambda: {"stays"})
     for count in range(1, TRIES + 1):
         assert tries.begin(0, f"goes {count}") == count
@@ -115,17 +118,28 @@ def test_tries_that_nodes_took_along_are_not_counted_but_not_without_end(monkeyp
     assert tries.begin(1, "stays") == 1
 
 
+class Refusing:
+    """Work that no process can begin."""
+
+    def worker(self, device: str, threads: int, _: Clock, stopping: Callable[[], bool], /) -> Callable[[int], int]:
+        raise MonetError(f"device {device} does not work here")
+
+
+def test_an_actor_that_cannot_begin_says_why_in_its_first_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(on_ray, "library", lambda _: SimpleNamespace(get=lambda given: given))
+    actor = on_ray._Actor(pickle.dumps((Refusing(), [0])), None, "cuda", threads)
+    (result,) = actor({"place": [0]})["result"]
+    assert str(pickle.loads(result)) == "device cuda does not work here"
+
+
 @pytest.fixture
-def cluster() -> object:
+def cluster() -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
-    return None
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(99, marks=pytest.mark.slow)])
-def test_ray_does_every_task_once_though_its_actors_are_killed(
-    cluster: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
-) -> None:
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+def test_ray_does_every_task_once_though_its_actors_are_killed(cluster: None, tmp_path: Path, times: int) -> None:
     engine = engine_called("ray", Resources(device="cpu", workers=2), None)
     done: dict[int, int | Lost] = {}
 
@@ -145,10 +159,7 @@ def test_ray_does_every_task_once_though_its_actors_are_killed(
 
 
 @pytest.mark.slow
-def test_ray_tells_an_error_of_a_task_and_a_cluster_that_is_not_there(
-    cluster: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+def test_ray_tells_an_error_of_a_task_and_a_cluster_that_is_not_there(cluster: None, tmp_path: Path) -> None:
     with pytest.raises(MonetError, match="task 1 cannot be done"):
         outcome(engine_called("ray", Resources(device="cpu", workers=1), None), Trouble(tmp_path, fails=1), 2)
     with pytest.raises(InputError, match="no Ray cluster"):
