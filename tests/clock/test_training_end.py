@@ -120,7 +120,10 @@ def test_a_slowdown_in_training_makes_no_process_late_that_can_still_paint_at_ha
 
 @pytest.mark.parametrize(
     ("budget", "paint", "step"),
-    [(480, 80, 0.1), (1800, 85, 0.4), (1800, 400, 0.4), (600, 30, 2.0), (17_100, 40, 1.0), LONG],
+    [
+        *((480, 80, 0.1), (1800, 85, 0.4), (1800, 400, 0.4), (600, 30, 2.0), LONG),
+        pytest.param(17_100, 40, 1.0, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("factor", [2.0, 3.0, 4.0, 20.0])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.85, 0.95])

@@ -107,7 +107,7 @@ WAVELETS = ("--model.generator", "wavelet", "--model.discriminator", "wavelet")
 EVERYTHING = ("--training.ema", "0.9", "--training.save_every", "1")
 
 
-@pytest.mark.parametrize("stops", [[1], [3, 2], [1, 1, 1, 4], [7]])
+@pytest.mark.parametrize("stops", [[3, 2], [1, 1, 1, 4], *(pytest.param([s], marks=pytest.mark.slow) for s in (1, 7))])
 @pytest.mark.parametrize(
     ("horizon", "overrides"),
     [
