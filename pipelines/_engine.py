@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from monet.errors import InputError
+from pipelines._command import place
 from pipelines._numbers import number, whole_number
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--ray-address",
+        type=place,
         metavar="A",
         help="of the cluster: auto for the one that this machine belongs to, or host:6379 for that of a head (default: "
         "one on this machine, for this command)",
@@ -63,7 +65,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--max-unreadable",
         type=whole_number,
         metavar="N",
-        help="exit code 0 although so many pictures could not be read (default: 0)",
+        help="exit code 0 where at most so many pictures could not be read (default: 0)",
     )
 
 
@@ -79,22 +81,28 @@ def engine_name(options: argparse.Namespace, given: str, output: str = "") -> st
     if options.engine == "ray":
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told what is done here
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong comes as an error, too
-        if options.ray_address is None and "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
-            # Ray runs what it is sent, and listens to the whole network. A token of its own making would stay in
-            # ~/.ray, for all users of this machine to read. It reads these as it is imported.
-            os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
-    if options.engine is None and (is_shard(given) or is_remote(output)):
-        return "local"
+        if options.ray_address is None and "ray" not in sys.modules:  # which reads them as it is imported
+            _make_token()
     if options.max_unreadable is not None and options.max_unreadable < 0:
         raise InputError(f"--max-unreadable is {options.max_unreadable}: give 0 or more")
+    if options.engine is None and (is_shard(given) or is_remote(output)):
+        return "local"
     asked = [name for name in _OF_AN_ENGINE if getattr(options, name) is not None]
     if options.engine is None and asked:
         raise InputError(f"--{asked[0].replace('_', '-')} belongs to --engine: give --engine local or ray")
     return None if options.engine is None else str(options.engine)
 
 
+def _make_token() -> None:
+    """Has a cluster of this command's own answer nobody else: Ray runs what it is sent, and listens to the whole
+    network. A token that it makes itself stays in `~/.ray`, for all users of this machine to read."""
+    mode = os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if mode.lower() == "token" and not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
 def exit_code(options: argparse.Namespace, lost: Sequence[str], unreadable: int) -> int:
-    """Returns 0 where all shards are done, but for as many pictures as may be lacking.
+    """Returns 0 where all shards are done, and no more of their pictures are unreadable than may be.
 
     Args:
         options: the command line.

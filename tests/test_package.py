@@ -59,15 +59,19 @@ def test_the_constraints_allow_one_another() -> None:
     pinned = dict(line.split("==") for line in requirements("constraints.txt"))
     pinned = {canonicalize_name(name): version for name, version in pinned.items()}
     refused = []
+    compared = 0
     for distribution in importlib.metadata.distributions():
-        if canonicalize_name(distribution.metadata["Name"]) not in pinned:
-            continue
+        if distribution.version != pinned.get(canonicalize_name(distribution.metadata["Name"])):
+            continue  # what another version asks for says nothing
+        compared += 1
         for wish in map(Requirement, distribution.requires or ()):
             version = pinned.get(canonicalize_name(wish.name))
             applies = wish.marker is None or wish.marker.evaluate({"extra": ""})
             if version and applies and not wish.specifier.contains(version, prereleases=True):
                 refused.append(f"{distribution.metadata['Name']} needs {wish}, pinned is {version}")
     assert not refused
+    if compared < len(pinned):
+        pytest.skip(f"{len(pinned) - compared} of {len(pinned)} pinned versions are not installed")
 
 
 @pytest.fixture(scope="module")

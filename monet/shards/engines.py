@@ -24,7 +24,7 @@ def engine_called(name: str, resources: Resources, address: str | None) -> Engin
         if address is not None:
             raise InputError("--ray-address is for --engine ray")
         if resources.gpus_per_worker is not None:
-            raise InputError("--gpus-per-worker is for --engine ray: with local each GPU has one process")
+            raise InputError("--gpus-per-worker is for --engine ray: with local --workers says how many share the GPUs")
         return LocalEngine(resources)
     if name == "ray":
         return RayEngine(resources, address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
+import json
 import os
 import re
 from collections import Counter
@@ -27,13 +28,14 @@ from monet.inference.sources import (
 from monet.models import Direction
 from monet.shards import store
 from monet.shards.manifest import FOLDER as MANIFEST
+from monet.shards.manifest import SETTINGS
 
 Kind = Literal["parquet", "tar", "folder"]
 _SUFFIXES: dict[str, Kind] = {".parquet": "parquet", ".tar": "tar"}
-_RESULT = re.compile(r"-([0-9a-f]{16})$|^([0-9a-f]{16})/")
+_RESULT = re.compile(r"-([0-9a-f]{16})$|(?:^|/)([0-9a-f]{16})/")
 """What a result's name ends in, or the folder that it is in."""
-_PART = re.compile(r"(?:.*/)?pictures-(\d{9,})-[0-9a-f]{8}-[0-9a-f]{16}$")
-"""A result that is a part of a folder of pictures."""
+_PART = re.compile(r"^((?:.*/)?pictures-\d{9,}-)[0-9a-f]{8}-([0-9a-f]{16})$")
+"""A result that is a part of a folder of pictures: the part's place, and the settings."""
 _NOWHERE = Path(os.devnull, "nowhere")
 
 
@@ -135,35 +137,69 @@ def _shard_files(files: Sequence[Path], base: Path, written: Path) -> list[Shard
     if written.exists() and any(written.resolve() == file.parent.resolve() for file in files):
         raise InputError(f"{written} is the folder of the originals: give another --output")
     shards = [_shard_file(file, file.relative_to(base).as_posix()) for file in files]
-    _require_one_kind_of_results((shard.name for shard in shards), str(base))
+    if shards:
+        _require_one_kind_of_results([shard.name for shard in shards], str(base), files[0].suffix)
     return shards
 
 
-def _require_one_kind_of_results(names: Iterable[str], folder: str) -> None:
-    """Checks that names are not those of several calls' results, which must not be counted together. Only beside a
-    manifest are they results: others, too, have digits in their names.
+def _require_one_kind_of_results(names: Sequence[str], folder: str, suffix: str) -> None:
+    """Checks that names are not those of several calls' results, which must not be counted together. They are results
+    where a manifest near them says what their digits stand for: others have digits in their names, too.
+
+    Args:
+        names: of shards or pictures, below the folder.
+        folder: a path or an address.
+        suffix: of the shards; empty for pictures.
 
     Raises:
         InputError: they are of different settings, or of different states of one folder of pictures.
     """
-    if not store.is_folder(store.below(folder, MANIFEST)):
-        return
     made: dict[str, str] = {}
-    parts: dict[str, str] = {}
     for name in names:
         if match := _RESULT.search(name):
-            made.setdefault(match[1] or match[2], f"{match[2]}/" if match[2] else f"*-{match[1]}.*")
-        if (match := _PART.match(name)) and parts.setdefault(match[1], name) != name:
-            raise InputError(
-                f"{folder} holds results of two states of one folder of pictures, {shown(parts[match[1]])} and "
-                f"{shown(name)}: remove those of the older one"
-            )
-    if len(made) > 1:
-        one, two = sorted(made)[:2]
+            made.setdefault(match[1] or match[2], f"**/*-{match[1]}{suffix}" if match[1] else name[: match.end()])
+    parts: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        if match := _PART.match(name):
+            parts.setdefault((match[1], match[2]), []).append(name)
+    doubtful = [found for found in parts.values() if len(found) > 1]
+    if len(made) < 2 and not doubtful:
+        return
+    manifests = _manifests(names, folder)
+    known = {digits for digits in made if any(digits in settings for settings in manifests.values())}
+    if len(known) > 1:
+        one, two = sorted(known)[:2]
         raise InputError(
-            f"{folder} holds results of {len(made)} checkpoints or settings, such as {one} and {two}: give those of "
+            f"{folder} holds results of {len(known)} checkpoints or settings, such as {one} and {two}: give those of "
             f"one, such as '{folder.rstrip('/')}/{made[one]}'"
         )
+    for one, two, *_ in doubtful:
+        sources = {_source(manifests, folder, name) for name in (one, two)}
+        if len(sources) == 1:  # those of two folders with one output are another matter
+            raise InputError(
+                f"{folder} holds results of two states of one folder of pictures, {shown(one)} and {shown(two)}: "
+                "remove those of the older one"
+            )
+
+
+def _manifests(names: Iterable[str], folder: str) -> dict[str, frozenset[str]]:
+    """Returns the folders of results near some names, in which a manifest is, with the digits that it explains."""
+    below = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
+    near = [store.below(folder, name) if name != "." else folder for name in sorted(below)]
+    near += store.above(folder)
+    found = {place: frozenset(store.stems(store.below(place, MANIFEST), SETTINGS)) for place in near}
+    return {place: settings for place, settings in found.items() if settings}
+
+
+def _source(manifests: Iterable[str], folder: str, name: str) -> str | None:
+    """Returns the folder that a result was made of, as its row says."""
+    address = store.below(folder, name)
+    for place in manifests:
+        if address.startswith(store.below(place, "")):
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError, InputError):
+                result = address[len(store.below(place, "")) :].lstrip("/")
+                return str(json.loads(store.read_bytes(store.below(place, f"{MANIFEST}/{result}.json")))["source"])
+    return None
 
 
 def _hidden(path: Path) -> bool:
@@ -202,7 +238,7 @@ def _cut(folder: str, sources: Sources, size: int, direction: Direction | None) 
     ]
     if not entries:
         raise InputError(f"{folder} holds no picture: videos go without --engine")
-    _require_one_kind_of_results((entry.name for entry in entries), folder)
+    _require_one_kind_of_results([entry.name for entry in entries], folder, "")
     return _groups(folder, entries, size)
 
 
@@ -219,13 +255,12 @@ def _group(folder: str, entries: Sequence[store.Entry], first: int) -> Shard:
 
 def _remote(given: str, output: str | None, size: int, direction: Direction | None) -> list[Shard]:
     folder = given.rstrip("/")
+    if MAGIC & set(folder.partition("://")[2].partition("/")[0]):
+        raise InputError(f"{given}: name the bucket or host, and give a pattern below it")
     suffix = PurePosixPath(folder).suffix.lower()
-    if suffix in _SUFFIXES and not MAGIC & set(folder) and (found := store.entry(folder)):
+    if suffix in _SUFFIXES and (found := store.entry(folder)):
         return [Shard(found.name[: -len(suffix)], _SUFFIXES[suffix], folder, found.identity)]
-    if MAGIC & set(folder):
-        folder, entries = store.matching(folder)
-    else:
-        entries = store.listed_below(folder)
+    folder, entries = _listed(folder)
     if output and output.startswith(f"{folder}/"):
         written = output[len(folder) + 1 :].rstrip("/")
         entries = [entry for entry in entries if not entry.name.startswith(f"{written}/")]
@@ -238,16 +273,38 @@ def _remote(given: str, output: str | None, size: int, direction: Direction | No
         if suffix in _SUFFIXES
     ]
     pictures = [entry for entry in entries if is_picture_by_name(PurePosixPath(entry.name))]
-    if shards and pictures:
-        wrong = f"{given} holds shards ({shown(shards[0].address)}) and pictures ({shown(pictures[0].address)})"
-        raise InputError(f"{wrong}: give one of them, such as '{folder}/*{suffixes[0]}'")
     if not shards and not pictures:
         raise InputError(f"{given} holds no shard and no picture: {len(entries)} other files")
-    _require_one_kind_of_results([shard.name for shard in shards] or [entry.name for entry in pictures], folder)
     if not shards:
-        if direction is None and any(meant_for(PurePosixPath(entry.name)) for entry in pictures):
-            raise InputError(f"{given} holds pictures of both domains: give --direction, or the folder of one of them")
-        return _groups(folder, pictures, size)
+        return _remote_pictures(folder, pictures, size, direction)
+    ending = PurePosixPath(shards[0].address).suffix
+    if pictures:
+        wrong = f"{given} holds shards ({shown(shards[0].address)}) and pictures ({shown(pictures[0].address)})"
+        raise InputError(f"{wrong}: give one of them, such as '{folder}/**/*{ending}'")
+    _require_one_kind_of_results([shard.name for shard in shards], folder, ending)
     if output and any(output.rstrip("/") == shard.address.rpartition("/")[0] for shard in shards):
         raise InputError(f"{output} is the folder of the originals: give another --output")
     return shards
+
+
+def _listed(given: str) -> tuple[str, list[store.Entry]]:
+    """Returns a remote folder, or the fixed part of a pattern of shards, and what is in it."""
+    if not MAGIC & set(given) or store.is_folder(given):
+        return given, store.listed_below(given)
+    folder, entries = store.matching(given)
+    entries = [entry for entry in entries if PurePosixPath(entry.name).suffix.lower() in _SUFFIXES]
+    if not entries:
+        raise InputError(f"no shards match {given}: give a folder, or a pattern of .parquet or .tar files")
+    return folder, entries
+
+
+def _remote_pictures(
+    folder: str, pictures: Sequence[store.Entry], size: int, direction: Direction | None
+) -> list[Shard]:
+    ways = {meant_for(PurePosixPath(entry.name)) for entry in pictures} - {None}
+    if direction is None and ways:
+        if ways != {"ab"}:
+            raise InputError(f"{folder} holds pictures of both domains: give --direction, or the folder of one of them")
+        pictures = [entry for entry in pictures if meant_for(PurePosixPath(entry.name))]
+    _require_one_kind_of_results([entry.name for entry in pictures], folder, "")
+    return _groups(folder, pictures, size)

@@ -21,6 +21,8 @@ from monet.shards.rows import OK, Item, Painted, reason, unsafe
 COLUMNS = ("id", "name", "bytes", "sha256", "status")
 """Of a Parquet shard. Numbers, not names, identify rows: texts cost an engine gigabytes where there are many."""
 _NAMES_AT_A_TIME = 8
+_OF_ONE_FILE = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO)
+"""Errors that the next file need not have; others end the command: they say nothing of this one."""
 _MOST_NAMES = 2**26
 """Characters of all names of a shard."""
 _MOST_PICTURE = 2**29
@@ -213,10 +215,12 @@ class _Folder:
             data, problem = None, None
             try:
                 data = store.read_bytes(address)
-            except OSError as error:
-                problem = reason((error.strerror or "gone").lower())
-            except MonetError as error:
+            except InputError as error:
                 problem = reason(str(error))
+            except OSError as error:
+                if not isinstance(error, FileNotFoundError) and error.errno not in _OF_ONE_FILE:
+                    raise MonetError(f"{address} cannot be read: {error.strerror or error}") from error
+                problem = reason((error.strerror or "gone").lower())
             yield Item(place, name, data, problem)
 
 

@@ -17,6 +17,8 @@ from monet.shards.rows import reason
 
 FOLDER = "manifest"
 """In the folder of the results."""
+SETTINGS = ".settings"
+"""Ending of the file that says what a result's digits stand for."""
 DIGITS = 16
 """Of the settings' SHA-256 in a result's name."""
 _MOST_BAD = 1000
@@ -76,7 +78,7 @@ class Manifest:
         return store.below(self._folder, f"{FOLDER}/{result}.json")
 
     def write_settings(self, about: str) -> None:
-        """Writes what the digits in the results' names stand for.
+        """Writes what the digits in the results' names stand for, once.
 
         Args:
             about: it, as JSON.
@@ -84,8 +86,10 @@ class Manifest:
         Raises:
             MonetError: it cannot be written.
         """
-        with store.written(store.below(self._folder, f"{FOLDER}/{self._settings[:DIGITS]}.settings")) as file:
-            file.write(f"{about}\n".encode())
+        address = store.below(self._folder, f"{FOLDER}/{self._settings[:DIGITS]}{SETTINGS}")
+        if store.entry(address) is None:
+            with store.written(address) as file:
+                file.write(f"{about}\n".encode())
 
     def write(self, row: Row) -> None:
         """Writes a row, after its result.
@@ -103,12 +107,16 @@ class Manifest:
         Raises:
             MonetError: the store does not answer.
         """
+        row = self._read(result)
+        return row if row and (row.identity, row.settings) == (identity, self._settings) else None
+
+    def _read(self, result: str) -> Row | None:
+        """Returns the row of a result; None where there is none, or it says that nothing was done."""
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError, InputError):
             data = store.read_bytes(self.address(result))
             if len(data) <= _MOST_BYTES:
                 row = _row(json.loads(data))
-                same = (row.output, row.identity, row.settings) == (result, identity, self._settings)
-                if same and row.problem is None:
+                if row.output == result and row.problem is None:
                     return row
         return None
 
@@ -123,9 +131,16 @@ class Manifest:
             return list(pool.map(lambda pair: self.read(*pair) if pair[0] in there else None, wanted))
 
     def others(self, results: Sequence[str]) -> set[str]:
-        """Returns results of these settings that have a row, besides those that are named."""
-        mine = f"-{self._settings[:DIGITS]}"
-        return {name for name in self._there if name.endswith(mine)} - set(results)
+        """Returns results of these settings that have a row, besides those that are named.
+
+        Raises:
+            MonetError: as `read`.
+        """
+        digits = self._settings[:DIGITS]
+        mine = {name for name in self._there if name.endswith(f"-{digits}") or name.startswith(f"{digits}/")}
+        others = sorted(mine - set(results))
+        with ThreadPoolExecutor(_READERS) as pool:
+            return {name for name, row in zip(others, pool.map(self._read, others), strict=True) if row}
 
     @cached_property
     def _there(self) -> frozenset[str]:

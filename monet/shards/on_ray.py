@@ -239,6 +239,8 @@ class _Actor:
             return self._failure
         node = self._ray.get_runtime_context().get_node_id()
         tries = self._ray.get(self._counter.begin.remote(place, node), timeout=_PATIENCE)
+        if tries > _MOST_TRIES:
+            return Lost(f"its processes and nodes ended {_MOST_TRIES} times at this shard")
         if tries > TRIES:
             return Lost(f"its process ended {TRIES} times at this shard")
         try:

@@ -84,19 +84,19 @@ class Painting:
 
     def result(self, shard: Shard) -> str:
         """Returns the name of a shard's result: of its name, and of the weights and settings."""
+        kind = self.options.kind or shard.kind
         digits = self.settings[:DIGITS]
-        return f"{digits}/{shard.name}" if self.makes_folder(shard) else f"{shard.name}-{digits}"
-
-    def makes_folder(self, shard: Shard) -> bool:
-        """Returns whether its paintings become files of their own."""
-        return (self.options.kind or shard.kind) == "folder"
+        return f"{digits}/{shard.name}" if kind == "folder" else f"{shard.name}-{digits}"
 
     def target(self, shard: Shard) -> str:
         """Returns the address of a shard's result: of a file, or of the folder that its pictures are in."""
-        kind = self.options.kind or shard.kind
-        if kind == "folder" and shard.kind == "folder":  # all parts of a folder make one again
+        if self.is_part_of_folder(shard):
             return store.below(self.folder, self.settings[:DIGITS])
-        return store.below(self.folder, f"{self.result(shard)}{_SUFFIX_OF[kind]}")
+        return store.below(self.folder, f"{self.result(shard)}{_SUFFIX_OF[self.options.kind or shard.kind]}")
+
+    def is_part_of_folder(self, shard: Shard) -> bool:
+        """Returns whether it is a part of a folder, and its result one of a folder again, which all parts make."""
+        return shard.kind == (self.options.kind or shard.kind) == "folder"
 
     def named(self, shards: Sequence[Shard]) -> list[Shard]:
         """Returns shards with the names of their paintings, where they are parts of one folder."""
@@ -141,10 +141,11 @@ def painting(generators: Generators, options: PaintingOptions, folder: str) -> P
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
         digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     weights = digest.hexdigest()
-    values = {"weights": weights, "model": dataclasses.asdict(generators.config.model), **dataclasses.asdict(options)}
-    about = json.dumps(values, default=str, indent=2)
+    model, how = dataclasses.asdict(generators.config.model), dataclasses.asdict(options)
+    settings = hashlib.sha256(json.dumps([weights, model, how], default=str).encode()).hexdigest()
+    about = json.dumps({"weights": weights, "model": model, **how}, default=str, indent=2)
     only = dataclasses.replace(generators, by_direction={options.direction: generators.by_direction[options.direction]})
-    return Painting(only, options, folder, weights, hashlib.sha256(about.encode()).hexdigest(), about)
+    return Painting(only, options, folder, weights, settings, about)
 
 
 class Painter:

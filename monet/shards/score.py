@@ -289,7 +289,7 @@ class ScoredShards:
     groups: int
     """Of the jackknife."""
     shards: int
-    """That were scored."""
+    """All of them."""
     left_out: int = 0
     """Pictures that could not be read."""
     warnings: tuple[str, ...] = ()
@@ -298,6 +298,8 @@ class ScoredShards:
     """The first of the pictures that are left out, with the reasons."""
     lost: list[str] = field(default_factory=list)
     """The first of the shards of which nothing could be read, with the reasons."""
+    lost_shards: int = 0
+    """Their number."""
 
     @property
     def memorized(self) -> bool:
@@ -320,6 +322,7 @@ class ScoredShards:
             "mifid_high": _finite(self.mifid.high),
             "groups": self.groups,
             "shards": self.shards,
+            "lost_shards": self.lost_shards,
             "left_out": self.left_out,
             "feature_layer": self.feature_layer,
             "weights": self.weights,
@@ -382,7 +385,11 @@ def score_shards(
             bad.insert(0, f"{count}, unlike most, such as in {whole.first}")
     whole = sizes[most] if most else _Whole("")
     scored = _scored(whole.sums, whole.kid, [*lost, *bad], images, work, epsilon)
-    return dataclasses.replace(scored, lost=lost[:_MOST_BAD], bad=bad[:_MOST_BAD])
+    if lost:
+        warning = f"nothing could be read of {len(lost):,} of {len(shards):,} shards"
+        scored = dataclasses.replace(scored, warnings=(warning, *scored.warnings))
+    lost_shards = len(lost)
+    return dataclasses.replace(scored, lost=lost[:_MOST_BAD], lost_shards=lost_shards, bad=bad[:_MOST_BAD])
 
 
 @dataclass
@@ -421,7 +428,7 @@ def _scored(
     mifids = [mifid(value, part.memorization_distance, epsilon) for value, part in zip(fids, usable, strict=True)]
     size = kid_size(work.reference)
     left_out = images - count
-    warnings = [f"{left_out:,} of {images:,} pictures are left out"] if left_out or bad else []
+    warnings = [f"{left_out:,} of {images:,} pictures are left out"] if left_out else []
     if not work.weights.known:
         warnings.append(f"{work.weights.source} are not torch-fidelity's released weights")
     score = Score(

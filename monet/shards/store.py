@@ -116,6 +116,33 @@ def is_folder(address: str) -> bool:
     return _tried(ask, address)
 
 
+def above(folder: str) -> list[str]:
+    """Returns the folders that a folder is in; of a store those below its bucket or host."""
+    if not is_remote(folder):
+        return [str(parent) for parent in Path(folder).absolute().parents]
+    scheme, _, path = folder.rstrip("/").partition("://")
+    parts = path.split("/")
+    return [f"{scheme}://{'/'.join(parts[:count])}" for count in range(len(parts) - 1, 0, -1)]
+
+
+def stems(folder: str, suffix: str) -> list[str]:
+    """Returns the names of a folder's files that end in a suffix, without it; of no folder none.
+
+    Raises:
+        MonetError: the store cannot be asked.
+    """
+    if not is_remote(folder):
+        return [path.name.removesuffix(suffix) for path in Path(folder).glob(f"*{suffix}")]
+
+    def ask() -> list[str]:
+        system, path = _system(folder)
+        return [str(name) for name in system.glob(f"{path}/*{suffix}")]
+
+    with contextlib.suppress(FileNotFoundError):
+        return [name.rpartition("/")[2].removesuffix(suffix) for name in _tried(ask, folder)]
+    return []
+
+
 def matching(pattern: str) -> tuple[str, list[Entry]]:
     """Returns a remote pattern's part without `*`, `?` and `[`, and the files that match it, named below that.
 
@@ -128,6 +155,8 @@ def matching(pattern: str) -> tuple[str, list[Entry]]:
 
     def find() -> dict[str, dict[str, Any]]:
         system, path = _system(pattern)
+        if not system.exists(_system(folder)[1]):
+            return {}
         return {name: about for name, about in system.glob(path, detail=True).items() if about["type"] == "file"}
 
     if not (found := _tried(find, pattern)):

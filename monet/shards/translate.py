@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -114,22 +113,27 @@ def translate_shards(
     display = display or Display()
     display.begin("translating", len(left), "shards")
     for shard, result in engine.run(work, left) if left else ():
-        if isinstance(result, Lost):
-            manifest.write(row := work.failed(shard, result.reason))
-        else:
-            row = result
-        translated.add(row)
+        translated.add(_lost(work, manifest, shard, result) if isinstance(result, Lost) else result)
         display.advance()
     display.end()
     return translated
 
 
+def _lost(work: Painting, manifest: Manifest, shard: Shard, lost: Lost) -> Row:
+    """Returns the row of a shard that was given up, and writes it; unless another command has done the shard."""
+    row = manifest.read(work.result(shard), shard.identity)
+    if row is None:
+        manifest.write(row := work.failed(shard, lost.reason))
+    return row
+
+
 def _there(work: Painting, shards: Sequence[Shard]) -> set[str]:
     """Returns the addresses of the results that are there, and of the pictures in folders of results."""
     if not store.is_remote(work.folder):
-        targets = [Path(target) for target in {work.target(shard) for shard in shards}]
-        files = (file for target in targets if target.is_dir() for file in target.rglob("*"))
-        return {str(path) for path in itertools.chain((target for target in targets if target.exists()), files)}
+        local = {target for target in {work.target(shard) for shard in shards} if Path(target).exists()}
+        if folder := next((work.target(shard) for shard in shards if work.is_part_of_folder(shard)), None):
+            local.update(str(path) for path in Path(folder).rglob("*"))
+        return local
     there: set[str] = set()
     with contextlib.suppress(InputError):  # nothing yet
         for entry in store.listed_below(work.folder):
@@ -141,9 +145,9 @@ def _there(work: Painting, shards: Sequence[Shard]) -> set[str]:
 def _is_there(work: Painting, shard: Shard, row: Row, there: set[str]) -> bool:
     """Returns whether a result is there as its row says; of a part of a folder, as many pictures."""
     target = work.target(shard)
-    if work.makes_folder(shard) and shard.names:
+    if work.is_part_of_folder(shard):
         return sum(store.below(target, name) in there for name in shard.names) >= row.painted
-    return target in there
+    return target in there or not row.painted
 
 
 def _sweep(folder: str) -> None:

@@ -85,6 +85,7 @@ def _second(chance: random.Random) -> Iterator[Case]:
                 )  # the first writes
                 stage.expect(outcome.hung or time.monotonic() - begun < 15, "it was not refused at once")
                 _end(stage, first)
+                stage.expect(not list(stage.path("run").rglob("*.partial")), "an unfinished file was left behind")
                 stage.run(*_SUBMIT, "--resume", "--training.epochs", "1", codes={0}, may_change=("run/*",))
                 stage.archive("run/images.zip", PAINTED)
 

@@ -131,7 +131,7 @@ def wait_for_steps(
     return [child.pid for child in sorted(workers, key=lambda child: int(child.environ()["RANK"]))]
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_process_that_dies_ends_the_run_with_its_last_checkpoint_whole(
     tiny_data: Path, tmp_path: Path, rank: int
 ) -> None:
@@ -151,7 +151,7 @@ def test_a_process_that_dies_ends_the_run_with_its_last_checkpoint_whole(
     assert command("train", *words, "--training.epochs", str(pairs // 8 + 1), "--resume") == 0
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_signal_to_one_process_ends_all_with_a_save(tiny_data: Path, tmp_path: Path, rank: int) -> None:
     run = tmp_path / "run"
     process = launched("train", "--data", tiny_data, "--run", run, *TINY, "--training.epochs", "5000", cwd=tmp_path)
@@ -161,7 +161,7 @@ def test_a_signal_to_one_process_ends_all_with_a_save(tiny_data: Path, tmp_path:
     assert last["counters"]["pairs"] == metrics(run)[-1]["pairs"] >= 32
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_to_torchrun_ends_the_run_with_a_save(tiny_data: Path, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
     words = ("--data", tiny_data, "--run", run, *TINY, *DATA, "--training.epochs", "5000")

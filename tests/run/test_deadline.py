@@ -35,6 +35,9 @@ PHOTOS = 60
 SECONDS_A_PHOTO = 1.0
 PAINTING = PHOTOS * SECONDS_A_PHOTO
 
+SLOW = pytest.mark.slow
+"""Cases like another one; they take a quarter of a minute each."""
+
 
 class Machine:
     """Every image that passes a generator takes time, more of it from some moment on."""
@@ -110,7 +113,10 @@ def test_a_steady_machine_uses_its_budget(machine: Machine, budget: int) -> None
     assert unused <= max(0.05 * budget, 0.5 * PAINTING + 20) + 6 * SECONDS_A_PHOTO * 2
 
 
-@pytest.mark.parametrize(("budget", "share"), [(600, 0.1), (600, 0.5), (600, 0.7), (1500, 0.5), (1500, 0.8)])
+@pytest.mark.parametrize(
+    ("budget", "share"),
+    [(600, 0.5), (1500, 0.8), *(pytest.param(*case, marks=SLOW) for case in ((600, 0.1), (600, 0.7), (1500, 0.5)))],
+)
 def test_a_machine_that_halves_its_speed_while_it_trains_is_in_time_with_its_decay_finished(
     machine: Machine, budget: int, share: float
 ) -> None:
@@ -123,7 +129,7 @@ def test_a_machine_that_halves_its_speed_while_it_trains_is_in_time_with_its_dec
     checked(machine, submission, budget)
 
 
-@pytest.mark.parametrize("painted", [0.0, 0.6])
+@pytest.mark.parametrize("painted", [pytest.param(0.0, marks=SLOW), 0.6])
 def test_a_machine_that_halves_its_speed_while_it_paints_is_in_time(machine: Machine, painted: float) -> None:
     budget = 1500
     begun: list[float] = []
@@ -168,7 +174,7 @@ class SlowScoring(SubmissionScoring):
         self._machine.clock.advance(self.measure(PHOTOS, self._machine.clock))
 
 
-@pytest.mark.parametrize("share", [None, 0.5])
+@pytest.mark.parametrize("share", [None, pytest.param(0.5, marks=SLOW)])
 def test_the_time_that_scoring_takes_is_kept_free(machine: Machine, share: float | None) -> None:
     budget = 1500
     machine.slow, machine.factor = lambda: share is not None and machine.elapsed > share * budget, 2.0
@@ -268,7 +274,7 @@ def test_a_machine_that_leaves_no_time_for_the_decay_says_so_and_a_later_process
     assert "(learning rate decayed to 0)" in second.summary[0]
 
 
-@pytest.mark.parametrize("end", ["a signal", "a kill"])
+@pytest.mark.parametrize("end", [pytest.param("a signal", marks=SLOW), "a kill"])
 def test_a_run_that_ends_in_a_slow_minute_goes_on_where_it_was(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:

@@ -70,13 +70,19 @@ def test_a_store_is_looked_through_as_a_folder_is(
             assert translate_shards(work, find_shards("s3://photos/in"), HereEngine()).complete
         with pytest.raises(InputError, match="2 checkpoints or settings"):
             find_shards("s3://photos/out")
-        with pytest.raises(InputError, match="2 checkpoints or settings"):
+        with pytest.raises(InputError, match="2 checkpoints or settings") as caught:
             find_shards("s3://photos/out/*.parquet")
+        assert len(find_shards(str(caught.value).rpartition("such as ")[2].strip("'"))) == 2
         (one, two) = find_shards(f"s3://photos/out/*-{work.settings[:16]}.parquet")
         assert (one.name, two.name) == tuple(f"part-0{place}-{work.settings[:16]}" for place in (0, 1))
         assert one.address == f"s3://photos/out/{one.name}.parquet"
         with pytest.raises(InputError, match="no files match"):
             find_shards("s3://photos/out/*.tar")
+        for nowhere in ("s3://none/out/*.parquet", "s3://photos/none/*.parquet"):
+            with pytest.raises(InputError, match="no files match"):
+                find_shards(nowhere)
+        with pytest.raises(InputError, match="name the bucket"):
+            find_shards("s3://phot*/out.parquet")
         send(fill_folder(tmp_path / "photos", 2, 0, (32, 32)), "s3://photos/in")
         with pytest.raises(InputError, match=r"holds shards .* and pictures"):
             find_shards("s3://photos/in")
@@ -85,3 +91,8 @@ def test_a_store_is_looked_through_as_a_folder_is(
         with pytest.raises(InputError, match="both domains"):
             find_shards("s3://photos/both", direction=None)
         assert len(find_shards("s3://photos/both", direction="ba")[0].files) == 4
+        send(tmp_path / "photos", "s3://photos/one/trainA")
+        send(tmp_path / "photos", "s3://photos/one")
+        assert len(find_shards("s3://photos/one", direction=None)[0].files) == 2
+        send(tmp_path / "photos", "s3://photos/holiday [2019]")
+        assert len(find_shards("s3://photos/holiday [2019]")[0].files) == 2

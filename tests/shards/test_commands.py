@@ -80,6 +80,7 @@ def test_what_cannot_be_read_is_told_and_the_exit_code_says_so(
         (("--engine", "local", "--precision", "auto"), "--precision auto could differ"),
         (("--engine", "local", "--max-unreadable", -1), "--max-unreadable is -1"),
         (("--max-unreadable", 1), "--max-unreadable belongs to --engine"),
+        (("--engine", "ray", "--ray-address", ""), "--ray-address: the name is empty"),
         (("--engine", "local", "--shard-size", 0), "--shard-size is 0"),
         (("--engine", "local", "--workers", 0), "--workers is 0"),
         (("--engine", "local", "--batch-size", 0), "--batch-size is 0"),
@@ -138,7 +139,7 @@ def test_so_many_unreadable_pictures_may_be_lacking_but_no_shard() -> None:
         assert exit_code(argparse.Namespace(max_unreadable=most), lost, unreadable) == code
 
 
-def test_a_cluster_of_its_own_listens_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_of_its_own_has_a_token_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     for address in (None, "auto"):
         for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):

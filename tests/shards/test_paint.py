@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import io
 import json
 import os
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from monet.generation.translator import Translator
 from monet.inference import sources
 from monet.models import Generators
 from monet.shards import store
+from monet.shards.engine import Lost
 from monet.shards.find import find_shards
 from monet.shards.paint import Painter, Painting, PaintingOptions, painting
 from monet.shards.rows import Stopped
@@ -447,36 +450,110 @@ def test_results_of_an_older_state_of_a_folder_are_not_counted_with_the_new_ones
 ) -> None:
     given = fill_folder(tmp_path / "in", 4, 0, (32, 32))
     translated(generators, given, tmp_path / "out", size=3, kind="parquet")
+    assert len(find_shards(str(tmp_path / "out"))) == 2
     picture(9, (32, 32)).save(given / "00.jpg")
     again, _ = translated(generators, given, tmp_path / "out", size=3, kind="parquet")
     assert (again.painted, again.others) == (5, 2)
     with pytest.raises(InputError, match="two states of one folder"):
         find_shards(str(tmp_path / "out"))
+    new = work(generators, tmp_path, kind="parquet")
+    wanted = {f"{new.result(shard)}.parquet" for shard in find_shards(str(given), size=3)}
     for path in results(tmp_path / "out"):
-        if path.name not in {
-            f"{work(generators, tmp_path, kind='parquet').result(shard)}.parquet"
-            for shard in find_shards(str(given), size=3)
-        }:
+        if path.name not in wanted:
             path.unlink()
     assert len(find_shards(str(tmp_path / "out"))) == 2
 
 
-def test_pictures_of_two_settings_are_not_counted_together(generators: Generators, tmp_path: Path) -> None:
-    given = fill_folder(tmp_path / "in", 2, 0, (32, 32))
+def test_two_folders_may_be_packed_into_one(generators: Generators, tmp_path: Path) -> None:
+    for place in range(2):
+        given = fill_folder(tmp_path / f"in{place}" / f"from{place}", 2, place, (32, 32)).parent
+        translated(generators, given, tmp_path / "out", kind="parquet")
+    assert len(find_shards(str(tmp_path / "out"))) == 2
+
+
+@pytest.mark.parametrize("kind", ["parquet", "tar", "folder"])
+@pytest.mark.parametrize("place", ["", "a/b"])
+def test_pictures_of_two_settings_are_not_counted_together(
+    generators: Generators, tmp_path: Path, kind: str, place: str
+) -> None:
+    fill_folder(tmp_path / "in" / place, 2, 0, (32, 32)) if place else fill_folder(tmp_path / "in", 2, 0, (32, 32))
     for quality in (80, 90):
-        translated(generators, given, tmp_path / "out", quality=quality)
-    with pytest.raises(InputError, match="2 checkpoints or settings"):
-        find_shards(str(tmp_path / "out"))
-    digits = work(generators, tmp_path, quality=80).settings[:16]
-    assert len(find_shards(str(tmp_path / "out" / digits))[0].files) == 2
+        translated(generators, tmp_path / "in", tmp_path / "up" / "out", quality=quality, kind=kind)
+    for looked_at in ("up/out", "up"):
+        with pytest.raises(InputError, match="2 checkpoints or settings") as caught:
+            find_shards(str(tmp_path / looked_at))
+    suggested = str(caught.value).rpartition("such as ")[2].strip("'")
+    found = find_shards(suggested)
+    digits = {work(generators, tmp_path, quality=quality, kind=kind).settings[:16] for quality in (80, 90)}
+    assert sum(one in suggested for one in digits) == 1
+    assert [len(shard.files) or 2 for shard in found] == [2]
+
+
+def test_nested_results_of_two_settings_are_not_counted_together(generators: Generators, tmp_path: Path) -> None:
+    write_parquet(tmp_path / "in" / "deep" / "part.parquet", [(0, "a.jpg", jpeg(0))])
+    for quality in (80, 90):
+        translated(generators, tmp_path / "in", tmp_path / "out", quality=quality)
+    for given in ("out", "out/deep", "out/**/*.parquet", "o*/deep/*.parquet"):
+        with pytest.raises(InputError, match="2 checkpoints or settings") as caught:
+            find_shards(str(tmp_path / given))
+        assert len(find_shards(str(caught.value).rpartition("such as ")[2].strip("'"))) == 1
 
 
 def test_digits_in_the_names_of_others_shards_are_no_settings(generators: Generators, tmp_path: Path) -> None:
     for place, digits in enumerate(("0123456789abcdef", "fedcba9876543210")):
         write_parquet(tmp_path / "in" / f"train-{place:05}-of-00002-{digits}.parquet", [(place, "a.jpg", jpeg(place))])
         fill_folder(tmp_path / "hashed" / digits, 1, place, (32, 32))
+    (tmp_path / "manifest").mkdir()
     assert len(find_shards(str(tmp_path / "in"))) == 2
     assert len(find_shards(str(tmp_path / "hashed"))[0].files) == 2
+
+
+def test_results_of_removed_pictures_and_no_problems_are_counted_as_others(
+    generators: Generators, tmp_path: Path
+) -> None:
+    given = fill_folder(tmp_path / "in", 4, 0, (32, 32))
+    translated(generators, given, tmp_path / "out", size=2)
+    for name in ("2.jpg", "3.jpg"):
+        (given / name).unlink()
+    assert translated(generators, given, tmp_path / "out", size=2)[0].others == 1
+    shards = fill_shards(tmp_path / "shards", 2, 1)
+    (shards / "part-01.parquet").write_bytes(b"damaged")
+    translated(generators, shards, tmp_path / "painted")
+    (shards / "part-01.parquet").unlink()
+    assert translated(generators, shards, tmp_path / "painted")[0].others == 0
+
+
+def test_a_disk_that_fails_is_no_unreadable_picture(
+    generators: Generators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = fill_folder(tmp_path / "in", 2, 0, (32, 32))
+    real = store.read_bytes
+
+    def stale(address: str) -> bytes:
+        if address.endswith("1.jpg"):
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(address)
+
+    monkeypatch.setattr(store, "read_bytes", stale)
+    with pytest.raises(MonetError, match=r"1\.jpg cannot be read: Stale file handle"):
+        translated(generators, given, tmp_path / "out")
+    monkeypatch.undo()
+    assert translated(generators, given, tmp_path / "out")[0].painted == 2
+
+
+def test_a_shard_that_another_command_has_done_is_not_given_up(generators: Generators, tmp_path: Path) -> None:
+    given = fill_shards(tmp_path / "in", 1, 1)
+
+    class Slower(HereEngine):
+        def run(self, work: Any, tasks: Any) -> Any:
+            for task, _ in super().run(work, tasks):
+                yield task, Lost("its process ended 5 times at this shard")
+
+    painting = work(generators, tmp_path / "out")
+    found = translate_shards(painting, find_shards(str(given)), Slower())
+    assert (found.complete, found.painted) == (True, 1)
+    (row,) = (tmp_path / "out" / "manifest").glob("*.json")
+    assert json.loads(row.read_text())["problem"] is None
 
 
 def test_a_picture_of_a_folder_that_was_removed_is_made_again(generators: Generators, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_bad_pictures_are_left_out_and_told(tmp_path: Path, weights: Path, refer
     found = scored(tmp_path / "in", weights, reference)
     assert (found.score.num_generated, found.left_out, found.complete) == (4, 2, False)
     told = " ".join([*found.bad, *found.lost])
-    assert len(found.lost) == 1
+    assert len(found.lost) == found.lost_shards == found.numbers()["lost_shards"] == 1
     assert ["bad.jpg" in told, "1 of 64×64 pixels, unlike most" in told, "b.parquet" in told] == [True] * 3
     assert any("left out" in warning for warning in found.warnings)
     assert found.numbers()["left_out"] == 2
