@@ -155,9 +155,11 @@ def _require_one_kind_of_results(names: Sequence[str], folder: str, suffix: str)
         InputError: they are of different settings, or of different states of one folder of pictures.
     """
     made: dict[str, str] = {}
+    places: set[PurePosixPath] = set()
     for name in names:
         if match := _RESULT.search(name):
             made.setdefault(match[1] or match[2], f"**/*-{match[1]}{suffix}" if match[1] else name[: match.end()])
+            places.add(PurePosixPath(name).parent if match[1] else PurePosixPath(name[: match.start(2)]))
     parts: dict[tuple[str, str], list[str]] = {}
     for name in names:
         if match := _PART.match(name):
@@ -165,7 +167,7 @@ def _require_one_kind_of_results(names: Sequence[str], folder: str, suffix: str)
     doubtful = [found for found in parts.values() if len(found) > 1]
     if len(made) < 2 and not doubtful:
         return
-    manifests = _manifests(names, folder)
+    manifests = _manifests(places, folder)
     known = {digits for digits in made if any(digits in settings for settings in manifests.values())}
     if len(known) > 1:
         one, two = sorted(known)[:2]
@@ -182,11 +184,11 @@ def _require_one_kind_of_results(names: Sequence[str], folder: str, suffix: str)
             )
 
 
-def _manifests(names: Iterable[str], folder: str) -> dict[str, frozenset[str]]:
-    """Returns the folders of results near some names, in which a manifest is, with the digits that it explains."""
-    below = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
-    near = [store.below(folder, name) if name != "." else folder for name in sorted(below)]
-    near += store.above(folder)
+def _manifests(places: Iterable[PurePosixPath], folder: str) -> dict[str, frozenset[str]]:
+    """Returns those folders that hold a manifest, of some below a folder and all above them, with the digits that the
+    manifest explains."""
+    names = {place.as_posix() for lowest in places for place in (lowest, *lowest.parents)}
+    near = [store.below(folder, name) if name != "." else folder for name in sorted(names)] + store.above(folder)
     found = {place: frozenset(store.stems(store.below(place, MANIFEST), SETTINGS)) for place in near}
     return {place: settings for place, settings in found.items() if settings}
 

@@ -126,11 +126,8 @@ def above(folder: str) -> list[str]:
 
 
 def stems(folder: str, suffix: str) -> list[str]:
-    """Returns the names of a folder's files that end in a suffix, without it; of no folder none.
-
-    Raises:
-        MonetError: the store cannot be asked.
-    """
+    """Returns the names of a folder's files that end in a suffix, without it; none of a folder that is not there, or
+    cannot be looked into."""
     if not is_remote(folder):
         return [path.name.removesuffix(suffix) for path in Path(folder).glob(f"*{suffix}")]
 
@@ -138,7 +135,7 @@ def stems(folder: str, suffix: str) -> list[str]:
         system, path = _system(folder)
         return [str(name) for name in system.glob(f"{path}/*{suffix}")]
 
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, MonetError):
         return [name.rpartition("/")[2].removesuffix(suffix) for name in _tried(ask, folder)]
     return []
 
