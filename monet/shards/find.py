@@ -89,24 +89,28 @@ def find_shards(
 
 def is_shard(given: str) -> bool:
     """Returns whether an input is a shard, a folder of shards, or at a distance, so that only an engine can read it."""
-    if store.is_remote(given) or PurePosixPath(given).suffix.lower() in _SUFFIXES:
+    if store.is_remote(given) or _is_shard_by_name(given):
         return True
     with contextlib.suppress(OSError):
-        return any(path.suffix.lower() in _SUFFIXES for path in Path(given).iterdir())
+        return any(_is_shard_by_name(path.name) for path in Path(given).iterdir())
     return False
+
+
+def _is_shard_by_name(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in _SUFFIXES
 
 
 def _local(given: str, output: str | None, size: int, direction: Direction | None) -> list[Shard]:
     path = Path(given)
     written = Path(output) if output and not store.is_remote(output) else _NOWHERE
     if path.is_file():
-        if path.suffix.lower() not in _SUFFIXES:
+        if not _is_shard_by_name(path.name):
             return _alone(path)
         return _shard_files([path], path.parent, written)
     if path.is_dir():
         if written.exists() and written.resolve() == path.resolve():
             raise InputError(f"{output} is the folder of the originals: give another --output")
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+        files = sorted(file for file in path.rglob("*") if _is_shard_by_name(file.name) and file.is_file())
         files = [file for file in files if not _hidden(file.relative_to(path)) and not _within(file, written)]
         if not files:
             return _cut(given, find_sources(given, direction, written), size, direction)
@@ -119,7 +123,7 @@ def _local(given: str, output: str | None, size: int, direction: Direction | Non
         return _shard_files(files, path, written)
     if MAGIC & set(given):
         found = sorted(Path(match) for match in glob.glob(given, recursive=True))  # noqa: PTH207 (absolute patterns)
-        files = [file for file in found if file.suffix.lower() in _SUFFIXES and file.is_file()]
+        files = [file for file in found if _is_shard_by_name(file.name) and file.is_file()]
         if files:
             files = [file for file in files if not _within(file, written)] or files
             return _shard_files(files, Path(*fixed_parts(path.parts[:-1])), written)
@@ -136,7 +140,8 @@ def _shard_files(files: Sequence[Path], base: Path, written: Path) -> list[Shard
     """
     if written.exists() and any(written.resolve() == file.parent.resolve() for file in files):
         raise InputError(f"{written} is the folder of the originals: give another --output")
-    shards = [_shard_file(file, file.relative_to(base).as_posix()) for file in files]
+    entries = [store.Entry(file.relative_to(base).as_posix(), str(file), _identity_of(file)) for file in files]
+    shards = [_shard_file(entry) for entry in entries]
     if shards:
         _require_one_kind_of_results([shard.name for shard in shards], str(base), files[0].suffix)
     return shards
@@ -156,12 +161,11 @@ def _require_one_kind_of_results(names: Sequence[str], folder: str, suffix: str)
     """
     made: dict[str, str] = {}
     places: set[PurePosixPath] = set()
+    parts: dict[tuple[str, str], list[str]] = {}
     for name in names:
         if match := _RESULT.search(name):
             made.setdefault(match[1] or match[2], f"**/*-{match[1]}{suffix}" if match[1] else name[: match.end()])
             places.add(PurePosixPath(name).parent if match[1] else PurePosixPath(name[: match.start(2)]))
-    parts: dict[tuple[str, str], list[str]] = {}
-    for name in names:
         if match := _PART.match(name):
             parts.setdefault((match[1], match[2]), []).append(name)
     doubtful = [found for found in parts.values() if len(found) > 1]
@@ -212,9 +216,9 @@ def _within(file: Path, folder: Path) -> bool:
     return folder.exists() and file.resolve().is_relative_to(folder.resolve())
 
 
-def _shard_file(path: Path, name: str) -> Shard:
-    suffix = path.suffix.lower()
-    return Shard(name[: -len(suffix)], _SUFFIXES[suffix], str(path), _identity_of(path))
+def _shard_file(file: store.Entry) -> Shard:
+    suffix = PurePosixPath(file.name).suffix
+    return Shard(file.name.removesuffix(suffix), _SUFFIXES[suffix.lower()], file.address, file.identity)
 
 
 def _alone(path: Path) -> list[Shard]:
@@ -259,21 +263,15 @@ def _remote(given: str, output: str | None, size: int, direction: Direction | No
     folder = given.rstrip("/")
     if MAGIC & set(folder.partition("://")[2].partition("/")[0]):
         raise InputError(f"{given}: name the bucket or host, and give a pattern below it")
-    suffix = PurePosixPath(folder).suffix.lower()
-    if suffix in _SUFFIXES and (found := store.entry(folder)):
-        return [Shard(found.name[: -len(suffix)], _SUFFIXES[suffix], folder, found.identity)]
+    if _is_shard_by_name(folder) and (found := store.entry(folder)):
+        return [_shard_file(found)]
     folder, entries = _listed(folder)
     if output and output.startswith(f"{folder}/"):
         written = output[len(folder) + 1 :].rstrip("/")
         entries = [entry for entry in entries if not entry.name.startswith(f"{written}/")]
     elif output and output.rstrip("/") == folder:
         raise InputError(f"{output} is the folder of the originals: give another --output")
-    suffixes = [PurePosixPath(entry.name).suffix.lower() for entry in entries]
-    shards = [
-        Shard(entry.name[: -len(suffix)], _SUFFIXES[suffix], entry.address, entry.identity)
-        for entry, suffix in zip(entries, suffixes, strict=True)
-        if suffix in _SUFFIXES
-    ]
+    shards = [_shard_file(entry) for entry in entries if _is_shard_by_name(entry.name)]
     pictures = [entry for entry in entries if is_picture_by_name(PurePosixPath(entry.name))]
     if not shards and not pictures:
         raise InputError(f"{given} holds no shard and no picture: {len(entries)} other files")
@@ -294,7 +292,7 @@ def _listed(given: str) -> tuple[str, list[store.Entry]]:
     if not MAGIC & set(given) or store.is_folder(given):
         return given, store.listed_below(given)
     folder, entries = store.matching(given)
-    entries = [entry for entry in entries if PurePosixPath(entry.name).suffix.lower() in _SUFFIXES]
+    entries = [entry for entry in entries if _is_shard_by_name(entry.name)]
     if not entries:
         raise InputError(f"no shards match {given}: give a folder, or a pattern of .parquet or .tar files")
     return folder, entries

@@ -82,21 +82,24 @@ class Painting:
         """Returns what does the work in a process."""
         return Painter(self, device, threads, clock, stopping)
 
+    def kind(self, shard: Shard) -> Kind:
+        """Returns the kind of a shard's result."""
+        return self.options.kind or shard.kind
+
     def result(self, shard: Shard) -> str:
         """Returns the name of a shard's result: of its name, and of the weights and settings."""
-        kind = self.options.kind or shard.kind
         digits = self.settings[:DIGITS]
-        return f"{digits}/{shard.name}" if kind == "folder" else f"{shard.name}-{digits}"
+        return f"{digits}/{shard.name}" if self.kind(shard) == "folder" else f"{shard.name}-{digits}"
 
     def target(self, shard: Shard) -> str:
         """Returns the address of a shard's result: of a file, or of the folder that its pictures are in."""
         if self.is_part_of_folder(shard):
             return store.below(self.folder, self.settings[:DIGITS])
-        return store.below(self.folder, f"{self.result(shard)}{_SUFFIX_OF[self.options.kind or shard.kind]}")
+        return store.below(self.folder, f"{self.result(shard)}{_SUFFIX_OF[self.kind(shard)]}")
 
     def is_part_of_folder(self, shard: Shard) -> bool:
         """Returns whether it is a part of a folder, and its result one of a folder again, which all parts make."""
-        return shard.kind == (self.options.kind or shard.kind) == "folder"
+        return shard.kind == self.kind(shard) == "folder"
 
     def named(self, shards: Sequence[Shard]) -> list[Shard]:
         """Returns shards with the names of their paintings, where they are parts of one folder."""
@@ -199,7 +202,7 @@ class Painter:
         return row
 
     def _painted(self, shard: Shard, row: Row) -> Row:
-        kind = self._work.options.kind or shard.kind
+        kind = self._work.kind(shard)
         images = painted = size = 0
         bad: list[tuple[str, str]] = []
         with reading(shard) as source:
