@@ -384,12 +384,7 @@ def score_shards(
             count = f"{whole.images:,} of {size[1]}×{size[0]} pixels"
             bad.insert(0, f"{count}, unlike most, such as in {whole.first}")
     whole = sizes[most] if most else _Whole("")
-    scored = _scored(whole.sums, whole.kid, [*lost, *bad], images, work, epsilon)
-    if lost:
-        warning = f"nothing could be read of {len(lost):,} of {len(shards):,} shards"
-        scored = dataclasses.replace(scored, warnings=(warning, *scored.warnings))
-    lost_shards = len(lost)
-    return dataclasses.replace(scored, lost=lost[:_MOST_BAD], lost_shards=lost_shards, bad=bad[:_MOST_BAD])
+    return _scored(whole, bad, lost, images, work, epsilon)
 
 
 @dataclass
@@ -410,11 +405,12 @@ class _Whole:
 
 
 def _scored(
-    sums: dict[int, Sums], kid: Sequence[float], bad: Sequence[str], images: int, work: Scoring, epsilon: float
+    found: _Whole, bad: Sequence[str], lost: Sequence[str], images: int, work: Scoring, epsilon: float
 ) -> ScoredShards:
+    sums, kid = found.sums, found.kid
     count = sum(part.features.count for part in sums.values())
     if count < 2:
-        raise InputError(f"{count} images could be read: a score needs at least two" + _first(bad))
+        raise InputError(f"{count} images could be read: a score needs at least two" + _first([*lost, *bad]))
     reference = FrechetReference(work.reference)
     parts = [sums[group] for group in sorted(sums)]
     try:
@@ -428,7 +424,9 @@ def _scored(
     mifids = [mifid(value, part.memorization_distance, epsilon) for value, part in zip(fids, usable, strict=True)]
     size = kid_size(work.reference)
     left_out = images - count
-    warnings = [f"{left_out:,} of {images:,} pictures are left out"] if left_out else []
+    warnings = [f"nothing could be read of {len(lost):,} of {work.shards:,} shards"] if lost else []
+    if left_out:
+        warnings.append(f"{left_out:,} of {images:,} pictures are left out")
     if not work.weights.known:
         warnings.append(f"{work.weights.source} are not torch-fidelity's released weights")
     score = Score(
@@ -454,6 +452,9 @@ def _scored(
         shards=work.shards,
         left_out=left_out,
         warnings=tuple(warnings),
+        bad=list(bad[:_MOST_BAD]),
+        lost=list(lost[:_MOST_BAD]),
+        lost_shards=len(lost),
     )
 
 
