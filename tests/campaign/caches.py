@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from tests.campaign import damage
+from tests.campaign.harms import NO_FILES
 from tests.campaign.material import SCORED, TINY
 from tests.campaign.stage import Case, Stage
 
@@ -108,14 +109,7 @@ def _entries(chance: random.Random) -> Iterator[Case]:
             return bytes(flipped)
 
         yield _entry(f"a bit flipped in {where}, {number}", flip)
-    kinds: dict[str, Callable[[Path], object]] = {
-        "a folder": os.mkdir,
-        "a FIFO": os.mkfifo,
-        "a link to itself": lambda path: path.symlink_to(path.name),
-        "a link to /dev/zero": lambda path: path.symlink_to("/dev/zero"),
-        "a file without permission": lambda path: path.touch(0),
-    }
-    for name, make in kinds.items():
+    for name, make in NO_FILES.items():
 
         def replaced(path: Path, make: Callable[[Path], object] = make) -> None:
             path.unlink()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.campaign.harms import HARMS
+from tests.campaign.harms import HARMS, NO_FILES
 from tests.campaign.launch import ROOT, Running
 from tests.campaign.stage import ADDRESS_SPACE, FILE_SIZE, MEGABYTE, OPEN_FILES, Case, Stage
 
@@ -365,15 +365,8 @@ def _of_the_bot(seed: int) -> Iterator[Case]:
             _tells_nothing(stage)
 
         yield Case(f"doors/bot: its choices are {name}", state, libraries=_AIOGRAM)
-    kinds: dict[str, Callable[[Path], object]] = {
-        "a folder": os.mkdir,
-        "a FIFO": os.mkfifo,
-        "a link to itself": lambda path: path.symlink_to(path.name),
-        "a link to /dev/zero": lambda path: path.symlink_to("/dev/zero"),
-        "a file without permission": lambda path: path.touch(0),
-    }
     for option in ("token", "state.json"):
-        for name, make in kinds.items():
+        for name, make in NO_FILES.items():
 
             def of_a_kind(stage: Stage, option: str = option, make: Callable[[Path], object] = make) -> None:
                 stage.needs("run")

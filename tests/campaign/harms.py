@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.campaign import damage
 
@@ -109,3 +111,13 @@ def _with_block(data: bytes, chance: random.Random, other: Callable[[int], bytes
         if changed != data:
             return changed
     return a_bit(data, chance)
+
+
+NO_FILES: dict[str, Callable[[Path], object]] = {
+    "a folder": os.mkdir,
+    "a FIFO": os.mkfifo,
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "a link to /dev/zero": lambda path: path.symlink_to("/dev/zero"),
+    "a file without permission": lambda path: path.touch(0),
+}
+"""What may be in a file's place, and is made there."""
