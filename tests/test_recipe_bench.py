@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
 import monet
 from monet.errors import InputError
+from tests.benchmarks.recipes import quiet
 from tests.benchmarks.recipes.plan import Cell, Plan, read_plan
-from tests.benchmarks.recipes.quiet import Company
+from tests.benchmarks.recipes.quiet import Company, together
 from tests.benchmarks.recipes.sheet import draw_sheet
 from tests.benchmarks.recipes.table import draw, rows
+from tests.benchmarks.recipes.training import Parts, is_trained, train
 from tests.benchmarks.recipes.work import Result, Results, fill
-from tests.conftest import TINY_SETTINGS
+from tests.conftest import TINY, TINY_SETTINGS
 
 PLAN = """
 recipe: quick-cpu
@@ -120,6 +126,7 @@ def test_the_sheet_shows_photos_beside_what_each_trained_variant_makes_of_them(
     assert not (tmp_path / "sheet.png").exists()
     trained = next(cell for cell in plan.cells if (cell.variant, cell.seed) == ("weak cycle", 1))
     monet.train(tiny_data, run=tmp_path / trained.name, settings={"training.epochs": 1, **TINY_SETTINGS})
+    Parts(trained, tmp_path).begin()
     draw_sheet(plan.cells, tmp_path, photos, tmp_path / "sheet.png")
     translator = monet.load(tmp_path / trained.name / "checkpoints" / "last.pt")
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -143,4 +150,52 @@ def _holds(sheet: np.ndarray, tile: np.ndarray) -> bool:
 def test_a_machine_is_quiet_where_nothing_else_computes_and_its_speed_stays(
     share: float, after: float, quiet: bool
 ) -> None:
-    assert Company(share, 1.0e12, after).quiet == quiet
+    assert Company(share, 1.0e12, after, 60.0).quiet == quiet
+
+
+def test_parts_of_a_training_are_quiet_where_each_is_though_machines_differ_between_them() -> None:
+    first, second = Company(0.0, 1.0e12, 1.1e12, 60.0), Company(1 / 64, 0.5e12, 0.5e12, 60.0)
+    both = together([first, second])
+    assert both == Company(1 / 128, 1.0e12, 1.1e12, 120.0)
+    assert both.quiet
+    assert not together([first, Company(0.0, 1.0e12, 0.5e12, 60.0)]).quiet
+
+
+def end_its_child() -> None:
+    """Ends the process that this one starts next, once it has trained for a while."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for child in psutil.Process().children():
+            words = child.cmdline()
+            if "--run" in words:
+                metrics = Path(words[words.index("--run") + 1]) / "metrics.jsonl"
+                if metrics.exists() and len(metrics.read_text().splitlines()) > 2:
+                    child.terminate()
+                    return
+        time.sleep(0.1)
+
+
+def test_a_training_that_was_broken_off_is_continued_and_one_that_has_changed_begins_anew(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet, "speed", lambda: 1.0e12)
+    cell = Cell("quick-cpu", "today", tuple(TINY), 0, "8s")
+    ended = threading.Thread(target=end_its_child)
+    ended.start()
+    with pytest.raises(InputError, match="exit code 143"):
+        train([cell], tiny_data, tmp_path)
+    ended.join()
+    assert not is_trained(cell, tmp_path)
+    before = metrics(tmp_path / cell.name)
+    train([cell], tiny_data, tmp_path)
+    assert is_trained(cell, tmp_path)
+    assert metrics(tmp_path / cell.name)[: len(before)] == before
+    assert Parts(cell, tmp_path).company().seconds > 8
+    changed = replace(cell, settings=(*cell.settings, "--training.ema", "0.9"))
+    assert not is_trained(changed, tmp_path)
+    Parts(cell, tmp_path).begin()
+    assert not Parts(cell, tmp_path).company().quiet, "a part that nobody observed to its end"
+
+
+def metrics(run: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -17,10 +17,10 @@ from monet.scoring.scorer import Scorer
 from tests.benchmarks import recipes
 from tests.benchmarks.measure import print_table
 from tests.benchmarks.recipes.plan import Cell, read_plan
-from tests.benchmarks.recipes.quiet import UNKNOWN
 from tests.benchmarks.recipes.sheet import draw_sheet
 from tests.benchmarks.recipes.table import HEAD, draw, rows
-from tests.benchmarks.recipes.work import Result, Results, fill, is_trained, paint_and_score, train
+from tests.benchmarks.recipes.training import Parts, train
+from tests.benchmarks.recipes.work import Result, Results, fill, paint_and_score
 
 _ON_THE_SHEET = 12
 """Photos, evenly spaced among all."""
@@ -77,10 +77,9 @@ def _fill(options: argparse.Namespace, cells: Sequence[Cell], results: Results, 
 def _trained_and_scored(
     wave: Sequence[Cell], options: argparse.Namespace, photos: Sequence[Path], scorer: Scorer
 ) -> list[Result]:
-    company = UNKNOWN
-    if not all(is_trained(cell, options.folder) for cell in wave):
-        company = train(wave, options.data, options.folder)
-    return [paint_and_score(cell, options.folder, photos, scorer, company) for cell in wave]
+    folder = options.folder
+    train(wave, options.data, folder)
+    return [paint_and_score(cell, folder, photos, scorer, Parts(cell, folder).company()) for cell in wave]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from monet import checkpoint
 from monet.data.decode import decode
 from monet.reporting.grids import image_grid, save_image
 from tests.benchmarks.recipes.plan import Cell
-from tests.benchmarks.recipes.work import is_trained
+from tests.benchmarks.recipes.training import is_trained
 
 
 def draw_sheet(cells: Sequence[Cell], folder: Path, photos: Sequence[Path], path: Path) -> None:

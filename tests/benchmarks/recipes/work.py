@@ -1,13 +1,8 @@
-"""Trains the cells of a plan, and scores what they paint."""
+"""Scores what the trained cells of a plan paint, and keeps the results."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,15 +13,12 @@ import torch
 
 from monet import checkpoint
 from monet.config import from_dict
-from monet.errors import InputError
 from monet.generation.painter import make_painter
 from monet.models import generator_from_checkpoint
 from monet.scoring.scorer import Scorer
 from monet.training.stored import load_checkpoint
 from tests.benchmarks.recipes.plan import Cell
-from tests.benchmarks.recipes.quiet import Company, Observer
-
-_FINISHED = 1.0
+from tests.benchmarks.recipes.quiet import Company
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,57 +43,6 @@ class Result:
     """Share of the processors' time that other programs took."""
     flops: float
     """The machine's best rate before, in FLOP/s."""
-
-
-def train(cells: Sequence[Cell], data: Path, folder: Path) -> Company:
-    """Trains cells at the same time, each on processors of its own.
-
-    Returns:
-        What else was at work meanwhile.
-
-    Raises:
-        InputError: a training failed; its own message says why.
-    """
-    processors = sorted(os.sched_getaffinity(0))
-    share = len(processors) // len(cells)
-    observer = Observer()
-    with contextlib.ExitStack() as stack:
-        started = [
-            stack.enter_context(_started(cell, data, folder, processors[number * share : (number + 1) * share]))
-            for number, cell in enumerate(cells)
-        ]
-        codes = [process.wait() for process in started]
-    company = observer.company()
-    for cell, code in zip(cells, codes, strict=True):
-        if code:
-            last = (folder / f"{cell.name}.log").read_text(encoding="utf-8").strip().splitlines()[-1:]
-            raise InputError(f"{cell.name} failed with exit code {code}: {' '.join(last)}")
-    return company
-
-
-def _started(cell: Cell, data: Path, folder: Path, processors: list[int]) -> subprocess.Popen[bytes]:
-    run = folder / cell.name
-    if run.exists():
-        shutil.rmtree(run)  # of a training that was broken off: its clock counts no more
-    command = ["pipelines.submit", "--score", "no"] if cell.submits else ["pipelines.train"]
-    words = ["--data", str(data), "--run", str(run), "--recipe", cell.recipe, *cell.words]
-    with open(folder / f"{cell.name}.log", "wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", *command, *words],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.sched_setaffinity(0, processors),
-        )
-
-
-def is_trained(cell: Cell, folder: Path) -> bool:
-    """Returns whether the cell's training has come to its end.
-
-    Raises:
-        InputError: its checkpoint cannot be read: that is not overwritten.
-    """
-    last = folder / cell.name / "checkpoints" / checkpoint.LAST
-    return last.exists() and bool(load_checkpoint(last)["counters"]["progress"] >= _FINISHED)
 
 
 def paint_and_score(cell: Cell, folder: Path, photos: Sequence[Path], scorer: Scorer, company: Company) -> Result:
