@@ -1,7 +1,7 @@
 """Recipes compared by what they reach: python -m tests.benchmarks.recipes PLAN.yaml
 
 Trains every variant of a plan with every seed until every end, one after the other, scores what each paints of the same
-photos, and writes a table, a plot, and a sheet of the same twelve photos. What is there already is not done again, and a
+photos, and writes a table, a plot, and a sheet of the same twelve photos. What is there already is not done again. A
 training that was broken off is continued; one of a whole submission begins anew, since its clock went on.
 
     recipe: quick-cpu                 # a name or a YAML file; what variants do not set
