@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -166,13 +167,17 @@ def end_its_child() -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for child in psutil.Process().children():
-            words = child.cmdline()
-            if "--run" in words:
-                metrics = Path(words[words.index("--run") + 1]) / "metrics.jsonl"
-                if metrics.exists() and len(metrics.read_text().splitlines()) > 2:
+            with contextlib.suppress(psutil.Error):  # another one that has just ended
+                words = child.cmdline()
+                if "pipelines.train" in words and _steps(Path(words[words.index("--run") + 1])) > 2:
                     child.terminate()
                     return
         time.sleep(0.1)
+
+
+def _steps(run: Path) -> int:
+    metrics = run / "metrics.jsonl"
+    return len(metrics.read_text().splitlines()) if metrics.exists() else 0
 
 
 def test_a_training_that_was_broken_off_is_continued_and_one_that_has_changed_begins_anew(
