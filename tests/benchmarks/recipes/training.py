@@ -37,7 +37,8 @@ class Parts:
     @property
     def known(self) -> bool:
         """What was trained under the cell's name is this cell, not one that the plan had before."""
-        return all(line["key"] == self._key for line in self._lines()) and self._path.exists()
+        lines = self._lines()
+        return bool(lines) and all(line["key"] == self._key for line in lines)
 
     def begin(self) -> None:
         """A process begins."""
