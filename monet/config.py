@@ -223,7 +223,8 @@ class TrainingConfig(_Bounded):
     pool_size: int = 50
     """Fake images that each discriminator's image pool holds; 0 for none."""
     ema: float = 0.0
-    """Decay of the exponential moving average of the generators' weights, a pair; 0 for none."""
+    """Decay of the exponential moving average of the generators' weights, a pair; 0 for none. It averages over a ninth
+    of all pairs so far, and over 1 / (1 - ema) at most."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """`auto`: bf16 where the hardware has it, fp16 with a gradient scaler where only that helps, else fp32."""
     compile: Literal["auto", "on", "off"] = "auto"

@@ -37,6 +37,7 @@ class Bars(Display):
             unit=f" {unit}" if unit == "progress" else unit,
             bar_format=_SHARE if unit == "progress" else counting,
             mininterval=0.2 if interactive else 30.0,
+            miniters=0,  # left to tqdm, it would be as far as a resumed run moves at first
             dynamic_ncols=interactive,
             ncols=None if interactive else 120,
         )

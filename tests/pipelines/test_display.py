@@ -100,6 +100,25 @@ def test_a_message_that_is_logged_after_a_command_arrives(capsys: pytest.Capture
     assert capsys.readouterr().err.endswith("painting\nwarning: late\nerror: lost\n")
 
 
+def test_the_bar_of_a_resumed_run_moves_on(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("tqdm.std.time", lambda: now)
+
+    def main(_: object) -> int:
+        nonlocal now
+        bars = _display.Bars()
+        bars.begin("training", 1, "progress")
+        for percent in range(40, 51, 5):
+            now += 60
+            bars.update(percent / 100, f"{percent} pairs", 600.0)
+        bars.end(done=False)
+        return 0
+
+    assert run_command(main, [], torch=False) == 0
+    shown = capsys.readouterr().err
+    assert all(f"{percent}%" in shown and f"{percent} pairs" in shown for percent in (40, 45, 50))
+
+
 class Unread(io.StringIO):
     """A pipe whose reader has gone."""
 

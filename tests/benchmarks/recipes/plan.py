@@ -35,8 +35,8 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """A name for its folder."""
-        return re.sub(r"[^\w.-]+", "-", f"{self.variant}--{self.end}--seed{self.seed}")
+        """A name for its folder: another one as soon as anything about it changes."""
+        return re.sub(r"[^\w.-]+", "-", f"{self.variant}--{self.end}--seed{self.seed}--{self.key}")
 
     @property
     def submits(self) -> bool:
@@ -50,15 +50,15 @@ class Cell:
         if self.submits:
             return [*words, "--budget", self.end.removesuffix(_IN_ALL)]
         if self.end.endswith(_PAIRS):
-            count = self.end.removesuffix(_PAIRS)
-            return [*words, "--data.samples_per_epoch", count, "--training.epochs", "1"]
-        return [*words, "--horizon", self.end]
+            epoch = ("--data.samples_per_epoch", self.end.removesuffix(_PAIRS), "--training.epochs", "1")
+            return [*words, "--budget", "null", "--horizon", "null", *epoch]
+        return [*words, "--budget", "null", "--horizon", self.end]
 
     @property
     def key(self) -> str:
-        """A digest of all that makes a difference to its result."""
+        """A digest of all that makes a difference to its training, but for the data."""
         config = to_dict(resolve(recipes.read(self.recipe), self.words))
-        return hashlib.sha256(json.dumps([self.end, config], sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps([self.variant, self.end, config], sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,15 @@ def read_plan(path: Path) -> Plan:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         recipe, ends, seeds, variants = (values[name] for name in ("recipe", "ends", "seeds", "variants"))
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(f"plan {path} cannot be used ({error}): give recipe, ends, seeds and variants") from error
+    _require(path, "recipe", "a word", isinstance(recipe, str))
+    _require(path, "ends", "a list of words", _is_list(ends, str))
+    _require(path, "seeds", "a list of whole numbers", _is_list(seeds, int))
+    _require(path, "variants", "names, with settings below each", _is_group(variants))
+    for settings in variants.values():
+        what = "settings, such as training.lambda_cycle: 1.0"
+        _require(path, "what is below variants", what, settings in (None, {}) or _is_group(settings))
     for end in ends:
         _require_end(end)
     cells = tuple(
@@ -91,9 +98,22 @@ def read_plan(path: Path) -> Plan:
         for seed in seeds
         for name, settings in variants.items()
     )
-    for cell in cells:
-        _ = cell.key
+    if len({cell.name for cell in cells}) < len(cells):
+        raise InputError(f"plan {path} has something twice: give each end, seed and variant once")
     return Plan(tuple(variants), tuple(ends), cells)
+
+
+def _require(path: Path, name: str, what: str, holds: bool) -> None:
+    if not holds:
+        raise InputError(f"plan {path} cannot be used: give {name} as {what}")
+
+
+def _is_list(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(item) is kind for item in value)
+
+
+def _is_group(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(name, str) for name in value)
 
 
 def _require_end(end: str) -> None:

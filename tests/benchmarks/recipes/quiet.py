@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -30,34 +29,16 @@ class Company:
     """FLOP/s of the best convolution before it."""
     after: float
     """The same after it."""
-    seconds: float
-    """That it took."""
 
     @property
     def quiet(self) -> bool:
         """Nothing else computed, and the machine was as fast at the end as at the beginning."""
-        return self.share <= _TAKEN_BY_OTHERS_AT_MOST and self.changed <= _SLOWER_AT_MOST
-
-    @property
-    def changed(self) -> float:
-        """The faster of the two speeds by the slower one."""
-        return max(self.before, self.after) / min(self.before, self.after)
+        ratio = max(self.before, self.after) / min(self.before, self.after)
+        return self.share <= _TAKEN_BY_OTHERS_AT_MOST and ratio <= _SLOWER_AT_MOST
 
 
-UNKNOWN = Company(math.nan, math.nan, math.nan, math.nan)
-"""Of a training that was not observed to its end: not quiet, as far as is known."""
-
-
-def together(parts: Sequence[Company]) -> Company:
-    """Returns what was at work during several parts of a measurement, which may be days apart.
-
-    Returns:
-        The speeds are those of the part in which they differed most.
-    """
-    seconds = sum(part.seconds for part in parts)
-    share = sum(part.share * part.seconds for part in parts) / seconds
-    changed = max(parts, key=lambda part: part.changed)
-    return Company(share, changed.before, changed.after, seconds)
+UNKNOWN = Company(math.nan, math.nan, math.nan)
+"""Of a training that was not observed from its beginning to its end: not quiet, as far as is known."""
 
 
 class Observer:
@@ -70,9 +51,8 @@ class Observer:
     def company(self) -> Company:
         """Returns what else was at work until now. Processes that this one started, and that ended, are its own."""
         busy, own = _busy() - self._busy, _own() - self._own
-        passed = time.monotonic() - self._begun
-        share = max(0.0, busy - own) / (passed * available_processors())
-        return Company(share, self._before, speed(), passed)
+        passed = (time.monotonic() - self._begun) * available_processors()
+        return Company(max(0.0, busy - own) / passed, self._before, speed())
 
 
 def speed() -> float:

@@ -10,10 +10,11 @@ from pathlib import Path
 from tests.benchmarks.recipes.plan import Plan
 from tests.benchmarks.recipes.work import Result
 
-HEAD = (
-    *("end", "variant", "seeds", "pairs", "pairs/s", "FID", "less the first", "memorization distance", "ms a photo"),
-    "machine",
-)
+
+def head(feature_layer: str) -> list[str]:
+    """Returns the names of the columns; docs/experiments.md says what they mean."""
+    columns = ("end", "variant", "seeds", "pairs", "pairs/s", f"FID-{feature_layer}", "less the first")
+    return [*columns, "memorization distance", "ms a photo", "machine"]
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
@@ -61,7 +62,7 @@ def _figure(mean: float, error: float, sign: str = "") -> str:
     return f"{mean:{sign}.4f}" + ("" if math.isnan(error) else f" ± {error:.4f}")
 
 
-def draw(plan: Plan, results: Sequence[Result], path: Path) -> None:
+def draw(plan: Plan, results: Sequence[Result], feature_layer: str, path: Path) -> None:
     """Draws the score of every variant against the time of its training."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -79,7 +80,7 @@ def draw(plan: Plan, results: Sequence[Result], path: Path) -> None:
             times, means, errors = zip(*sorted(points), strict=True)
             axis.errorbar(times, means, errors, marker="o", capsize=3, label=name)
     axis.set_xlabel("minutes of training")
-    axis.set_ylabel("FID, mean ± standard error over seeds")
+    axis.set_ylabel(f"FID-{feature_layer}, mean ± standard error over seeds")
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     with open(path, "wb") as file:

@@ -13,12 +13,22 @@ import torch
 
 from monet import checkpoint
 from monet.config import from_dict
+from monet.errors import InputError
 from monet.generation.painter import make_painter
 from monet.models import generator_from_checkpoint
 from monet.scoring.scorer import Scorer
 from monet.training.stored import load_checkpoint
 from tests.benchmarks.recipes.plan import Cell
 from tests.benchmarks.recipes.quiet import Company
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a score is of."""
+
+    every: int
+    """Every Nth photo."""
+    feature_layer: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +53,12 @@ class Result:
     """Share of the processors' time that other programs took."""
     flops: float
     """The machine's best rate before, in FLOP/s."""
+    scored: Scored
 
 
-def paint_and_score(cell: Cell, folder: Path, photos: Sequence[Path], scorer: Scorer, company: Company) -> Result:
+def paint_and_score(
+    cell: Cell, folder: Path, photos: Sequence[Path], scorer: Scorer, scored: Scored, company: Company
+) -> Result:
     """Scores the checkpoint that a cell has trained by the photos that it paints."""
     contents = load_checkpoint(folder / cell.name / "checkpoints" / checkpoint.LAST)
     counters = contents["counters"]
@@ -76,6 +89,7 @@ def paint_and_score(cell: Cell, folder: Path, photos: Sequence[Path], scorer: Sc
         quiet=company.quiet,
         others=company.share,
         flops=company.before,
+        scored=scored,
     )
 
 
@@ -84,12 +98,17 @@ class Results:
 
     Args:
         path: the file.
+        scored: what the scores are of; results of others are left out.
+
+    Raises:
+        InputError: a line of the file is no result.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scored: Scored) -> None:
         self._path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.all = [Result(**json.loads(line)) for line in lines]
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        found = [_result(line, f"line {number} of {path}") for number, line in enumerate(lines, 1)]
+        self.all = [result for result in found if result.scored == scored]
 
     def known(self, cell: Cell) -> bool:
         """Returns whether a cell has a result."""
@@ -100,6 +119,14 @@ class Results:
         self.all.append(result)
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(result)) + "\n")
+
+
+def _result(line: bytes, where: str) -> Result:
+    try:
+        values = json.loads(line)
+        return Result(**{**values, "scored": Scored(**values["scored"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{where} is no result ({error}): remove it, and its score is computed again") from error
 
 
 def fill(
