@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import monet
-from monet import checkpoint
 from monet.data.decode import decode
 from monet.reporting.grids import image_grid, save_image
+from monet.run_folder.folder import RunFolder
 from tests.benchmarks.recipes.plan import Cell
 from tests.benchmarks.recipes.training import is_trained
 
@@ -29,6 +29,6 @@ def draw_sheet(cells: Sequence[Cell], folder: Path, photos: Sequence[Path], path
     if shown:
         columns = [[decode(photo) for photo in photos]]
         for cell in shown.values():
-            translator = monet.load(folder / cell.name / "checkpoints" / checkpoint.LAST)
+            translator = monet.load(RunFolder(folder / cell.name).last)
             columns.append([translator.translate(photo) for photo in columns[0]])
         save_image(image_grid(list(zip(*columns, strict=True)), ["photo", *shown]), path)

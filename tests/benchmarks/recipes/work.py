@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from monet import checkpoint
 from monet.config import from_dict
 from monet.errors import InputError
 from monet.generation.painter import make_painter
 from monet.models import generator_from_checkpoint
+from monet.run_folder.folder import RunFolder
 from monet.scoring.scorer import Scorer
 from monet.training.stored import load_checkpoint
 from tests.benchmarks.recipes.plan import Cell
@@ -60,7 +60,7 @@ def paint_and_score(
     cell: Cell, folder: Path, photos: Sequence[Path], scorer: Scorer, scored: Scored, company: Company
 ) -> Result:
     """Scores the checkpoint that a cell has trained by the photos that it paints."""
-    contents = load_checkpoint(folder / cell.name / "checkpoints" / checkpoint.LAST)
+    contents = load_checkpoint(RunFolder(folder / cell.name).last)
     counters = contents["counters"]
     painter = make_painter(
         generator_from_checkpoint(contents),
